@@ -1,1 +1,10 @@
-//! Placeholder.
+//! What Bellwether decides, and nothing else: this crate has no clock, file, socket, thread or randomness to call,
+//! so a decision that was made once is made again by the same inputs.
+#![no_std]
+
+extern crate alloc;
+
+pub mod device;
+pub mod ranges;
+pub mod sample;
+pub mod time;

@@ -1,0 +1,107 @@
+//! What a school owns, as far as the deciders need to know it.
+
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares an enumeration of words that are written the same in tags, files, records and addresses.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// All of them, in the order in which a page lists them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word in tags, files and addresses.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord { what: $what, word: word.into(), expected: &[$($word),+] }),
+                }
+            }
+        }
+    };
+}
+
+/// A word that is not on its list.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} `{word}`: expected one of {}", expected.join(", "))]
+pub struct UnknownWord {
+    /// What the word should have named.
+    pub what: &'static str,
+    /// What was found.
+    pub word: String,
+    /// What would have been understood.
+    pub expected: &'static [&'static str],
+}
+
+words! {
+    /// What a device is for; decides which rules look at it and when it is expected to be on.
+    Class, "device class" {
+        /// Always on.
+        Server = "server",
+        /// On all day, in one place.
+        Desktop = "desktop",
+        /// Comes and goes; its absence means nothing.
+        Laptop = "laptop",
+        /// The small machine in a network closet that watches what can't run an agent. Always on.
+        Closet = "closet",
+        /// Not known yet; its absence means nothing.
+        Other = "other",
+    }
+}
+
+words! {
+    /// Where a device stands in its life. Only a device in use is judged.
+    LifeState, "device state" {
+        /// In its place, at work.
+        InUse = "in_use",
+        /// Ready to replace another.
+        Spare = "spare",
+        /// Lent out while another is repaired.
+        Loaner = "loaner",
+        /// On a bench.
+        InRepair = "in_repair",
+        /// Put away.
+        Storage = "storage",
+        /// Nobody knows where.
+        Lost = "lost",
+        /// Gone for good.
+        Retired = "retired",
+    }
+}
+
+/// A device as the inventory holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Given at enrolment, never changes.
+    pub id: String,
+    /// The asset tag or whatever the admin calls it; the device id until then.
+    pub name: String,
+    /// What it is for.
+    pub class: Class,
+    /// The building.
+    pub site: String,
+    /// The room or closet; may be empty.
+    pub room: String,
+    /// Where it stands in its life.
+    pub state: LifeState,
+}
