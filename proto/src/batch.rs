@@ -1,0 +1,496 @@
+//! Samples to batches and back.
+//!
+//! A batch is columnar: one list of series ids, one of times, one of values, so that a row costs two bytes beside its
+//! values, and a value that changes little costs one. A field's value travels as the difference to its previous value
+//! in the same dictionary. The dictionary lives as long as the [`Encoder`] and its [`Decoder`]: one stream, whichever
+//! lane a batch goes by; or one batch, for what rests in the spool or the journal ([`encode_alone`]).
+//!
+//! Floats are sent as scaled integers while they are short decimals, which sources see to. A field that needs more
+//! decimals than before gets a new dictionary entry; one that is no decimal at all goes as its 64 bits. Either way the
+//! decoder returns the same float, bit for bit, except that minus zero becomes zero.
+//!
+//! Everything that comes from the other end is bounded by the constants here, before anything is kept.
+
+use std::collections::HashMap;
+
+use bellwether_logic::sample::{Name, Sample, Value};
+use bellwether_logic::time::Timestamp;
+
+use crate::v1::{self, FieldType};
+
+/// Dictionary entries of one stream. A closet with a thousand devices of a dozen series each stays below it.
+pub const MAX_SERIES_PER_STREAM: usize = 32_768;
+
+/// Strings in one stream's dictionary: the words that text fields take.
+pub const MAX_STRINGS_PER_STREAM: usize = 16_384;
+
+/// Bytes of one name, tag value or word.
+pub const MAX_STRING_BYTES: usize = 1_024;
+
+/// Rows in one batch. Whoever has more samples makes more batches.
+pub const MAX_ROWS: usize = 8_192;
+
+/// Values in one batch.
+pub const MAX_VALUES_PER_BATCH: usize = 65_536;
+
+/// How many decimals a field is tried with: percent has two, milliseconds three, seconds from nanosecond clocks more.
+const DECIMALS: [u32; 3] = [2, 3, 6];
+
+/// Integers up to here are exact in a float.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Names a batch. Exactly one batch with an id reaches the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchId {
+    /// Random, one for each start of the agent.
+    pub generation: u64,
+    /// Counts up within the generation.
+    pub sequence: u64,
+}
+
+/// How a batch travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Read just now.
+    Live,
+    /// Read before the stream began; never pages anybody.
+    Backfill,
+}
+
+impl v1::Batch {
+    /// The batch's name.
+    #[must_use]
+    pub const fn id(&self) -> BatchId {
+        BatchId { generation: self.generation, sequence: self.sequence }
+    }
+}
+
+impl From<Lane> for v1::Lane {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Live => Self::Live,
+            Lane::Backfill => Self::Backfill,
+        }
+    }
+}
+
+impl From<v1::Lane> for Lane {
+    fn from(lane: v1::Lane) -> Self {
+        match lane {
+            v1::Lane::Live => Self::Live,
+            v1::Lane::Backfill => Self::Backfill,
+        }
+    }
+}
+
+/// A batch that stands alone, as it rests in the spool and in the journal.
+#[must_use]
+pub fn encode_alone(id: BatchId, lane: Lane, samples: &[Sample]) -> v1::Batch {
+    Encoder::new().encode(id, lane, samples)
+}
+
+/// Reads a batch that stands alone.
+///
+/// # Errors
+/// What about it is malformed.
+pub fn decode_alone(batch: &v1::Batch) -> Result<Vec<Sample>, DecodeError> {
+    Decoder::new().decode(batch)
+}
+
+/// Turns samples into batches; holds the sending side's dictionary.
+#[derive(Default)]
+pub struct Encoder {
+    /// What a series looks like to its present entry. The ids before, with fewer decimals, are never used again.
+    ids: HashMap<Shape, u32>,
+    entries: Vec<Entry>,
+    strings: HashMap<String, i64>,
+}
+
+/// What makes two samples rows of one series.
+#[derive(PartialEq, Eq, Hash)]
+struct Shape {
+    measurement: Name,
+    target: String,
+    tags: Vec<(Name, String)>,
+    fields: Vec<(Name, Kind)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Float,
+    Integer,
+    Boolean,
+    Text,
+}
+
+/// A dictionary entry: how each field is encoded and what it last was.
+#[derive(Clone, Default)]
+struct Entry {
+    fields: Vec<Column>,
+}
+
+#[derive(Clone, Copy)]
+struct Column {
+    encoding: Encoding,
+    last: i64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Encoding {
+    Decimal(u32),
+    Float,
+    Integer,
+    Boolean,
+    Text,
+}
+
+impl Encoder {
+    /// An empty dictionary.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether another full batch might not fit the dictionary: begin a new stream.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        // A row can define its series anew once, for more decimals.
+        self.entries.len() + 2 * MAX_ROWS > MAX_SERIES_PER_STREAM
+            || self.strings.len() + MAX_ROWS > MAX_STRINGS_PER_STREAM
+    }
+
+    /// Encodes samples, at most [`MAX_ROWS`] with at most [`MAX_VALUES_PER_BATCH`] values. Floats that are not finite
+    /// are left out, as Telegraf does, and so are samples without a field.
+    pub fn encode(&mut self, id: BatchId, lane: Lane, samples: &[Sample]) -> v1::Batch {
+        let mut batch = v1::Batch {
+            generation: id.generation,
+            sequence: id.sequence,
+            lane: v1::Lane::from(lane).into(),
+            time_unix_ms: samples.first().map_or(0, |sample| sample.time.0),
+            ..v1::Batch::default()
+        };
+        for sample in samples {
+            self.encode_row(sample, &mut batch);
+        }
+        batch
+    }
+
+    fn encode_row(&mut self, sample: &Sample, batch: &mut v1::Batch) {
+        let values: Vec<&(Name, Value)> = sample.fields.iter().filter(|(_, value)| is_sendable(value)).collect();
+        if values.is_empty() {
+            return;
+        }
+        let id = self.entry_for(sample, &values, batch);
+        batch.rows.push(id);
+        batch.times.push(sample.time.0.wrapping_sub(batch.time_unix_ms));
+        let entry = &mut self.entries[id as usize - 1];
+        for (column, (_, value)) in entry.fields.iter_mut().zip(values) {
+            let now = match (column.encoding, value) {
+                (Encoding::Float, Value::Float(value)) => {
+                    batch.raws.push(value.to_bits());
+                    continue;
+                }
+                (Encoding::Decimal(decimals), Value::Float(value)) => scaled(*value, decimals).unwrap_or_default(),
+                (_, Value::Integer(value)) => *value,
+                (_, Value::Boolean(value)) => i64::from(*value),
+                (_, Value::Text(word)) => string_index(&mut self.strings, word, &mut batch.strings),
+                (_, Value::Float(_)) => unreachable!("the entry was made for this sample's types"),
+            };
+            batch.values.push(now.wrapping_sub(column.last));
+            column.last = now;
+        }
+    }
+
+    /// The id of an entry that can carry these values, defined in `batch` if there is none yet.
+    fn entry_for(&mut self, sample: &Sample, values: &[&(Name, Value)], batch: &mut v1::Batch) -> u32 {
+        let shape = Shape {
+            measurement: sample.measurement.clone(),
+            target: sample.target.clone(),
+            tags: sample.tags.clone(),
+            fields: values.iter().map(|(name, value)| (name.clone(), kind_of(value))).collect(),
+        };
+        let known = self.ids.get(&shape).copied();
+        let columns = known.map(|id| self.entries[id as usize - 1].fields.as_slice());
+        let wanted: Vec<Encoding> = values
+            .iter()
+            .enumerate()
+            .map(|(at, (_, value))| encoding_for(value, columns.map(|columns| columns[at].encoding)))
+            .collect();
+        if let (Some(id), Some(columns)) = (known, columns)
+            && columns.iter().zip(&wanted).all(|(column, wanted)| column.encoding == *wanted)
+        {
+            return id;
+        }
+        batch.define.push(definition(sample, values, &wanted));
+        let fields = wanted.into_iter().map(|encoding| Column { encoding, last: 0 }).collect();
+        self.entries.push(Entry { fields });
+        let id = u32::try_from(self.entries.len()).expect("a dictionary is bounded far below 2^32 entries");
+        self.ids.insert(shape, id);
+        id
+    }
+}
+
+fn is_sendable(value: &Value) -> bool {
+    !matches!(value, Value::Float(value) if !value.is_finite())
+}
+
+const fn kind_of(value: &Value) -> Kind {
+    match value {
+        Value::Float(_) => Kind::Float,
+        Value::Integer(_) => Kind::Integer,
+        Value::Boolean(_) => Kind::Boolean,
+        Value::Text(_) => Kind::Text,
+    }
+}
+
+/// The cheapest encoding for a value, never a narrower one than the field has already.
+fn encoding_for(value: &Value, present: Option<Encoding>) -> Encoding {
+    match value {
+        Value::Float(value) => {
+            let least = match present {
+                Some(Encoding::Decimal(decimals)) => decimals,
+                Some(Encoding::Float) => return Encoding::Float,
+                _ => 0,
+            };
+            let enough =
+                DECIMALS.into_iter().find(|decimals| *decimals >= least && scaled(*value, *decimals).is_some());
+            enough.map_or(Encoding::Float, Encoding::Decimal)
+        }
+        Value::Integer(_) => Encoding::Integer,
+        Value::Boolean(_) => Encoding::Boolean,
+        Value::Text(_) => Encoding::Text,
+    }
+}
+
+/// `value` times ten to the power of `decimals`, if that brings the same float back.
+#[expect(clippy::cast_possible_truncation, reason = "checked to lie within the integers that floats hold exactly")]
+fn scaled(value: f64, decimals: u32) -> Option<i64> {
+    let mantissa = (value * power(decimals)).round();
+    #[expect(clippy::float_cmp, reason = "the same float or none")]
+    let same = mantissa.abs() <= EXACT && mantissa / power(decimals) == value;
+    same.then_some(mantissa as i64)
+}
+
+fn power(decimals: u32) -> f64 {
+    10f64.powi(decimals.try_into().expect("decimals are at most nine"))
+}
+
+fn string_index(strings: &mut HashMap<String, i64>, word: &str, fresh: &mut Vec<String>) -> i64 {
+    if let Some(index) = strings.get(word) {
+        return *index;
+    }
+    let index = i64::try_from(strings.len() + 1).expect("a dictionary is bounded far below 2^63 strings");
+    strings.insert(word.to_owned(), index);
+    fresh.push(word.to_owned());
+    index
+}
+
+fn definition(sample: &Sample, values: &[&(Name, Value)], wanted: &[Encoding]) -> v1::Series {
+    let tag = |(key, value): &(Name, String)| v1::Tag { key: key.to_string(), value: value.clone() };
+    let field = |((name, _), encoding): (&&(Name, Value), &Encoding)| {
+        let (kind, decimals) = match encoding {
+            Encoding::Decimal(decimals) => (FieldType::FieldDecimal, *decimals),
+            Encoding::Float => (FieldType::FieldFloat, 0),
+            Encoding::Integer => (FieldType::FieldInteger, 0),
+            Encoding::Boolean => (FieldType::FieldBoolean, 0),
+            Encoding::Text => (FieldType::FieldString, 0),
+        };
+        v1::Field { name: name.to_string(), r#type: kind.into(), decimals }
+    };
+    v1::Series {
+        measurement: sample.measurement.to_string(),
+        tags: sample.tags.iter().map(tag).collect(),
+        fields: values.iter().zip(wanted).map(field).collect(),
+        target_id: sample.target.clone(),
+    }
+}
+
+/// Why a batch cannot be read. It is refused whole, and so is the stream that it came by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// More of something than this end keeps.
+    #[error("{what}: {found}, of which at most {limit} are taken")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there would be.
+        found: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// A name that is empty, or a text that is too long.
+    #[error("{what} of {bytes} bytes: expected 1 to {MAX_STRING_BYTES}")]
+    Length {
+        /// Of what.
+        what: &'static str,
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A row of a series that was never defined.
+    #[error("series {0} was never defined")]
+    UnknownSeries(u32),
+    /// A definition that contradicts itself.
+    #[error("series `{0}`: tags must ascend, decimals be at most 9, and fields be of a known type and there at all")]
+    Definition(String),
+    /// A value outside its type: a boolean beside 0 and 1, a word that was never sent.
+    #[error("`{0}`: a value outside its type")]
+    Value(String),
+    /// Fewer or more values or times than the rows call for.
+    #[error("{0} do not match the rows")]
+    Count(&'static str),
+}
+
+/// Turns batches back into samples; holds the receiving side's dictionary.
+#[derive(Default)]
+pub struct Decoder {
+    series: Vec<Known>,
+    strings: Vec<String>,
+}
+
+struct Known {
+    measurement: Name,
+    target: String,
+    tags: Vec<(Name, String)>,
+    fields: Vec<(Name, Column)>,
+}
+
+impl Decoder {
+    /// An empty dictionary.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The samples of a batch. After an error the dictionary is of no use any more.
+    ///
+    /// # Errors
+    /// What about the batch is malformed.
+    pub fn decode(&mut self, batch: &v1::Batch) -> Result<Vec<Sample>, DecodeError> {
+        self.learn(batch)?;
+        at_most("rows", batch.rows.len(), MAX_ROWS)?;
+        at_most("values", batch.values.len() + batch.raws.len(), MAX_VALUES_PER_BATCH)?;
+        if batch.times.len() != batch.rows.len() {
+            return Err(DecodeError::Count("times"));
+        }
+        let mut values = batch.values.iter().copied();
+        let mut raws = batch.raws.iter().copied();
+        let rows = batch.rows.iter().zip(&batch.times);
+        let samples = rows
+            .map(|(id, time)| self.row(*id, batch.time_unix_ms.wrapping_add(*time), &mut values, &mut raws))
+            .collect::<Result<_, _>>()?;
+        if values.next().is_some() || raws.next().is_some() {
+            return Err(DecodeError::Count("values"));
+        }
+        Ok(samples)
+    }
+
+    fn learn(&mut self, batch: &v1::Batch) -> Result<(), DecodeError> {
+        at_most("series", self.series.len() + batch.define.len(), MAX_SERIES_PER_STREAM)?;
+        at_most("strings", self.strings.len() + batch.strings.len(), MAX_STRINGS_PER_STREAM)?;
+        for word in &batch.strings {
+            short("a word", word)?;
+            self.strings.push(word.clone());
+        }
+        for series in &batch.define {
+            self.series.push(known(series)?);
+        }
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        id: u32,
+        time_ms: i64,
+        values: &mut impl Iterator<Item = i64>,
+        raws: &mut impl Iterator<Item = u64>,
+    ) -> Result<Sample, DecodeError> {
+        let at = (id as usize).checked_sub(1).ok_or(DecodeError::UnknownSeries(id))?;
+        let series = self.series.get_mut(at).ok_or(DecodeError::UnknownSeries(id))?;
+        let mut fields = Vec::with_capacity(series.fields.len());
+        for (name, column) in &mut series.fields {
+            let value = column.next(values, raws, &self.strings)?;
+            fields.push((name.clone(), value.ok_or_else(|| DecodeError::Value(name.to_string()))?));
+        }
+        Ok(Sample {
+            measurement: series.measurement.clone(),
+            tags: series.tags.clone(),
+            target: series.target.clone(),
+            time: Timestamp(time_ms),
+            fields,
+        })
+    }
+}
+
+impl Column {
+    /// The column's next value; none if it lies outside its type.
+    fn next(
+        &mut self,
+        values: &mut impl Iterator<Item = i64>,
+        raws: &mut impl Iterator<Item = u64>,
+        strings: &[String],
+    ) -> Result<Option<Value>, DecodeError> {
+        if self.encoding == Encoding::Float {
+            let value = f64::from_bits(raws.next().ok_or(DecodeError::Count("values"))?);
+            return Ok(value.is_finite().then_some(Value::Float(value)));
+        }
+        self.last = self.last.wrapping_add(values.next().ok_or(DecodeError::Count("values"))?);
+        let now = self.last;
+        Ok(match self.encoding {
+            #[expect(clippy::cast_precision_loss, reason = "an honest encoder sends what floats hold exactly")]
+            Encoding::Decimal(decimals) => Some(Value::Float(now as f64 / power(decimals))),
+            Encoding::Boolean => [false, true].into_iter().find(|word| i64::from(*word) == now).map(Value::Boolean),
+            Encoding::Text => {
+                let word = usize::try_from(now).ok().and_then(|index| strings.get(index.checked_sub(1)?));
+                word.map(|word| Value::Text(word.clone()))
+            }
+            Encoding::Integer | Encoding::Float => Some(Value::Integer(now)),
+        })
+    }
+}
+
+fn known(series: &v1::Series) -> Result<Known, DecodeError> {
+    let wrong = || DecodeError::Definition(series.measurement.chars().take(64).collect());
+    short("a measurement's name", &series.measurement)?;
+    if series.target_id.len() > MAX_STRING_BYTES {
+        return Err(DecodeError::Length { what: "a target", bytes: series.target_id.len() });
+    }
+    if series.fields.is_empty() || !series.tags.is_sorted_by(|one, next| one.key < next.key) {
+        return Err(wrong());
+    }
+    for text in series.tags.iter().flat_map(|tag| [&tag.key, &tag.value]) {
+        short("a tag", text)?;
+    }
+    let mut fields = Vec::with_capacity(series.fields.len());
+    for field in &series.fields {
+        short("a field's name", &field.name)?;
+        let encoding = match FieldType::try_from(field.r#type).map_err(|_| wrong())? {
+            FieldType::FieldDecimal if field.decimals <= 9 => Encoding::Decimal(field.decimals),
+            FieldType::FieldDecimal => return Err(wrong()),
+            FieldType::FieldFloat => Encoding::Float,
+            FieldType::FieldInteger => Encoding::Integer,
+            FieldType::FieldBoolean => Encoding::Boolean,
+            FieldType::FieldString => Encoding::Text,
+        };
+        fields.push((field.name.clone().into(), Column { encoding, last: 0 }));
+    }
+    Ok(Known {
+        measurement: series.measurement.clone().into(),
+        target: series.target_id.clone(),
+        tags: series.tags.iter().map(|tag| (tag.key.clone().into(), tag.value.clone())).collect(),
+        fields,
+    })
+}
+
+const fn at_most(what: &'static str, found: usize, limit: usize) -> Result<(), DecodeError> {
+    if found > limit { Err(DecodeError::TooMany { what, found, limit }) } else { Ok(()) }
+}
+
+const fn short(what: &'static str, text: &str) -> Result<(), DecodeError> {
+    match text.len() {
+        1..=MAX_STRING_BYTES => Ok(()),
+        bytes => Err(DecodeError::Length { what, bytes }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What goes in comes out, whatever it is; what was tampered with is refused.
+
+use super::*;
+use proptest::prelude::*;
+use prost::Message;
+
+const ID: BatchId = BatchId { generation: 7, sequence: 1 };
+
+fn sample(measurement: &'static str, time: i64, fields: Vec<(&'static str, Value)>) -> Sample {
+    Sample {
+        measurement: measurement.into(),
+        tags: vec![("cpu".into(), "cpu-total".into())],
+        target: String::new(),
+        time: Timestamp(time),
+        fields: fields.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+    }
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i32>().prop_map(|cents| Value::Float(f64::from(cents) / 100.0)),
+        prop::num::f64::NORMAL.prop_map(Value::Float),
+        any::<i64>().prop_map(Value::Integer),
+        any::<bool>().prop_map(Value::Boolean),
+        "[a-z]{1,5}".prop_map(Value::Text),
+    ]
+}
+
+fn any_sample() -> impl Strategy<Value = Sample> {
+    let fields = prop::collection::btree_map("[a-c]", any_value(), 1..4);
+    ("[mn]", prop::collection::btree_map("[xy]", "[a-b]", 0..3), "[t]?", any::<i64>(), fields).prop_map(
+        |(measurement, tags, target, time, fields)| Sample {
+            measurement: measurement.into(),
+            tags: tags.into_iter().map(|(key, value)| (key.into(), value)).collect(),
+            target,
+            time: Timestamp(time),
+            fields: fields.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn a_stream_returns_what_was_put_in(batches in prop::collection::vec(prop::collection::vec(any_sample(), 0..8), 1..8)) {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+        for samples in batches {
+            let bytes = encoder.encode(ID, Lane::Live, &samples).encode_to_vec();
+            let batch = v1::Batch::decode(bytes.as_slice()).expect("prost reads what it wrote");
+            prop_assert_eq!(decoder.decode(&batch), Ok(samples));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Ok(batch) = v1::Batch::decode(bytes.as_slice()) {
+            let _ = decode_alone(&batch);
+        }
+    }
+
+    #[test]
+    fn a_tampered_batch_never_panics(
+        samples in prop::collection::vec(any_sample(), 1..6),
+        at in any::<prop::sample::Index>(),
+        byte: u8,
+    ) {
+        let mut bytes = encode_alone(ID, Lane::Backfill, &samples).encode_to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(batch) = v1::Batch::decode(bytes.as_slice()) {
+            let _ = decode_alone(&batch);
+        }
+    }
+}
+
+#[test]
+fn steady_readings_cost_less_than_two_bytes_a_value() {
+    let mut encoder = Encoder::new();
+    let reading = |tick: i64| -> Vec<Sample> {
+        let wobble = f64::from(i32::try_from(tick % 7).unwrap());
+        (0..10)
+            .map(|_| {
+                sample(
+                    "cpu",
+                    tick * 60_000,
+                    vec![("idle", Value::Float(97.5 - wobble / 100.0)), ("up", Value::Integer(tick * 60))],
+                )
+            })
+            .collect()
+    };
+    encoder.encode(ID, Lane::Live, &reading(0));
+    let bytes = encoder.encode(ID, Lane::Live, &reading(1)).encoded_len();
+    assert!(bytes < 2 * 20 + 40, "20 values in {bytes} bytes");
+}
+
+#[test]
+fn a_float_that_needs_more_decimals_is_defined_anew_and_stays_exact() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    for value in [50.0, 50.13, 0.125, 1.0 / 3.0, 2.5, 1e300, -0.001] {
+        let samples = vec![sample("m", 0, vec![("f", Value::Float(value))])];
+        assert_eq!(decoder.decode(&encoder.encode(ID, Lane::Live, &samples)), Ok(samples));
+    }
+}
+
+#[test]
+fn what_is_not_finite_is_left_out() {
+    let mixed = sample("m", 0, vec![("bad", Value::Float(f64::NAN)), ("good", Value::Integer(1))]);
+    let empty = sample("m", 0, vec![("bad", Value::Float(f64::INFINITY))]);
+    let decoded = decode_alone(&encode_alone(ID, Lane::Live, &[mixed, empty])).unwrap();
+    assert_eq!(decoded, vec![sample("m", 0, vec![("good", Value::Integer(1))])]);
+}
+
+#[test]
+fn each_fault_has_its_sentence() {
+    let good = encode_alone(ID, Lane::Live, &[sample("m", 0, vec![("f", Value::Boolean(true))])]);
+    let broken = |change: fn(&mut v1::Batch)| {
+        let mut batch = good.clone();
+        change(&mut batch);
+        decode_alone(&batch).unwrap_err().to_string()
+    };
+    assert_eq!(broken(|batch| batch.define.clear()), "series 1 was never defined");
+    assert_eq!(broken(|batch| batch.rows[0] = 0), "series 0 was never defined");
+    assert_eq!(broken(|batch| batch.values[0] = 2), "`f`: a value outside its type");
+    assert_eq!(broken(|batch| batch.values.clear()), "values do not match the rows");
+    assert_eq!(broken(|batch| batch.times.push(1)), "times do not match the rows");
+    assert_eq!(broken(|batch| batch.values.push(1)), "values do not match the rows");
+    assert!(broken(|batch| batch.define[0].fields.clear()).starts_with("series `m`: tags must ascend"));
+    assert_eq!(
+        broken(|batch| batch.define[0].measurement = "x".repeat(2_000)),
+        "a measurement's name of 2000 bytes: expected 1 to 1024"
+    );
+    assert_eq!(broken(|batch| batch.rows = vec![1; MAX_ROWS + 1]), "rows: 8193, of which at most 8192 are taken");
+}
+
+#[test]
+fn a_dictionary_says_when_it_is_full_before_the_other_end_refuses() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let mut tick = 0;
+    while !encoder.is_full() {
+        let samples: Vec<Sample> = (0..4_000)
+            .map(|row| Sample {
+                tags: vec![("path".into(), format!("{tick}-{row}"))],
+                ..sample("disk", tick, vec![("free", Value::Integer(1))])
+            })
+            .collect();
+        let batch = encoder.encode(ID, Lane::Live, &samples);
+        assert!(decoder.decode(&batch).is_ok());
+        tick += 1;
+    }
+    assert!(tick > 1);
+}
