@@ -1,0 +1,154 @@
+//! Where the collector's parts meet: what pages, API and streams share.
+
+use std::fmt;
+use std::time::Duration;
+
+use bellwether_proto::record::v1::Record;
+use bellwether_proto::token::EnrolToken;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// What every request handler is given, behind an `Arc`.
+#[derive(Debug)]
+pub struct App {
+    /// Where people's acts go.
+    pub clicks: Clicks,
+    /// The configuration in force.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// How machines are connected.
+    pub connect: Connect,
+}
+
+/// How long a click waits until its effect can be seen. Longer means that the engine is stuck, which the page then says.
+pub const CLICK_WAIT: Duration = Duration::from_secs(5);
+
+/// Clicks that may be under way at once; more are refused, since nobody clicks that fast.
+pub const CLICKS_MAX: usize = 256;
+
+/// People's acts and enrolments, on their way into the journal.
+///
+/// Facts about devices and tickets change by journal records only, so that a replay comes to the same inventory and
+/// the same tickets. A submitted record has been applied, and committed to `state.sqlite`, when `submit` returns.
+#[derive(Clone)]
+pub struct Clicks(mpsc::Sender<Click>);
+
+/// One submitted record and who waits for it.
+#[derive(Debug)]
+pub struct Click {
+    /// What to append.
+    pub record: Record,
+    /// Told once the record is applied, or why it was not.
+    pub done: oneshot::Sender<Result<(), SubmitError>>,
+}
+
+/// Why a click had no effect, or none that could be seen yet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Too many at once.
+    #[error("too many changes at once: try again in a moment")]
+    Busy,
+    /// The journal did not take it.
+    #[error("the change could not be stored: {0}")]
+    Journal(String),
+    /// It is stored, but the engine has not come to it.
+    #[error("the change is stored but takes longer than usual to show")]
+    Slow,
+    /// The collector is stopping.
+    #[error("the collector is stopping")]
+    Stopping,
+}
+
+impl Clicks {
+    /// The sending half, for pages and enrolment, and the half that feeds the journal.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<Click>) {
+        let (sender, receiver) = mpsc::channel(CLICKS_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Appends a record to the journal and waits, at most [`CLICK_WAIT`], until its effects are committed.
+    ///
+    /// # Errors
+    /// When the record was refused, or its effects could not be awaited.
+    pub async fn submit(&self, record: Record) -> Result<(), SubmitError> {
+        let (done, told) = oneshot::channel();
+        self.0.try_send(Click { record, done }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
+        })?;
+        match tokio::time::timeout(CLICK_WAIT, told).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(SubmitError::Stopping),
+            Err(_) => Err(SubmitError::Slow),
+        }
+    }
+}
+
+impl fmt::Debug for Clicks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clicks")
+    }
+}
+
+/// What it takes to connect a machine: where agents call, and which CA they must find there.
+#[derive(Clone, Debug)]
+pub struct Connect {
+    /// `host:port` for agents.
+    pub endpoint: String,
+    /// Whether other machines can reach it at all; until `setup` has run they cannot.
+    pub this_machine_only: bool,
+    /// SHA-256 of the CA certificate, DER; the last part of every token.
+    pub ca_sha256: [u8; 32],
+}
+
+impl Connect {
+    /// The token as people paste it, from the secret that only now is known.
+    #[must_use]
+    pub const fn token(&self, secret: [u8; 16]) -> EnrolToken {
+        EnrolToken { secret, ca_sha256: self.ca_sha256 }
+    }
+
+    /// The whole command that connects a machine.
+    #[must_use]
+    pub fn command(&self, secret: [u8; 16]) -> String {
+        format!(
+            "bellwether-agent enrol --collector {} --token {} --state ./bellwether-agent && bellwether-agent run --state ./bellwether-agent",
+            self.endpoint,
+            self.token(secret)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_click_returns_when_it_was_applied() {
+        let (clicks, mut queue) = Clicks::channel();
+        let (result, ()) = tokio::join!(clicks.submit(Record::default()), async {
+            let click = queue.recv().await.unwrap();
+            click.done.send(Ok(())).unwrap();
+        });
+        assert_eq!(result, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_click_at_a_stopped_collector_says_so() {
+        let (clicks, queue) = Clicks::channel();
+        drop(queue);
+        assert_eq!(clicks.submit(Record::default()).await, Err(SubmitError::Stopping));
+    }
+
+    #[test]
+    fn the_token_ends_in_the_hash_of_the_ca() {
+        let connect = Connect { endpoint: "bw.example:7443".into(), this_machine_only: false, ca_sha256: [0; 32] };
+        let command = connect.command([7; 16]);
+        assert!(command.contains(&format!(".{} ", "A".repeat(43))), "{command}");
+        assert!(command.contains("--collector bw.example:7443 "), "{command}");
+    }
+}
