@@ -4,7 +4,12 @@
 
 extern crate alloc;
 
+pub mod backoff;
+pub mod batch;
 pub mod device;
 pub mod ranges;
+pub mod receipts;
 pub mod sample;
+pub mod span;
 pub mod time;
+pub mod uplink;

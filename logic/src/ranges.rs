@@ -16,10 +16,7 @@ impl RangeSet {
     /// Whether `number` is in the set.
     #[must_use]
     pub fn contains(&self, number: u64) -> bool {
-        self.ranges
-            .range(..=number)
-            .next_back()
-            .is_some_and(|(_, last)| *last >= number)
+        self.ranges.range(..=number).next_back().is_some_and(|(_, last)| *last >= number)
     }
 
     /// Adds one number; says whether it was new.
@@ -49,6 +46,38 @@ impl RangeSet {
     fn touching(&self, first: u64, last: u64) -> Option<(u64, u64)> {
         let (low, high) = self.ranges.range(..=last.saturating_add(1)).next_back()?;
         (high.saturating_add(1) >= first).then_some((*low, *high))
+    }
+
+    /// Takes a range out. What is not in the set stays out.
+    pub fn remove_range(&mut self, range: RangeInclusive<u64>) {
+        let (first, last) = range.into_inner();
+        if first > last {
+            return;
+        }
+        while let Some((low, high)) = self.overlapping(first, last) {
+            self.ranges.remove(&low);
+            if low < first {
+                self.ranges.insert(low, first - 1);
+            }
+            if high > last {
+                self.ranges.insert(last + 1, high);
+            }
+        }
+    }
+
+    /// The highest range that overlaps `first..=last`.
+    fn overlapping(&self, first: u64, last: u64) -> Option<(u64, u64)> {
+        let (low, high) = self.ranges.range(..=last).next_back()?;
+        (*high >= first).then_some((*low, *high))
+    }
+
+    /// The lowest number of the set that is not below `number`.
+    #[must_use]
+    pub fn next_from(&self, number: u64) -> Option<u64> {
+        if self.contains(number) {
+            return Some(number);
+        }
+        self.ranges.range(number..).next().map(|(low, _)| *low)
     }
 
     /// The ranges in ascending order.
@@ -107,6 +136,29 @@ mod tests {
             let listed: Vec<_> = set.iter().collect();
             prop_assert!(listed.windows(2).all(|pair| pair[0].end() + 1 < *pair[1].start()));
             prop_assert_eq!(set.last(), plain.last().copied());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn takes_out_like_a_plain_set(
+            steps in prop::collection::vec((any::<bool>(), 0u64..60, 0u64..9), 0..40)
+        ) {
+            let mut set = RangeSet::default();
+            let mut plain = BTreeSet::new();
+            for (add, first, more) in steps {
+                if add {
+                    set.insert_range(first..=first + more);
+                    plain.extend(first..=first + more);
+                } else {
+                    set.remove_range(first..=first + more);
+                    plain.retain(|number| !(first..=first + more).contains(number));
+                }
+            }
+            for number in 0..70 {
+                prop_assert_eq!(set.contains(number), plain.contains(&number));
+                prop_assert_eq!(set.next_from(number), plain.range(number..).next().copied());
+            }
         }
     }
 

@@ -42,10 +42,7 @@ pub enum Value {
 impl Value {
     /// As a number for a rule to compare: booleans are 0 and 1, text is none.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "rules compare against limits far below 2^53"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "rules compare against limits far below 2^53")]
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Float(value) => Some(*value),
