@@ -13,6 +13,7 @@
 
 use std::collections::HashMap;
 
+pub use bellwether_logic::batch::{BatchId, Lane};
 use bellwether_logic::sample::{Name, Sample, Value};
 use bellwether_logic::time::Timestamp;
 
@@ -38,24 +39,6 @@ const DECIMALS: [u32; 3] = [2, 3, 6];
 
 /// Integers up to here are exact in a float.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-
-/// Names a batch. Exactly one batch with an id reaches the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BatchId {
-    /// Random, one for each start of the agent.
-    pub generation: u64,
-    /// Counts up within the generation.
-    pub sequence: u64,
-}
-
-/// How a batch travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Read just now.
-    Live,
-    /// Read before the stream began; never pages anybody.
-    Backfill,
-}
 
 impl v1::Batch {
     /// The batch's name.
