@@ -161,3 +161,113 @@ fn done(state: &mut crate::state::State, group: Vec<Pending>) -> Vec<Promise> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{Journal, Options};
+
+    /// What goes wrong next.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Fault {
+        /// Half of the bytes arrive.
+        Write,
+        /// All bytes arrive, and the disk does not say so.
+        Sync,
+        /// The good length cannot be restored.
+        Cut,
+    }
+
+    /// Each goes wrong once, in this order.
+    type Faults = Arc<Mutex<Vec<Fault>>>;
+
+    struct Faulty {
+        file: File,
+        faults: Faults,
+    }
+
+    impl Faulty {
+        fn due(&self, fault: Fault) -> io::Result<()> {
+            let mut faults = self.faults.lock().unwrap();
+            if faults.first() == Some(&fault) {
+                faults.remove(0);
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            Ok(())
+        }
+    }
+
+    impl Medium for Faulty {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+            if let Err(error) = self.due(Fault::Write) {
+                Medium::write(&mut self.file, &bytes[..bytes.len() / 2])?;
+                return Err(error);
+            }
+            Medium::write(&mut self.file, bytes)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.due(Fault::Sync)?;
+            self.file.sync()
+        }
+
+        fn cut(&mut self, length: u64) -> io::Result<()> {
+            self.due(Fault::Cut)?;
+            self.file.cut(length)
+        }
+    }
+
+    fn open(folder: &Path) -> (Journal, Faults) {
+        let faults = Faults::default();
+        let shared = faults.clone();
+        let make: MediumMaker = Arc::new(move |file| Box::new(Faulty { file, faults: shared.clone() }));
+        let (journal, _) = Journal::open_on(folder, Options::default(), make).unwrap();
+        (journal, faults)
+    }
+
+    fn append(journal: &Journal, text: &str) -> Result<Committed, CommitError> {
+        journal.append(0, text.as_bytes().to_vec()).unwrap().wait()
+    }
+
+    fn texts(journal: &Journal) -> Vec<String> {
+        let entries = journal.read(Position(0), 1 << 20).unwrap();
+        let text = |entry: crate::Entry| String::from_utf8(entry.payload).unwrap();
+        entries.into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_group_that_the_disk_refuses_fails_and_the_next_one_may_succeed() {
+        for script in [&[Fault::Write][..], &[Fault::Sync], &[Fault::Write, Fault::Cut], &[Fault::Sync, Fault::Cut]] {
+            let folder = tempfile::tempdir().unwrap();
+            let (journal, faults) = open(folder.path());
+            append(&journal, "one").unwrap();
+            let end = journal.end();
+            faults.lock().unwrap().extend(script);
+            let refused = append(&journal, "two").unwrap_err();
+            assert!(matches!(refused, CommitError::Disk { .. }), "{refused}");
+            assert_eq!(journal.end(), end, "what failed is not visible");
+            assert_eq!(journal.statistics().failed_groups, 1);
+            let committed = append(&journal, "three").unwrap();
+            assert_eq!(committed.position, end);
+            assert_eq!(texts(&journal), ["one", "three"]);
+            drop(journal);
+            assert_eq!(texts(&open(folder.path()).0), ["one", "three"]);
+        }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_for_long_acknowledges_nothing_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, faults) = open(folder.path());
+        append(&journal, "one").unwrap();
+        faults.lock().unwrap().push(Fault::Sync);
+        // One cut after the failure and one before each of the groups that follow, of which the last succeeds.
+        faults.lock().unwrap().extend([Fault::Cut; 20]);
+        let attempts = (0..).find(|_| append(&journal, "two").is_ok());
+        assert!((10..=20).contains(&attempts.unwrap()));
+        assert_eq!(texts(&journal), ["one", "two"]);
+    }
+}
