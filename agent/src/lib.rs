@@ -1,1 +1,22 @@
-//! Placeholder.
+//! Hands on a device: reads its health, keeps the readings in a bounded spool, and brings them to the collector.
+//!
+//! The way of a reading is one direction: `source` or `probe` -> sample -> batch -> `spool` -> `uplink`. What comes
+//! back (an acknowledgement, a pace) is a new input of the one loop in `run`. Nothing here listens on a port, runs a
+//! command for anyone, or learns anything about a person.
+//!
+//! The library keeps no process-wide state, so that the collector can run an agent for its own machine beside
+//! everything else; signals are the binary's business.
+
+pub mod clock;
+pub mod config;
+pub mod enrol;
+pub mod host;
+pub mod probe;
+pub mod run;
+pub mod schema;
+pub mod source;
+pub mod state;
+
+pub use bellwether_proto::v1::GoodbyeReason;
+pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};
+pub use run::{RunError, Settings, run};

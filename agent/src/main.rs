@@ -1,1 +1,3 @@
+//! The agent's command line.
+
 fn main() {}

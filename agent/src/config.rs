@@ -1,0 +1,367 @@
+//! `agent.toml`: what an admin may set on one machine. The file is optional; the shipped one says the defaults.
+//!
+//! A bad file stops the agent at start with the key, the value and what was expected.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bellwether_logic::span::Span;
+use serde::Deserialize;
+
+/// The shipped file, which says what `Config::default()` is.
+pub const DEFAULT_FILE: &str = include_str!("../agent.toml");
+
+/// Below it an agent is no longer light; above it a fleet page is no longer alive.
+const INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// More targets than one small machine should look at in this version.
+const MAX_TARGETS: usize = 256;
+/// Names are shown in tables and tickets.
+const MAX_NAME_BYTES: usize = 64;
+/// Fixed file systems that an admin vouches for.
+const MAX_MOUNTS: usize = 64;
+
+/// The agent's configuration, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// From one reading to the next.
+    pub interval: Duration,
+    /// Paths of file systems that may be sent although they are not on the list of well-known ones.
+    pub mounts: Vec<String>,
+    /// The spool's limits.
+    pub spool: SpoolConfig,
+    /// Whether the default gateway is pinged.
+    pub ping_gateway: bool,
+    /// What else is pinged.
+    pub ping: Vec<Target>,
+}
+
+/// The spool's limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// The oldest readings go when it would grow larger.
+    pub max_bytes: u64,
+    /// Older readings go.
+    pub max_age: Duration,
+    /// A power cut loses at most this.
+    pub sync: Duration,
+}
+
+/// Something to ping. The name leaves the machine, the address never does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What it is called on boards and tickets.
+    pub name: String,
+    /// Where it is.
+    pub address: Address,
+}
+
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// An address.
+    Ip(IpAddr),
+    /// A name, resolved at every reading.
+    Name(String),
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there and can't be read.
+    #[error("can't read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML, or has a key that is not known, or a value of the wrong kind.
+    #[error("{path}, line {line} (`{text}`): {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is on it.
+        text: String,
+        /// What was expected.
+        message: String,
+    },
+    /// A value is out of bounds.
+    #[error("{path}: {key} = {value}: expected {expected}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+        /// What it is set to.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            mounts: Vec::new(),
+            spool: SpoolConfig::default(),
+            ping_gateway: true,
+            ping: Vec::new(),
+        }
+    }
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20, max_age: Duration::from_secs(14 * 86_400), sync: Duration::from_secs(30) }
+    }
+}
+
+impl Config {
+    /// Reads a file; one that is not there says the defaults.
+    ///
+    /// # Errors
+    /// When the file can't be read or says what can't be.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Reads a text; `path` is for the messages.
+    ///
+    /// # Errors
+    /// When the text says what can't be.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| at_line(path, text, &error))?;
+        file.build().map_err(|bad| ConfigError::Value {
+            path: path.to_owned(),
+            key: bad.key.to_owned(),
+            value: bad.value,
+            expected: bad.expected,
+        })
+    }
+}
+
+fn at_line(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count();
+    ConfigError::Parse {
+        path: path.to_owned(),
+        line: line + 1,
+        text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+        message: error.message().lines().collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    interval: String,
+    disk: DiskFile,
+    spool: SpoolFile,
+    ping_gateway: bool,
+    ping: Vec<TargetFile>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct DiskFile {
+    mounts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SpoolFile {
+    max_mib: u64,
+    max_age_days: u64,
+    sync_s: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TargetFile {
+    name: String,
+    address: String,
+}
+
+/// A value out of bounds.
+struct Bad {
+    key: &'static str,
+    value: String,
+    expected: &'static str,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            interval: "60s".to_owned(),
+            disk: DiskFile::default(),
+            spool: SpoolFile::default(),
+            ping_gateway: true,
+            ping: Vec::new(),
+        }
+    }
+}
+
+impl Default for SpoolFile {
+    fn default() -> Self {
+        Self { max_mib: 64, max_age_days: 14, sync_s: 30 }
+    }
+}
+
+impl File {
+    fn build(self) -> Result<Config, Bad> {
+        let config = Config {
+            interval: interval(&self.interval)?,
+            mounts: self.disk.build()?,
+            spool: self.spool.build()?,
+            ping_gateway: self.ping_gateway,
+            ping: targets(self.ping)?,
+        };
+        Ok(config)
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, Bad> {
+    let parsed = text.parse::<Span>().ok().map(|span| span.0);
+    parsed.filter(|span| INTERVAL.contains(span) && span.subsec_nanos() == 0).ok_or(Bad {
+        key: "interval",
+        value: format!("\"{text}\""),
+        expected: "whole seconds from \"1s\" to \"1h\"",
+    })
+}
+
+impl DiskFile {
+    fn build(self) -> Result<Vec<String>, Bad> {
+        let bad = |value: String, expected| Err(Bad { key: "disk.mounts", value, expected });
+        if self.mounts.len() > MAX_MOUNTS {
+            return bad(format!("{} paths", self.mounts.len()), "at most 64 paths");
+        }
+        match self.mounts.iter().find(|path| !path.starts_with('/')) {
+            Some(path) => bad(format!("\"{path}\""), "a path from the root, such as \"/srv/backup\""),
+            None => Ok(self.mounts),
+        }
+    }
+}
+
+impl SpoolFile {
+    fn build(self) -> Result<SpoolConfig, Bad> {
+        let within = |key, value: u64, range: std::ops::RangeInclusive<u64>, expected| {
+            if range.contains(&value) { Ok(value) } else { Err(Bad { key, value: value.to_string(), expected }) }
+        };
+        let days = within("spool.max_age_days", self.max_age_days, 1..=30, "1 to 30 days")?;
+        Ok(SpoolConfig {
+            max_bytes: within("spool.max_mib", self.max_mib, 1..=4_096, "1 to 4096 MiB")? << 20,
+            max_age: Duration::from_secs(days * 86_400),
+            sync: Duration::from_secs(within("spool.sync_s", self.sync_s, 1..=600, "1 to 600 seconds")?),
+        })
+    }
+}
+
+fn targets(files: Vec<TargetFile>) -> Result<Vec<Target>, Bad> {
+    if files.len() > MAX_TARGETS {
+        return Err(Bad { key: "ping", value: format!("{} targets", files.len()), expected: "at most 256 targets" });
+    }
+    let mut targets: Vec<Target> = Vec::with_capacity(files.len());
+    for file in files {
+        let target = file.build()?;
+        if targets.iter().any(|other| other.name == target.name) {
+            let value = format!("\"{}\"", target.name);
+            return Err(Bad { key: "ping.name", value, expected: "a name that no other target has" });
+        }
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+impl TargetFile {
+    fn build(self) -> Result<Target, Bad> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte);
+        let fits = !self.name.trim().is_empty() && self.name.len() <= MAX_NAME_BYTES && self.name.bytes().all(plain);
+        if !fits || self.name == crate::probe::GATEWAY {
+            let value = format!("\"{}\"", self.name);
+            let expected = "1 to 64 letters, digits, blanks, dots, dashes or underscores, and not \"gateway\"";
+            return Err(Bad { key: "ping.name", value, expected });
+        }
+        let host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        let address = match self.address.parse() {
+            Ok(ip) => Address::Ip(ip),
+            Err(_) if !self.address.is_empty() && self.address.len() < 254 && self.address.bytes().all(host) => {
+                Address::Name(self.address)
+            }
+            Err(_) => {
+                let value = format!("\"{}\"", self.address);
+                return Err(Bad { key: "ping.address", value, expected: "an IP address or a DNS name" });
+            }
+        };
+        Ok(Target { name: self.name, address })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("agent.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        assert_eq!(parse(DEFAULT_FILE), Ok(Config::default()));
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_examples_in_the_shipped_file_are_real() {
+        let examples: String =
+            DEFAULT_FILE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        let config = parse(&examples).unwrap();
+        assert_eq!(config.ping.len(), 1);
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_key_and_what_was_expected() {
+        for (text, expected) in [
+            ("interval = \"0s\"", "agent.toml: interval = \"0s\": expected whole seconds from \"1s\" to \"1h\""),
+            ("spool.max_mib = 0", "agent.toml: spool.max_mib = 0: expected 1 to 4096 MiB"),
+            (
+                "interval = \"60s\"\n[spool]\nmax_mib = \"much\"",
+                "agent.toml, line 3 (`max_mib = \"much\"`): invalid type: string \"much\", expected u64",
+            ),
+            (
+                "[[ping]]\nname = \"a\"\naddress = \"a b\"",
+                "agent.toml: ping.address = \"a b\": expected an IP address or a DNS name",
+            ),
+            (
+                "disk.mounts = [\"srv\"]",
+                "agent.toml: disk.mounts = \"srv\": expected a path from the root, such as \"/srv/backup\"",
+            ),
+        ] {
+            assert_eq!(parse(text), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let message = parse("intervall = \"60s\"").unwrap_err();
+        assert!(
+            message.starts_with("agent.toml, line 1 (`intervall = \"60s\"`): unknown field `intervall`"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn two_targets_of_one_name_are_refused() {
+        let text = "[[ping]]\nname = \"a\"\naddress = \"::1\"\n[[ping]]\nname = \"a\"\naddress = \"127.0.0.1\"";
+        assert!(parse(text).unwrap_err().contains("a name that no other target has"));
+    }
+}

@@ -1,0 +1,311 @@
+//! The state folder: who this agent is, and nothing else of the machine.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `lock` | held while an agent uses the folder |
+//! | `agent.json` | device id, name, class, endpoints; written last, so a folder with it is enrolled |
+//! | `key.pem` | the private key, mode 0600 |
+//! | `chain.pem` | the agent's certificate, then the collector's CA |
+//! | `agent.toml` | the admin's configuration, optional |
+//! | `spool/` | readings that the collector has not acknowledged |
+//!
+//! Every file is replaced whole: written beside, synced, renamed, and the folder synced, so that a power cut leaves
+//! the old one or the new one. A folder of a newer format is refused untouched.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The admin's configuration.
+pub const CONFIG_FILE: &str = "agent.toml";
+/// Where readings wait.
+pub const SPOOL_DIR: &str = "spool";
+
+const IDENTITY_FILE: &str = "agent.json";
+const KEY_FILE: &str = "key.pem";
+const CHAIN_FILE: &str = "chain.pem";
+const LOCK_FILE: &str = "lock";
+
+/// The format that this version writes.
+const FORMAT: u32 = 1;
+
+/// Why a state folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// It can't be made, read or written.
+    #[error("can't {step} {path}")]
+    Io {
+        /// What was tried.
+        step: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another agent runs on it.
+    #[error("{path} is in use by another agent")]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nobody has enrolled it.
+    #[error("{path} is not enrolled: run `bellwether-agent enrol` first")]
+    NotEnrolled {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It belongs to a machine already.
+    #[error("{path} is already enrolled as {device_id}: use --again to replace that")]
+    AlreadyEnrolled {
+        /// The folder.
+        path: PathBuf,
+        /// Who it is.
+        device_id: String,
+    },
+    /// A newer version wrote it.
+    #[error("{path} has format {found}, this version knows up to {FORMAT}: it is left untouched")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// It says what can't be.
+    #[error("{path} is damaged ({reason}): enrol again with --again")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Who this agent is: `agent.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The format of the folder.
+    pub format: u32,
+    /// Given at enrolment.
+    pub device_id: String,
+    /// What the admin called the machine; may be empty.
+    pub name: String,
+    /// What it is for.
+    pub class: String,
+    /// Where the collector can be reached, `HOST:PORT`, the first tried first.
+    pub endpoints: Vec<String>,
+}
+
+impl Identity {
+    /// The identity of a folder of this format.
+    #[must_use]
+    pub const fn new(device_id: String, name: String, class: String, endpoints: Vec<String>) -> Self {
+        Self { format: FORMAT, device_id, name, class, endpoints }
+    }
+}
+
+/// What an enrolled agent proves itself with. Never shown.
+pub struct Credentials {
+    /// PKCS#8 in PEM.
+    pub key_pem: String,
+    /// The agent's certificate, then the CA, in PEM.
+    pub chain_pem: String,
+}
+
+/// A state folder that is held by this process.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    /// Unlocked by the operating system when the process ends, however it ends.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Takes the folder, making it if `create`.
+    ///
+    /// # Errors
+    /// When it is not there, can't be written, or another agent has it.
+    pub fn take(path: &Path, create: bool) -> Result<Self, StateError> {
+        if create {
+            make_private_dir(path)?;
+        } else if !path.join(IDENTITY_FILE).exists() {
+            return Err(StateError::NotEnrolled { path: path.to_owned() });
+        }
+        let lock_path = path.join(LOCK_FILE);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|source| StateError::Io { step: "write", path: lock_path.clone(), source })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StateError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(StateError::Io { step: "lock", path: lock_path, source }),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Who this agent is.
+    ///
+    /// # Errors
+    /// When nobody enrolled it, a newer version did, or the file is damaged.
+    pub fn identity(&self) -> Result<Identity, StateError> {
+        read_identity(&self.path)
+    }
+
+    /// What it proves itself with.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn credentials(&self) -> Result<Credentials, StateError> {
+        let read = |name| {
+            let path = self.path.join(name);
+            fs::read_to_string(&path).map_err(|source| StateError::Io { step: "read", path, source })
+        };
+        Ok(Credentials { key_pem: read(KEY_FILE)?, chain_pem: read(CHAIN_FILE)? })
+    }
+
+    /// Makes the folder this agent's. The identity goes last: until then the folder counts as not enrolled.
+    ///
+    /// # Errors
+    /// When a file can't be written.
+    pub fn store(&self, identity: &Identity, credentials: &Credentials) -> Result<(), StateError> {
+        self.replace(KEY_FILE, credentials.key_pem.as_bytes())?;
+        self.replace(CHAIN_FILE, credentials.chain_pem.as_bytes())?;
+        let mut text = serde_json::to_string_pretty(identity).expect("an identity is plain text");
+        text.push('\n');
+        self.replace(IDENTITY_FILE, text.as_bytes())
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        let path = self.path.join(name);
+        replace_file(&path, bytes, true).map_err(|source| StateError::Io { step: "write", path, source })
+    }
+}
+
+/// Who the agent of a folder is, without taking the folder.
+///
+/// # Errors
+/// When nobody enrolled it, a newer version did, or the file is damaged.
+pub fn read_identity(dir: &Path) -> Result<Identity, StateError> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let path = dir.join(IDENTITY_FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StateError::NotEnrolled { path: dir.to_owned() });
+        }
+        Err(source) => return Err(StateError::Io { step: "read", path, source }),
+    };
+    let damaged = |error: serde_json::Error| StateError::Damaged { path: path.clone(), reason: error.to_string() };
+    let format: Format = serde_json::from_str(&text).map_err(damaged)?;
+    if format.format > FORMAT {
+        return Err(StateError::Newer { path, found: format.format });
+    }
+    serde_json::from_str(&text).map_err(damaged)
+}
+
+/// Replaces a file whole. `private`: only its owner may read it, from the first byte on.
+///
+/// # Errors
+/// When any step fails; the old file is then still there.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    // A leftover of a crash may have other rights.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    if private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut file = options.open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Makes what was renamed or made in a folder durable.
+pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Makes a folder that only its owner may enter.
+fn make_private_dir(path: &Path) -> Result<(), StateError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|source| StateError::Io { step: "make", path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enrolled(dir: &Path) -> StateDir {
+        let state = StateDir::take(dir, true).unwrap();
+        let identity =
+            Identity::new("d123456789".into(), "LAB-1".into(), "desktop".into(), vec!["127.0.0.1:7443".into()]);
+        let credentials = Credentials { key_pem: "key".into(), chain_pem: "chain".into() };
+        state.store(&identity, &credentials).unwrap();
+        state
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = enrolled(&dir.path().join("agent"));
+        assert_eq!(state.identity().unwrap().device_id, "d123456789");
+        assert_eq!(state.credentials().unwrap().chain_pem, "chain");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_the_key() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let state = enrolled(&dir.path().join("agent"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&state.path().join(KEY_FILE)), 0o600);
+        assert_eq!(mode(state.path()), 0o700);
+    }
+
+    #[test]
+    fn a_second_agent_on_the_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = enrolled(dir.path());
+        assert!(matches!(StateDir::take(dir.path(), false), Err(StateError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "{\"format\": 2, \"shape\": \"unknown\"}";
+        fs::write(dir.path().join(IDENTITY_FILE), text).unwrap();
+        assert!(matches!(read_identity(dir.path()), Err(StateError::Newer { found: 2, .. })));
+        assert_eq!(fs::read_to_string(dir.path().join(IDENTITY_FILE)).unwrap(), text);
+    }
+
+    #[test]
+    fn a_damaged_identity_is_a_clear_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(IDENTITY_FILE), "{\"format\": 1").unwrap();
+        assert!(matches!(read_identity(dir.path()), Err(StateError::Damaged { .. })));
+        assert!(matches!(read_identity(&dir.path().join("other")), Err(StateError::NotEnrolled { .. })));
+    }
+}
