@@ -9,6 +9,7 @@ pub mod batch;
 pub mod device;
 pub mod ranges;
 pub mod receipts;
+pub mod rules;
 pub mod sample;
 pub mod span;
 pub mod time;

@@ -1,0 +1,287 @@
+//! What to look for: rules are data, written in packs and overridden by id.
+//!
+//! A rule says what it looks at, when a fault begins and when it is over (never the same condition), for how long,
+//! and what a technician should read and bring. Whoever parses a pack gets typed rules; [`RuleSet::merge`] takes only
+//! those that make sense, and everything behind it trusts them.
+//!
+//! Each kind of rule is one file in this room and one variant of [`Check`].
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::{Class, words};
+use crate::span::Span;
+
+mod absence;
+mod compare;
+mod text;
+mod threshold;
+
+pub use absence::Absence;
+pub use compare::{Comparison, Operand, Test};
+pub use text::{Shown, Template, Unit};
+pub use threshold::{Threshold, Verdict};
+
+/// The format of packs that this version reads.
+pub const PACK_FORMAT: u32 = 1;
+
+/// How long a fault must be over before a ticket resolves by itself, unless the rule says otherwise.
+pub const PROVEN_GOOD: Span = Span::from_mins(10);
+
+words! {
+    /// How bad a fault is, the least first.
+    Severity, "severity" {
+        /// Good to know.
+        Info = "info",
+        /// Somebody should look at it this week.
+        Minor = "minor",
+        /// Work is hindered.
+        Major = "major",
+        /// Many can't work, or something is about to be lost.
+        Critical = "critical",
+    }
+}
+
+words! {
+    /// What kind of work a ticket asks for. On a ticket with several lines the later one in this list wins.
+    TicketKind, "ticket kind" {
+        /// Something is used up.
+        Supply = "SUPPLY",
+        /// Something can be mended.
+        Repair = "REPAIR",
+        /// Something has to be exchanged.
+        Replacement = "REPLACEMENT",
+    }
+}
+
+/// A file of rules.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// [`PACK_FORMAT`].
+    pub format: u32,
+    /// Its rules.
+    #[serde(default)]
+    pub rule: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name for ever, such as `disk.full.server`; overrides, incidents and tickets refer to it.
+    pub id: String,
+    /// False: as if it were not there. How a folder switches a shipped rule off.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// One plain line for a ticket, with `{placeholders}`.
+    pub title: Template,
+    /// What to do first and what to bring.
+    pub advice: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of work it makes.
+    pub ticket: TicketKind,
+    /// Faults of one device and category share a ticket.
+    pub category: String,
+    /// Which devices it looks at.
+    pub classes: Vec<Class>,
+    /// Step by step, for a technician who is new.
+    pub runbook: String,
+    /// Where its numbers come from; the word *house* marks those that are ours.
+    pub source: String,
+    /// What it looks at and when.
+    pub check: Check,
+}
+
+/// The kinds of rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// A device says nothing.
+    Absence(Absence),
+    /// A reading is beyond a limit.
+    Threshold(Threshold),
+}
+
+/// A rule that makes no sense: which, where, what was found and what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("rule `{rule}`: key `{key}` is {value}: expected {expected}")]
+pub struct RuleError {
+    /// The rule's id.
+    pub rule: String,
+    /// The key at fault.
+    pub key: &'static str,
+    /// What it says.
+    pub value: String,
+    /// What it should say.
+    pub expected: String,
+}
+
+/// What a check finds wrong with itself; [`Rule::validate`] adds the rule's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    pub(crate) expected: String,
+}
+
+impl Flaw {
+    pub(crate) fn new(key: &'static str, value: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { key, value: value.into(), expected: expected.into() }
+    }
+}
+
+/// Placeholders that every rule's title knows.
+const PLACEHOLDERS: [&str; 5] = ["device", "room", "site", "class", "value"];
+
+impl Pack {
+    /// Refuses a pack of another format, or with a rule that contradicts itself.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), RuleError> {
+        if self.format != PACK_FORMAT {
+            return Err(RuleError {
+                rule: "(pack)".to_string(),
+                key: "format",
+                value: self.format.to_string(),
+                expected: PACK_FORMAT.to_string(),
+            });
+        }
+        self.rule.iter().try_for_each(Rule::validate)
+    }
+}
+
+impl Rule {
+    /// Refuses a rule that contradicts itself.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), RuleError> {
+        self.find_flaw().map_or(Ok(()), |flaw| {
+            Err(RuleError { rule: self.id.clone(), key: flaw.key, value: flaw.value, expected: flaw.expected })
+        })
+    }
+
+    /// Whether it looks at devices of this class.
+    #[must_use]
+    pub fn applies_to(&self, class: Class) -> bool {
+        self.classes.contains(&class)
+    }
+
+    fn find_flaw(&self) -> Option<Flaw> {
+        self.flaw_in_words().or_else(|| self.flaw_in_check()).or_else(|| self.flaw_in_title())
+    }
+
+    fn flaw_in_words(&self) -> Option<Flaw> {
+        let named = |text: &str, extra: &str| {
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || extra.contains(letter))
+        };
+        if !named(&self.id, "._-") {
+            return Some(Flaw::new("id", quoted(&self.id), "lower-case words with dots, such as `disk.full.server`"));
+        }
+        if !named(&self.category, "_-") {
+            return Some(Flaw::new("category", quoted(&self.category), "one lower-case word, such as `disk`"));
+        }
+        if self.classes.is_empty() {
+            return Some(Flaw::new("classes", "empty", "at least one device class"));
+        }
+        [("advice", &self.advice), ("runbook", &self.runbook), ("source", &self.source)]
+            .into_iter()
+            .find(|(_, text)| text.trim().is_empty())
+            .map(|(key, _)| Flaw::new(key, "empty", "a sentence"))
+    }
+
+    fn flaw_in_check(&self) -> Option<Flaw> {
+        match &self.check {
+            Check::Absence(absence) => absence.find_flaw(),
+            Check::Threshold(threshold) => threshold.find_flaw(),
+        }
+    }
+
+    fn flaw_in_title(&self) -> Option<Flaw> {
+        let mut known: BTreeSet<&str> = PLACEHOLDERS.into();
+        if let Check::Threshold(threshold) = &self.check {
+            known.extend(threshold.placeholders());
+            let evidence = threshold.evidence.iter().find_map(|template| template.find_flaw("evidence", &known));
+            if evidence.is_some() {
+                return evidence;
+            }
+        }
+        self.title.find_flaw("title", &known)
+    }
+}
+
+/// Rules that make sense, by id, without those that are switched off.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RuleSet {
+    rules: BTreeMap<String, Rule>,
+}
+
+impl RuleSet {
+    /// The shipped rules, each replaced by the folder's rule of the same id, plus the folder's own.
+    ///
+    /// # Errors
+    /// The first rule that contradicts itself, or an id that one of the two lists has twice.
+    pub fn merge(shipped: Vec<Rule>, folder: Vec<Rule>) -> Result<Self, RuleError> {
+        let mut rules = by_id(shipped)?;
+        rules.extend(by_id(folder)?);
+        rules.retain(|_, rule| rule.enabled);
+        Ok(Self { rules })
+    }
+
+    /// One rule.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Rule> {
+        self.rules.get(id)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> + '_ {
+        self.rules.values()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+fn by_id(list: Vec<Rule>) -> Result<BTreeMap<String, Rule>, RuleError> {
+    let mut rules = BTreeMap::new();
+    for rule in list {
+        rule.validate()?;
+        if let Some(twin) = rules.insert(rule.id.clone(), rule) {
+            let value = format!("{} twice", quoted(&twin.id));
+            return Err(RuleError { rule: twin.id, key: "id", value, expected: "each id once".to_string() });
+        }
+    }
+    Ok(rules)
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    format!("`{text}`")
+}
+
+const fn yes() -> bool {
+    true
+}
+
+fn proven_good() -> Span {
+    PROVEN_GOOD
+}

@@ -1,0 +1,167 @@
+//! Comparisons of one field with one limit.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Serialize};
+
+use crate::sample::{Sample, Value};
+
+/// One field against one limit: `{ field = "used_percent", above = 90 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Raw", into = "Raw")]
+pub struct Comparison {
+    /// The field's name.
+    pub field: String,
+    /// What must be true of it.
+    pub test: Test,
+}
+
+/// What must be true of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// More than this.
+    Above(f64),
+    /// Less than this.
+    Below(f64),
+    /// Exactly this.
+    Is(Operand),
+}
+
+/// What a field is compared with for equality.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Operand {
+    /// Yes or no.
+    Boolean(bool),
+    /// A number.
+    Number(f64),
+    /// A word.
+    Text(String),
+}
+
+/// As it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    field: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    above: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    below: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is: Option<Operand>,
+}
+
+impl TryFrom<Raw> for Comparison {
+    type Error = String;
+
+    fn try_from(raw: Raw) -> Result<Self, String> {
+        let test = match (raw.above, raw.below, raw.is) {
+            (Some(limit), None, None) if limit.is_finite() => Test::Above(limit),
+            (None, Some(limit), None) if limit.is_finite() => Test::Below(limit),
+            (None, None, Some(operand)) => Test::Is(operand),
+            _ => {
+                return Err(format!(
+                    "the comparison of `{}` needs exactly one of `above`, `below` (a finite number) and `is`",
+                    raw.field
+                ));
+            }
+        };
+        Ok(Self { field: raw.field, test })
+    }
+}
+
+impl From<Comparison> for Raw {
+    fn from(comparison: Comparison) -> Self {
+        let mut raw = Self { field: comparison.field, above: None, below: None, is: None };
+        match comparison.test {
+            Test::Above(limit) => raw.above = Some(limit),
+            Test::Below(limit) => raw.below = Some(limit),
+            Test::Is(operand) => raw.is = Some(operand),
+        }
+        raw
+    }
+}
+
+impl Comparison {
+    /// Whether it holds for a sample; nothing if the sample lacks the field or has it in another type.
+    #[must_use]
+    pub fn holds(&self, sample: &Sample) -> Option<bool> {
+        let (_, value) = sample.fields.iter().find(|(name, _)| *name == self.field)?;
+        match &self.test {
+            Test::Above(limit) => value.as_number().map(|number| number > *limit),
+            Test::Below(limit) => value.as_number().map(|number| number < *limit),
+            Test::Is(Operand::Text(word)) => match value {
+                Value::Text(text) => Some(text == word),
+                _ => None,
+            },
+            Test::Is(Operand::Number(number)) => value.as_number().map(|found| equal(found, *number)),
+            Test::Is(Operand::Boolean(flag)) => match value {
+                Value::Boolean(found) => Some(found == flag),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether `new` is worse than `old`: further beyond the limit. A state is never worse than itself.
+    #[must_use]
+    pub fn is_worse(&self, new: f64, old: f64) -> bool {
+        match self.test {
+            Test::Above(_) => new > old,
+            Test::Below(_) => new < old,
+            Test::Is(_) => false,
+        }
+    }
+
+    /// Whether no value can satisfy both, with room between them.
+    pub(super) fn is_apart_from(&self, other: &Self) -> bool {
+        self.field == other.field
+            && match (&self.test, &other.test) {
+                (Test::Above(low), Test::Below(high)) | (Test::Below(high), Test::Above(low)) => low > high,
+                (Test::Above(low), Test::Is(Operand::Number(point)))
+                | (Test::Is(Operand::Number(point)), Test::Above(low)) => point < low,
+                (Test::Below(high), Test::Is(Operand::Number(point)))
+                | (Test::Is(Operand::Number(point)), Test::Below(high)) => point > high,
+                (Test::Is(one), Test::Is(other)) => one != other,
+                _ => false,
+            }
+    }
+
+    /// Whether no value can satisfy both.
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
+        self.is_apart_from(other)
+            || self.field == other.field
+                && match (&self.test, &other.test) {
+                    (Test::Above(low), Test::Below(high)) | (Test::Below(high), Test::Above(low)) => low >= high,
+                    _ => false,
+                }
+    }
+}
+
+impl core::fmt::Display for Comparison {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let field = &self.field;
+        match &self.test {
+            Test::Above(limit) => write!(f, "{field} above {limit}"),
+            Test::Below(limit) => write!(f, "{field} below {limit}"),
+            Test::Is(Operand::Boolean(flag)) => write!(f, "{field} is {flag}"),
+            Test::Is(Operand::Number(number)) => write!(f, "{field} is {number}"),
+            Test::Is(Operand::Text(word)) => write!(f, "{field} is `{word}`"),
+        }
+    }
+}
+
+/// A list of comparisons for a message.
+pub(super) fn listed(comparisons: &[Comparison]) -> String {
+    if comparisons.is_empty() {
+        return "empty".to_string();
+    }
+    let texts: alloc::vec::Vec<String> = comparisons.iter().map(ToString::to_string).collect();
+    texts.join(" and ")
+}
+
+#[expect(clippy::float_cmp, reason = "a state that is sent as a number is compared with the same number")]
+fn equal(found: f64, wanted: f64) -> bool {
+    found == wanted
+}
