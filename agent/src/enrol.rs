@@ -1,10 +1,24 @@
 //! Enrolment: a token is exchanged for a certificate, once; the private key never leaves the machine.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bellwether_logic::device::Class;
+use bellwether_proto::token::{BadToken, EnrolToken};
+use bellwether_proto::v1::collector_client::CollectorClient;
+use bellwether_proto::v1::{DeviceClass, EnrolReply, EnrolRequest};
+use data_encoding::BASE64_MIME;
+use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+use sha2::{Digest, Sha256};
 
-use crate::state::StateError;
+use crate::clock;
+use crate::hardware;
+use crate::host::Host;
+use crate::state::{Credentials, Identity, StateDir, StateError};
+use crate::tls::{self, ConnectError, Trust};
+
+/// A collector answers at once; a person waits.
+const REPLY_WAIT: Duration = Duration::from_secs(30);
 
 /// What an admin says when a machine is enrolled.
 #[derive(Clone, Debug)]
@@ -17,7 +31,7 @@ pub struct Enrolment {
     pub token: String,
     /// What the machine is called (an asset tag); the device id if nobody says.
     pub name: Option<String>,
-    /// What the machine is for; the chassis tells if nobody says.
+    /// What the machine is for; the case tells if nobody says.
     pub class: Option<Class>,
     /// Whether a folder that is already enrolled may be enrolled again.
     pub again: bool,
@@ -36,13 +50,143 @@ pub enum EnrolError {
     /// The state folder.
     #[error("can't use the state folder")]
     State(#[from] StateError),
+    /// The token is no token.
+    #[error("can't use the token")]
+    Token(#[from] BadToken),
+    /// The address is none.
+    #[error("--collector {0}: expected HOST:PORT")]
+    Address(String),
+    /// The key pair or the request for a certificate.
+    #[error("can't make a key")]
+    Key(#[source] rcgen::Error),
+    /// No connection.
+    #[error("can't reach the collector")]
+    Connect(#[from] ConnectError),
+    /// The collector said no, in its own words.
+    #[error("the collector refused: {0}")]
+    Refused(String),
+    /// The collector did not answer.
+    #[error("the collector did not answer within {} s", REPLY_WAIT.as_secs())]
+    Silence,
+    /// The answer is not what a collector answers.
+    #[error("the collector's answer can't be used: {0}")]
+    Reply(&'static str),
 }
 
 /// Enrols this machine and leaves an enrolled state folder.
 ///
 /// # Errors
-/// The step that failed; the folder is left as it was.
+/// The step that failed; the folder is then not enrolled, or still as before.
 pub async fn enrol(enrolment: &Enrolment) -> Result<Enrolled, EnrolError> {
-    tracing::debug!(collector = enrolment.collector, "enrolling");
-    std::future::ready(Err(EnrolError::State(StateError::NotEnrolled { path: enrolment.state_dir.clone() }))).await
+    let token: EnrolToken = enrolment.token.parse()?;
+    check_address(&enrolment.collector)?;
+    let state = StateDir::take(&enrolment.state_dir, true)?;
+    match state.identity() {
+        Ok(identity) if !enrolment.again => {
+            let path = state.path().to_owned();
+            return Err(StateError::AlreadyEnrolled { path, device_id: identity.device_id }.into());
+        }
+        Err(error @ StateError::Newer { .. }) => return Err(error.into()),
+        _ => {}
+    }
+    let key = KeyPair::generate().map_err(EnrolError::Key)?;
+    let class = enrolment.class.unwrap_or_else(|| hardware::class(&Host::default()));
+    let request = request(enrolment, class, &key)?;
+    let reply = exchange(&enrolment.collector, &token, request).await?;
+    check_reply(&reply, &token, &key)?;
+    let name = enrolment.name.clone().unwrap_or_default();
+    let endpoints = vec![enrolment.collector.clone()];
+    let identity = Identity::new(reply.device_id.clone(), name, class.as_str().to_owned(), endpoints);
+    let credentials = Credentials { key_pem: key.serialize_pem(), chain_pem: pem(&reply.chain) };
+    state.store(&identity, &credentials)?;
+    Ok(Enrolled { device_id: reply.device_id })
+}
+
+fn check_address(address: &str) -> Result<(), EnrolError> {
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+    match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(1..) => Ok(()),
+        _ => Err(EnrolError::Address(address.to_owned())),
+    }
+}
+
+fn request(enrolment: &Enrolment, class: Class, key: &KeyPair) -> Result<EnrolRequest, EnrolError> {
+    let csr = CertificateParams::default().serialize_request(key).map_err(EnrolError::Key)?;
+    Ok(EnrolRequest {
+        token: enrolment.token.trim().to_owned(),
+        csr: csr.der().to_vec(),
+        hardware: Some(hardware::identity(&Host::default())),
+        now_unix_ms: clock::now().wall.0,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: enrolment.name.clone().unwrap_or_default(),
+        class: DeviceClass::from(class).into(),
+    })
+}
+
+async fn exchange(collector: &str, token: &EnrolToken, request: EnrolRequest) -> Result<EnrolReply, EnrolError> {
+    let connection = tls::connect(collector, Trust::Pinned(token.ca_sha256), None).await?;
+    let mut client = CollectorClient::new(connection.channel)
+        .max_decoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES);
+    let reply = tokio::time::timeout(REPLY_WAIT, client.enrol(request)).await.map_err(|_| EnrolError::Silence)?;
+    reply.map(tonic::Response::into_inner).map_err(|status| EnrolError::Refused(sentence(&status)))
+}
+
+/// The collector's sentence, or the nearest thing to one.
+pub(crate) fn sentence(status: &tonic::Status) -> String {
+    let words = if status.message().is_empty() { status.code().description() } else { status.message() };
+    words.lines().collect::<Vec<_>>().join("; ")
+}
+
+fn check_reply(reply: &EnrolReply, token: &EnrolToken, key: &KeyPair) -> Result<(), EnrolError> {
+    let [own, .., ca] = reply.chain.as_slice() else {
+        return Err(EnrolError::Reply("the chain has fewer than two certificates"));
+    };
+    if Sha256::digest(ca)[..] != token.ca_sha256[..] {
+        return Err(EnrolError::Reply("its CA is not the one of the token"));
+    }
+    let (_, certificate) =
+        x509_parser::parse_x509_certificate(own).map_err(|_| EnrolError::Reply("its certificate can't be read"))?;
+    if certificate.public_key().raw != key.subject_public_key_info() {
+        return Err(EnrolError::Reply("its certificate is for another key"));
+    }
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    if reply.device_id.is_empty() || reply.device_id.len() > 64 || !reply.device_id.bytes().all(plain) {
+        return Err(EnrolError::Reply("its device id is none"));
+    }
+    Ok(())
+}
+
+fn pem(chain: &[Vec<u8>]) -> String {
+    let block = |der: &Vec<u8>| {
+        let text = BASE64_MIME.encode(der).replace("\r\n", "\n");
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", text.trim_end())
+    };
+    chain.iter().map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_a_host_and_a_port() {
+        for good in ["collector.example.org:7443", "192.0.2.1:7443", "[2001:db8::1]:7443"] {
+            assert!(check_address(good).is_ok(), "{good}");
+        }
+        for bad in ["collector", ":7443", "host:", "host:0", "host:port", "https://host"] {
+            assert!(matches!(check_address(bad), Err(EnrolError::Address(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_written_as_pem_that_is_read_back() {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        let der = certificate.der().to_vec();
+        let credentials = Credentials { key_pem: key.serialize_pem(), chain_pem: pem(&[der.clone(), der.clone()]) };
+        let identity = tls::ClientIdentity::new(&credentials).unwrap();
+        assert_eq!(identity.chain.len(), 2);
+        assert_eq!(identity.ca().as_ref(), der);
+    }
 }

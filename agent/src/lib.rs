@@ -10,12 +10,14 @@
 pub mod clock;
 pub mod config;
 pub mod enrol;
+pub mod hardware;
 pub mod host;
 pub mod probe;
 pub mod run;
 pub mod schema;
 pub mod source;
 pub mod state;
+pub mod tls;
 
 pub use bellwether_proto::v1::GoodbyeReason;
 pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};

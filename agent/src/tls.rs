@@ -1,0 +1,334 @@
+//! The way to the collector: TCP, then TLS that believes one CA and the fixed name, whatever the address.
+//!
+//! - First contact: the token's pin names the CA; a chain that does not contain it and verify to it is refused.
+//! - Later: the stored CA is the only root.
+//! - A machine with a wrong clock must still reach its collector: a chain that fails for its times alone is verified
+//!   at its own beginning instead, and the caller learns the chain's times to hold the collector's word against.
+//! - System proxies are ignored, TLS 1.3 alone is spoken, and sessions are never resumed, so that every connection
+//!   proves both sides anew.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::COLLECTOR_NAME;
+use hyper_util::rt::TokioIo;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::state::Credentials;
+
+/// For the name to be resolved, the connection and the handshake together.
+const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// Both ends ping an idle connection so often, and wait so long for the answer: a dead peer is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Flow-control window of a stream: acknowledgements are small, memory is dear.
+const WINDOW_BYTES: u32 = 64 << 10;
+
+/// Which CA is believed.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The one with this SHA-256, which the collector must present.
+    Pinned([u8; 32]),
+    /// This one.
+    Ca(CertificateDer<'static>),
+}
+
+/// The agent's own certificate and key.
+pub struct ClientIdentity {
+    /// The agent's certificate, then the CA.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Its key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// From when to when a chain is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// First instant.
+    pub from: Timestamp,
+    /// Last instant.
+    pub until: Timestamp,
+}
+
+/// A connection that is up.
+pub struct Connection {
+    /// For gRPC; it does not connect again by itself.
+    pub channel: Channel,
+    /// Set if the machine's clock lies outside the collector's certificate: what the collector says the time to be
+    /// must lie inside.
+    pub clock_is_outside: Option<Validity>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers there.
+    #[error("can't connect to {endpoint}")]
+    Tcp {
+        /// `HOST:PORT`.
+        endpoint: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No TLS with a collector that may be believed.
+    #[error("no trusted connection to {endpoint}")]
+    Tls {
+        /// `HOST:PORT`.
+        endpoint: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It took too long.
+    #[error("{endpoint} does not answer within {} s", CONNECT_WAIT.as_secs())]
+    Silence {
+        /// `HOST:PORT`.
+        endpoint: String,
+    },
+    /// The agent's own certificate or key can't be used.
+    #[error("can't use this agent's certificate and key")]
+    Identity(#[source] rustls::Error),
+    /// What speaks there is no collector.
+    #[error("{endpoint} does not speak the collector's protocol")]
+    Protocol {
+        /// `HOST:PORT`.
+        endpoint: String,
+        /// Why.
+        source: tonic::transport::Error,
+    },
+}
+
+/// Why the stored certificate or key can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BadCredentials {
+    /// No PEM.
+    #[error("{what} is no PEM")]
+    Pem {
+        /// Which of them.
+        what: &'static str,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// Not the agent's certificate and the CA.
+    #[error("the chain has {0} certificates: expected the agent's own and the CA")]
+    Chain(usize),
+}
+
+/// Shown instead of a generic TLS error: the usual reasons are a wrong address and a content filter.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the certificate is not from the collector that this machine knows: the address is wrong, or something between \
+     opens the connection"
+)]
+struct Foreign;
+
+impl ClientIdentity {
+    /// From the state folder.
+    ///
+    /// # Errors
+    /// When they are no certificates or no key.
+    pub fn new(credentials: &Credentials) -> Result<Self, BadCredentials> {
+        let chain = CertificateDer::pem_slice_iter(credentials.chain_pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| BadCredentials::Pem { what: "the chain", source })?;
+        if chain.len() < 2 {
+            return Err(BadCredentials::Chain(chain.len()));
+        }
+        let key = PrivateKeyDer::from_pem_slice(credentials.key_pem.as_bytes())
+            .map_err(|source| BadCredentials::Pem { what: "the key", source })?;
+        Ok(Self { chain, key })
+    }
+
+    /// The CA that this agent believes: the last of its chain.
+    #[must_use]
+    pub fn ca(&self) -> CertificateDer<'static> {
+        self.chain.last().expect("a chain has two certificates").clone()
+    }
+}
+
+/// Connects to a collector.
+///
+/// # Errors
+/// The step that failed.
+pub async fn connect(
+    endpoint: &str,
+    trust: Trust,
+    identity: Option<&ClientIdentity>,
+) -> Result<Connection, ConnectError> {
+    let outside = Arc::new(OnceLock::new());
+    let config = client_config(trust, identity, Arc::clone(&outside)).map_err(ConnectError::Identity)?;
+    let stream = tokio::time::timeout(CONNECT_WAIT, open(endpoint, config))
+        .await
+        .map_err(|_| ConnectError::Silence { endpoint: endpoint.to_owned() })??;
+    let channel =
+        speak(stream).await.map_err(|source| ConnectError::Protocol { endpoint: endpoint.to_owned(), source })?;
+    Ok(Connection { channel, clock_is_outside: outside.get().copied() })
+}
+
+async fn open(endpoint: &str, config: ClientConfig) -> Result<TlsStream<TcpStream>, ConnectError> {
+    let tcp = TcpStream::connect(endpoint)
+        .await
+        .map_err(|source| ConnectError::Tcp { endpoint: endpoint.to_owned(), source })?;
+    // Without it a small batch waits for the acknowledgement of the one before. Failing is no harm.
+    let _ = tcp.set_nodelay(true);
+    let name = ServerName::try_from(COLLECTOR_NAME).expect("the collector's name is a DNS name");
+    TlsConnector::from(Arc::new(config))
+        .connect(name, tcp)
+        .await
+        .map_err(|source| ConnectError::Tls { endpoint: endpoint.to_owned(), source })
+}
+
+/// HTTP/2 over this one stream. When it ends the channel fails, and the agent's own back-off decides what is next.
+async fn speak(stream: TlsStream<TcpStream>) -> Result<Channel, tonic::transport::Error> {
+    let mut stream = Some(TokioIo::new(stream));
+    let connector = tower::service_fn(move |_| {
+        std::future::ready(stream.take().ok_or_else(|| std::io::Error::other("the connection has ended")))
+    });
+    // TLS is below, so to HTTP this is plain.
+    Endpoint::from_shared(format!("http://{COLLECTOR_NAME}"))?
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .connect_with_connector(connector)
+        .await
+}
+
+fn client_config(
+    trust: Trust,
+    identity: Option<&ClientIdentity>,
+    clock_is_outside: Arc<OnceLock<Validity>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier { trust, provider: Arc::clone(&provider), clock_is_outside };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match identity {
+        Some(identity) => builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?,
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+/// Verifies the collector's chain for one connection.
+#[derive(Debug)]
+struct Verifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+    clock_is_outside: Arc<OnceLock<Validity>>,
+}
+
+impl Verifier {
+    fn root(&self, presented: &[CertificateDer<'_>]) -> Result<CertificateDer<'static>, rustls::Error> {
+        match &self.trust {
+            Trust::Ca(ca) => Ok(ca.clone()),
+            Trust::Pinned(pin) => {
+                let pinned = presented.iter().find(|certificate| Sha256::digest(certificate)[..] == pin[..]);
+                pinned.map(|certificate| certificate.clone().into_owned()).ok_or_else(foreign)
+            }
+        }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let root = self.root(intermediates)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone())?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let verify = |at| verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
+        match verify(now) {
+            Err(error) if is_about_time(&error) => {
+                let validity = validity(&[end_entity, &root]).ok_or_else(foreign)?;
+                let begin = u64::try_from(validity.from.0).unwrap_or(0).div_ceil(1_000);
+                let verified = verify(UnixTime::since_unix_epoch(Duration::from_secs(begin)))?;
+                // One connection verifies once, so nothing is there yet.
+                let _ = self.clock_is_outside.set(validity);
+                Ok(verified)
+            }
+            Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Err(foreign()),
+            result => result,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn foreign() -> rustls::Error {
+    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Foreign))))
+}
+
+const fn is_about_time(error: &rustls::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+    )
+}
+
+/// When all of the certificates are valid; none if one can't be read.
+fn validity(chain: &[&CertificateDer<'_>]) -> Option<Validity> {
+    let mut all = Validity { from: Timestamp(i64::MIN), until: Timestamp(i64::MAX) };
+    for certificate in chain {
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let ms = |time: x509_parser::time::ASN1Time| Timestamp(time.timestamp().saturating_mul(1_000));
+        all.from = all.from.max(ms(parsed.validity().not_before));
+        all.until = all.until.min(ms(parsed.validity().not_after));
+    }
+    Some(all)
+}
+
+impl Validity {
+    /// Whether an instant lies inside.
+    #[must_use]
+    pub fn contains(&self, time: Timestamp) -> bool {
+        (self.from..=self.until).contains(&time)
+    }
+}
