@@ -1,0 +1,34 @@
+//! Packs columns into the bytes of a block and back. Pure computation: no file, no clock.
+//!
+//! Health data is mostly rounded decimals, counters and plateaus, so every column becomes integers that are packed in
+//! few bits ([`integers`]); floats go there by a power of ten when that is exact to the last bit ([`floats`]).
+//! Whoever reads bytes must expect any bytes: each length is checked before it is believed.
+
+pub(crate) mod bits;
+pub(crate) mod block;
+pub(crate) mod floats;
+pub(crate) mod integers;
+pub(crate) mod texts;
+
+/// Why bytes are not a column, or a column cannot become bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum CodecError {
+    /// The bytes end before what they announce.
+    #[error("the block ends too early")]
+    Short,
+    /// The checksum does not match.
+    #[error("the checksum does not match")]
+    Checksum,
+    /// The format byte is from a newer program.
+    #[error("block format {0} is not known")]
+    Format(u8),
+    /// Something inside contradicts itself.
+    #[error("malformed {0}")]
+    Malformed(&'static str),
+    /// A float is NaN or infinite: neither is ever stored.
+    #[error("a value is not a finite number")]
+    NotFinite,
+}
+
+#[cfg(test)]
+mod tests;

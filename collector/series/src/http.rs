@@ -1,0 +1,195 @@
+//! The face that InfluxDB's clients know: `/query`, `/ping` and `/health` of InfluxDB 1.8.
+//!
+//! This room reads requests and credentials and writes answers; whether a secret may read is for the [`Authorizer`]
+//! to say. Queries run on blocking threads, a limited number at once, each with a deadline; when the client hangs up, its query ends.
+
+mod credentials;
+mod form;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+
+pub use credentials::Credentials;
+
+use crate::query::{Epoch, QueryOptions};
+use crate::store::Store;
+
+/// What we say we are: clients parse the number, and some refuse what they do not know.
+pub const VERSION: &str = "1.8.10";
+/// A body holds nothing but the query text and a few parameters.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// Judges secrets. May block: it is called on a blocking thread.
+pub trait Authorizer: Send + Sync + 'static {
+    /// May whoever shows these credentials read `database`? The name is empty when the request names none.
+    ///
+    /// # Errors
+    /// Why not.
+    fn may_read(&self, credentials: &Credentials, database: &str) -> Result<(), Denied>;
+}
+
+/// Why a request is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// There are no credentials, or they cannot be understood: 401.
+    Missing,
+    /// The credentials are wrong: 401.
+    Wrong,
+    /// They are right, but do not allow this: 403.
+    Forbidden,
+}
+
+#[derive(Clone)]
+struct Face {
+    store: Arc<Store>,
+    authorizer: Arc<dyn Authorizer>,
+    permits: Arc<Semaphore>,
+    requests: Arc<AtomicU64>,
+}
+
+/// The routes. The caller adds TLS, and may nest or merge them.
+pub fn router(store: Arc<Store>, authorizer: Arc<dyn Authorizer>) -> Router {
+    let permits = Arc::new(Semaphore::new(store.options.query.max_concurrent));
+    let face = Face { store, authorizer, permits, requests: Arc::default() };
+    Router::new()
+        .route("/query", get(query).post(query))
+        .route("/ping", get(ping))
+        .route("/health", get(health))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(map_response(stamp_server))
+        .layer(from_fn_with_state(face.clone(), stamp_request))
+        .with_state(face)
+}
+
+async fn stamp_server(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert("x-influxdb-version", HeaderValue::from_static(VERSION));
+    headers.insert("x-influxdb-build", HeaderValue::from_static("OSS"));
+    response
+}
+
+/// Gives every answer the id that the client sent, or a number of our own.
+async fn stamp_request(State(face): State<Face>, request: Request, next: Next) -> Response {
+    let given = ["x-request-id", "request-id"].into_iter().find_map(|name| request.headers().get(name).cloned());
+    let number = face.requests.fetch_add(1, Ordering::Relaxed);
+    let id = given.unwrap_or_else(|| HeaderValue::from(number));
+    let mut response = next.run(request).await;
+    response.headers_mut().insert("request-id", id.clone());
+    response.headers_mut().insert("x-request-id", id);
+    response
+}
+
+async fn ping(uri: Uri) -> Response {
+    let verbose = form::decode(uri.query().unwrap_or(""));
+    if verbose.get("verbose").is_some_and(|value| value != "false" && value != "0") {
+        return json(StatusCode::OK, format!("{{\"version\":\"{VERSION}\"}}"));
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn health() -> Response {
+    let body = format!(
+        "{{\"checks\":[],\"message\":\"ready for queries and writes\",\"name\":\"influxdb\",\"status\":\"pass\",\"version\":\"{VERSION}\"}}"
+    );
+    json(StatusCode::OK, body)
+}
+
+async fn query(State(face): State<Face>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let mut parameters = form::decode(uri.query().unwrap_or(""));
+    if method == Method::POST && form::is_form(&headers) {
+        parameters.extend(form::decode(&String::from_utf8_lossy(&body)));
+    }
+    let credentials = Credentials::read(&headers, &parameters);
+    let deadline = face.store.options.query.deadline;
+    let permit = tokio::time::timeout(deadline, face.permits.clone().acquire_owned()).await;
+    let Ok(Ok(permit)) = permit else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, "max-concurrent-queries limit exceeded");
+    };
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let hang_up = HangUp(cancelled.clone());
+    let answer = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        answer(&face, &parameters, &credentials, cancelled)
+    })
+    .await;
+    drop(hang_up);
+    answer.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the query failed"))
+}
+
+/// Tells the query that nobody waits any more.
+struct HangUp(Arc<AtomicBool>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn answer(
+    face: &Face,
+    parameters: &form::Parameters,
+    credentials: &Credentials,
+    cancelled: Arc<AtomicBool>,
+) -> Response {
+    let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
+    let database = parameter("db");
+    match face.authorizer.may_read(credentials, database) {
+        Ok(()) => {}
+        Err(Denied::Missing) => {
+            return unauthorized("unable to parse authentication credentials");
+        }
+        Err(Denied::Wrong) => return unauthorized("authorization failed"),
+        Err(Denied::Forbidden) => {
+            return error(StatusCode::FORBIDDEN, "error authorizing query: not allowed to read");
+        }
+    }
+    let text = parameter("q");
+    if text.trim().is_empty() {
+        return error(StatusCode::BAD_REQUEST, "missing required parameter \"q\"");
+    }
+    let options =
+        QueryOptions { now_ns: now_ns(), epoch: Epoch::from_parameter(parameter("epoch")), cancelled: Some(cancelled) };
+    let response = face.store.query(database, text, &options);
+    let status = match response.error {
+        Some(_) => StatusCode::BAD_REQUEST,
+        None => StatusCode::OK,
+    };
+    json(status, response.to_json(parameter("pretty") == "true"))
+}
+
+/// A request's `now()`; everything below is told the time.
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn unauthorized(text: &str) -> Response {
+    let mut response = error(StatusCode::UNAUTHORIZED, text);
+    let realm = HeaderValue::from_static("Basic realm=\"InfluxDB\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    response
+}
+
+fn error(status: StatusCode, text: &str) -> Response {
+    let failed = crate::query::Response { error: Some(text.to_owned()), ..Default::default() };
+    let mut response = json(status, failed.to_json(false));
+    if let Ok(value) = HeaderValue::from_str(text) {
+        response.headers_mut().insert("x-influxdb-error", value);
+    }
+    response
+}
+
+fn json(status: StatusCode, mut body: String) -> Response {
+    body.push('\n');
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

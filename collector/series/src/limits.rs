@@ -1,0 +1,93 @@
+//! Every limit of the store and of a query, with its reason. What a store's owner may want to change is in [`Options`] and
+//! [`QueryLimits`]; the rest is fixed here.
+
+use std::time::Duration;
+
+/// Rows that fill a block. Packing gains nothing beyond some hundred rows, and a query that wants one row unpacks them all.
+pub(crate) const SEAL_ROWS: usize = 1024;
+/// Rows that a block on disk may claim: the guard before memory is taken for one.
+pub(crate) const MAX_BLOCK_ROWS: usize = 1 << 16;
+/// Columns that a block on disk may claim.
+pub(crate) const MAX_BLOCK_COLUMNS: usize = 1 << 16;
+/// Bytes of packed heads in one row of the checkpoint: far below what SQLite takes in one value.
+pub(crate) const CHECKPOINT_PART_BYTES: usize = 4 << 20;
+/// A checkpoint is due this long after the one before, so that a replay is short.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+/// A checkpoint is due after this many applied values, so that a replay is short on a busy day as well.
+pub const CHECKPOINT_VALUES: u64 = 8_000_000;
+/// A head that has not been sealed for this long is sealed small, so that a stream that fell silent leaves memory.
+pub const SEAL_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Names longer than this are refused: they are mistakes, and each is kept in memory.
+pub const MAX_NAME_BYTES: usize = 1024;
+/// A text value longer than this is refused, as InfluxDB does at 64 KiB.
+pub const MAX_TEXT_BYTES: usize = 64 * 1024;
+/// Tags of one point.
+pub const MAX_TAGS: usize = 64;
+/// Fields of one point.
+pub const MAX_FIELDS: usize = 1024;
+
+/// What a store's owner may choose.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Databases that exist from the start.
+    pub databases: Vec<String>,
+    /// Cells of all heads together. Above it, heads are sealed early; eight bytes each.
+    pub max_head_values: u64,
+    /// Streams of all databases together; each costs about half a KiB of memory. New ones above it are refused and counted.
+    pub max_streams: usize,
+    /// Connections that read blocks; one query uses one at a time.
+    pub readers: usize,
+    /// What a query may use.
+    pub query: QueryLimits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            databases: vec!["bellwether".to_owned()],
+            max_head_values: 16_000_000,
+            max_streams: 500_000,
+            readers: 4,
+            query: QueryLimits::default(),
+        }
+    }
+}
+
+/// What one request may use. Each limit is a clear error to the client, never a shortened answer.
+#[derive(Clone, Debug)]
+pub struct QueryLimits {
+    /// Bytes of query text. A dashboard's longest, with every device in one pattern, stays below.
+    pub max_query_bytes: usize,
+    /// Statements of one request.
+    pub max_statements: usize,
+    /// Nested parentheses, calls and sub-queries.
+    pub max_depth: usize,
+    /// Series of one statement's answer, and streams that it may read.
+    pub max_series: usize,
+    /// Buckets of one series.
+    pub max_buckets: usize,
+    /// Rows of one request's answer.
+    pub max_rows: usize,
+    /// Values that one statement may hold at once for functions that need all of them (median, percentile, distinct).
+    pub max_held_values: usize,
+    /// How long one request may run.
+    pub deadline: Duration,
+    /// Requests that run at once over HTTP; more wait.
+    pub max_concurrent: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            max_query_bytes: 256 * 1024,
+            max_statements: 100,
+            max_depth: 64,
+            max_series: 100_000,
+            max_buckets: 200_000,
+            max_rows: 1_000_000,
+            max_held_values: 10_000_000,
+            deadline: Duration::from_secs(30),
+            max_concurrent: 4,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Points in: what is refused before, and what happens to the rest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use super::{Catalog, Memory, Store, StoreError, lock};
+use crate::limits::{MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES};
+use crate::point::{FieldKind, FieldValue, Point};
+
+/// What became of the points of one [`Store::apply`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Values stored.
+    pub values: u64,
+    /// Points refused whole.
+    pub refused_points: u64,
+    /// Values refused alone.
+    pub refused_values: u64,
+}
+
+/// One reason why one point should not be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Conflict {
+    /// The index of the point.
+    pub point: usize,
+    /// What is wrong.
+    pub kind: ConflictKind,
+}
+
+/// What is wrong with a point.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConflictKind {
+    /// The field exists with another type.
+    Type {
+        /// The measurement.
+        measurement: String,
+        /// The field.
+        field: String,
+        /// What came.
+        given: FieldKind,
+        /// What it is.
+        stored: FieldKind,
+    },
+    /// NaN or an infinity.
+    NotFinite {
+        /// The field.
+        field: String,
+    },
+    /// The stream would be one too many.
+    TooManyStreams {
+        /// The limit.
+        limit: usize,
+    },
+    /// Not a point at all: a name is missing or too long, tags are not sorted, no field.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ConflictKind::Type { measurement, field, given, stored } => write!(
+                f,
+                "field type conflict: input field \"{field}\" on measurement \"{measurement}\" is type {given}, already exists as type {stored}"
+            ),
+            ConflictKind::NotFinite { field } => {
+                write!(f, "field \"{field}\" is not a finite number")
+            }
+            ConflictKind::TooManyStreams { limit } => {
+                write!(f, "max-series-per-database limit exceeded: ({limit})")
+            }
+            ConflictKind::Malformed(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Store {
+    /// Says which points [`apply`](Self::apply) would refuse, whole or in part. To be asked before the points are promised to anyone.
+    ///
+    /// # Errors
+    /// Every conflict, with the index of its point.
+    pub fn check(&self, database: &str, points: &[Point<'_>]) -> Result<(), Vec<Conflict>> {
+        let memory = self.memory();
+        let mut check = Check {
+            catalog: &memory.catalog,
+            database,
+            new_fields: HashMap::new(),
+            room: self.options.max_streams.saturating_sub(memory.catalog.streams.len()),
+            limit: self.options.max_streams,
+            conflicts: Vec::new(),
+        };
+        for (at, point) in points.iter().enumerate() {
+            check.point(at, point);
+        }
+        if check.conflicts.is_empty() { Ok(()) } else { Err(check.conflicts) }
+    }
+
+    /// Stores points and makes them visible to queries. `position` is where the journal goes on after them. The same point may be
+    /// applied again: the last one wins. All points of one position must be applied before the next checkpoint.
+    ///
+    /// # Errors
+    /// When the heads are full and cannot be sealed: nothing was applied, and the same call may be made again.
+    pub fn apply(&self, position: u64, database: &str, points: &[Point<'_>]) -> Result<Applied, StoreError> {
+        let mut writer = lock(&self.writer);
+        if self.memory().head_values >= self.options.max_head_values {
+            let limit = self.options.max_head_values;
+            let full = |source| StoreError::HeadsFull { limit, source: Box::new(source) };
+            self.checkpoint_with(&mut writer, self.seal_for_room()).map_err(full)?;
+        }
+        let applied = self.memory_mut().apply(database, points, self.options.max_streams, position);
+        drop(writer);
+        self.refused_points.fetch_add(applied.refused_points, Ordering::Relaxed);
+        self.refused_values.fetch_add(applied.refused_values, Ordering::Relaxed);
+        Ok(applied)
+    }
+
+    /// Moves the position over records that hold no points.
+    pub fn advance(&self, position: u64) {
+        let writer = lock(&self.writer);
+        let mut memory = self.memory_mut();
+        memory.applied = memory.applied.max(position);
+        drop(writer);
+    }
+}
+
+impl Memory {
+    fn apply(&mut self, database: &str, points: &[Point<'_>], max_streams: usize, position: u64) -> Applied {
+        let mut applied = Applied::default();
+        for point in points {
+            match shape_fault(point) {
+                None => self.apply_point(database, point, max_streams, &mut applied),
+                Some(_) => applied.refused_points += 1,
+            }
+        }
+        self.applied = self.applied.max(position);
+        self.since_checkpoint += applied.values;
+        applied
+    }
+
+    fn apply_point(&mut self, database: &str, point: &Point<'_>, max_streams: usize, applied: &mut Applied) {
+        let Some(id) = self.catalog.stream_or_new(database, point, max_streams) else {
+            applied.refused_points += 1;
+            return;
+        };
+        let mut row = None;
+        for (hint, (name, value)) in point.fields.iter().enumerate() {
+            let field = self.catalog.field_of(id, hint, name, value.kind());
+            let known = self.catalog.fields[field as usize].kind;
+            if known != value.kind() || not_finite(value) {
+                applied.refused_values += 1;
+                continue;
+            }
+            let head = &mut self.catalog.streams[id as usize].head;
+            let row = *row.get_or_insert_with(|| head.row_for(point.time));
+            head.put(hint, row, field, value);
+            applied.values += 1;
+        }
+        self.head_values += self.catalog.streams[id as usize].head.settle() as u64;
+    }
+}
+
+impl Catalog {
+    /// The field of a point's `hint`-th value. Writers send fields in the same order every time, so the head's column of that
+    /// number is nearly always the one, and no map is asked.
+    fn field_of(&mut self, stream: u32, hint: usize, name: &str, kind: FieldKind) -> u32 {
+        let stream = &self.streams[stream as usize];
+        if let Some(field) = stream.head.field_at(hint)
+            && *self.fields[field as usize].name == *name
+        {
+            return field;
+        }
+        self.field_or_new(stream.measurement, name, kind)
+    }
+}
+
+fn not_finite(value: &FieldValue) -> bool {
+    matches!(value, FieldValue::Float(value) if !value.is_finite())
+}
+
+/// What is wrong with a point apart from what is stored already.
+fn shape_fault(point: &Point<'_>) -> Option<&'static str> {
+    let bad_name = |name: &str| name.is_empty() || name.len() > MAX_NAME_BYTES;
+    if bad_name(&point.measurement) {
+        return Some("a measurement has no name or one that is too long");
+    }
+    if point.tags.len() > MAX_TAGS || point.fields.len() > MAX_FIELDS {
+        return Some("a point has too many tags or fields");
+    }
+    if point.fields.is_empty() {
+        return Some("a point has no field");
+    }
+    if point.tags.iter().any(|(key, value)| bad_name(key) || bad_name(value)) {
+        return Some("a tag key or value is empty or too long");
+    }
+    if !point.tags.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+        return Some("tags are not sorted by key");
+    }
+    let long = |value: &FieldValue| matches!(value, FieldValue::Text(t) if t.len() > MAX_TEXT_BYTES);
+    if point.fields.iter().any(|(name, value)| bad_name(name) || long(value)) {
+        return Some("a field name is empty or too long, or a text is too long");
+    }
+    None
+}
+
+struct Check<'a> {
+    catalog: &'a Catalog,
+    database: &'a str,
+    /// Types that earlier points of the same call would give to new fields.
+    new_fields: HashMap<(&'a str, &'a str), FieldKind>,
+    room: usize,
+    limit: usize,
+    conflicts: Vec<Conflict>,
+}
+
+impl<'a> Check<'a> {
+    fn point(&mut self, at: usize, point: &'a Point<'a>) {
+        if let Some(what) = shape_fault(point) {
+            self.conflicts.push(Conflict { point: at, kind: ConflictKind::Malformed(what) });
+            return;
+        }
+        let measurement = self.catalog.measurement(self.database, &point.measurement);
+        if !self.has_stream(measurement, point) {
+            // Two points of one new stream count twice: near the limit this refuses a little early.
+            if self.room == 0 {
+                let kind = ConflictKind::TooManyStreams { limit: self.limit };
+                self.conflicts.push(Conflict { point: at, kind });
+                return;
+            }
+            self.room -= 1;
+        }
+        for (name, value) in &point.fields {
+            if let Some(kind) = self.field_fault(measurement, &point.measurement, name, value) {
+                self.conflicts.push(Conflict { point: at, kind });
+            }
+        }
+    }
+
+    fn has_stream(&self, measurement: Option<u32>, point: &Point<'_>) -> bool {
+        measurement.is_some_and(|id| {
+            let tags = point.tags.iter().map(|(key, value)| (&**key, &**value));
+            self.catalog.stream(self.catalog.hash(id, tags), id, &point.tags).is_some()
+        })
+    }
+
+    fn field_fault(
+        &mut self,
+        measurement: Option<u32>,
+        measurement_name: &'a str,
+        name: &'a str,
+        value: &FieldValue,
+    ) -> Option<ConflictKind> {
+        if not_finite(value) {
+            return Some(ConflictKind::NotFinite { field: name.to_owned() });
+        }
+        let known = measurement
+            .and_then(|id| self.catalog.measurements[id as usize].fields.get(name))
+            .map(|field| self.catalog.fields[*field as usize].kind);
+        let stored = known.unwrap_or_else(|| *self.new_fields.entry((measurement_name, name)).or_insert(value.kind()));
+        (stored != value.kind()).then(|| ConflictKind::Type {
+            measurement: measurement_name.to_owned(),
+            field: name.to_owned(),
+            given: value.kind(),
+            stored,
+        })
+    }
+}

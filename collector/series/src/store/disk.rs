@@ -1,0 +1,351 @@
+//! The SQLite file. Tables: `meta`, `database`, `measurement`, `field`, `stream` (the catalogue), `head` (the packed heads of the
+//! last checkpoint), `block` (sealed rows). Tags are stored as line protocol writes them, so any SQLite tool shows them.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use rusqlite::{Connection, OpenFlags, Transaction, params};
+
+use super::catalog::Catalog;
+use super::head::Head;
+use super::{Memory, StoreError, lock};
+use crate::codec::bits::Reader;
+use crate::codec::block;
+use crate::point::FieldKind;
+use crate::store::catalog::Tag;
+
+/// The format of the file as a whole; blocks have a format byte of their own.
+pub(crate) const FORMAT: u32 = 1;
+/// "bwsr": tells this file from any other SQLite file.
+const APPLICATION: u32 = 0x6277_7372;
+/// Where SQLite's file header has the two numbers.
+const USER_VERSION_AT: usize = 60;
+const APPLICATION_AT: usize = 68;
+
+/// Large pages, because blocks are some KiB: with 4 KiB pages a third of the file would be gaps.
+const SCHEMA: &str = "
+    PRAGMA page_size = 16384;
+    PRAGMA application_id = 0x62777372;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+    CREATE TABLE database (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE measurement (
+        id INTEGER PRIMARY KEY, database INTEGER NOT NULL, name TEXT NOT NULL) STRICT;
+    CREATE TABLE field (
+        id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL) STRICT;
+    CREATE TABLE stream (
+        id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, tags TEXT NOT NULL) STRICT;
+    CREATE TABLE head (part INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+    CREATE TABLE block (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, min_time INTEGER NOT NULL,
+        max_time INTEGER NOT NULL, rows INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+    CREATE INDEX block_time ON block (stream, max_time, min_time);
+    PRAGMA user_version = 1;
+";
+
+/// Makes an error of a step.
+pub(crate) fn at(step: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Sqlite { step, source }
+}
+
+/// Looks at the header of an existing file without opening it as a database: not even a lock file may appear beside a newer one.
+pub(crate) fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let mut header = [0u8; 100];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    match read {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        // Shorter than a header: a start that was killed before the first commit.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+        Err(source) => return Err(StoreError::Folder { path: path.to_owned(), source }),
+        Ok(()) => {}
+    }
+    let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    if !header.starts_with(b"SQLite format 3\0") || number(APPLICATION_AT) != APPLICATION {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    match number(USER_VERSION_AT) {
+        found if found > FORMAT => Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT }),
+        _ => Ok(()),
+    }
+}
+
+/// The one connection that writes, and how much of the catalogue it has written.
+pub(crate) struct Writer {
+    pub(crate) connection: Connection,
+    saved: Saved,
+    /// When the last checkpoint was, in the clock of whoever calls `maintain`.
+    pub(crate) last_checkpoint: Option<i64>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Saved {
+    databases: usize,
+    measurements: usize,
+    fields: usize,
+    streams: usize,
+}
+
+impl Writer {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path).map_err(at("open the file"))?;
+        let version: u32 =
+            connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(at("read the format"))?;
+        if version == 0 {
+            create(&connection).map_err(at("make the tables"))?;
+        }
+        // FULL: the journal drops what is before the position as soon as the checkpoint has returned.
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;")
+            .map_err(at("set the mode"))?;
+        Ok(Self { connection, saved: Saved::default(), last_checkpoint: None })
+    }
+
+    /// Reads the catalogue, the heads and the position. Heads that cannot be read are counted and named.
+    pub(crate) fn load(&mut self) -> Result<(Memory, BTreeSet<i64>), StoreError> {
+        let mut catalog = Catalog::default();
+        load_catalog(&self.connection, &mut catalog).map_err(at("read the catalogue"))?;
+        load_ranges(&self.connection, &mut catalog).map_err(at("read the block index"))?;
+        let mut corrupt = BTreeSet::new();
+        load_heads(&self.connection, &mut catalog, &mut corrupt).map_err(at("read the heads"))?;
+        let position = self
+            .connection
+            .query_row("SELECT value FROM meta WHERE key = 'position'", [], |row| row.get::<_, i64>(0))
+            .map_err(at("read the position"))?;
+        self.saved = Saved::of(&catalog);
+        let head_values = catalog.streams.iter().map(|stream| stream.head.cells() as u64).sum();
+        let memory =
+            Memory { catalog, head_values, applied: position as u64, durable: position as u64, since_checkpoint: 0 };
+        Ok((memory, corrupt))
+    }
+
+    /// Writes the part of the catalogue that is not on disk yet. The caller calls [`saved`](Self::saved) once the transaction is committed.
+    pub(crate) fn save_catalog(
+        transaction: &Transaction<'_>,
+        catalog: &Catalog,
+        from: SavedMark,
+    ) -> rusqlite::Result<()> {
+        let from = from.0;
+        let mut insert = transaction.prepare_cached("INSERT INTO database VALUES (?1, ?2)")?;
+        for (name, database) in &catalog.databases {
+            if database.id as usize >= from.databases {
+                insert.execute(params![database.id, &**name])?;
+            }
+        }
+        let mut insert = transaction.prepare_cached("INSERT INTO measurement VALUES (?1, ?2, ?3)")?;
+        for (id, measurement) in catalog.measurements.iter().enumerate().skip(from.measurements) {
+            insert.execute(params![id as i64, measurement.database, &*measurement.name])?;
+        }
+        let mut insert = transaction.prepare_cached("INSERT INTO field VALUES (?1, ?2, ?3, ?4)")?;
+        for (id, field) in catalog.fields.iter().enumerate().skip(from.fields) {
+            let kind = field.kind.code();
+            insert.execute(params![id as i64, field.measurement, &*field.name, kind])?;
+        }
+        let mut insert = transaction.prepare_cached("INSERT INTO stream VALUES (?1, ?2, ?3)")?;
+        for (id, stream) in catalog.streams.iter().enumerate().skip(from.streams) {
+            insert.execute(params![id as i64, stream.measurement, tags_text(&stream.tags)])?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn mark(&self) -> SavedMark {
+        SavedMark(self.saved)
+    }
+
+    pub(crate) fn saved(&mut self, catalog: &Catalog) {
+        self.saved = Saved::of(catalog);
+    }
+}
+
+/// How much of the catalogue is on disk.
+#[derive(Clone, Copy)]
+pub(crate) struct SavedMark(Saved);
+
+impl Saved {
+    fn of(catalog: &Catalog) -> Self {
+        Self {
+            databases: catalog.databases.len(),
+            measurements: catalog.measurements.len(),
+            fields: catalog.fields.len(),
+            streams: catalog.streams.len(),
+        }
+    }
+}
+
+/// In the old journal mode, so that the format number is in the file's header, where a look at the header finds it.
+fn create(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA page_size = 16384; BEGIN IMMEDIATE;")?;
+    connection.execute_batch(SCHEMA)?;
+    connection.execute_batch("INSERT INTO meta VALUES ('position', 0); COMMIT;")
+}
+
+fn load_catalog(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
+    let mut names = Vec::new();
+    let mut select = connection.prepare("SELECT name FROM database ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        catalog.database_or_new(&name);
+        names.push(name);
+    }
+    let mut select = connection.prepare("SELECT database, name FROM measurement ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let database = names.get(row.get::<_, u32>(0)? as usize).map_or("", |name| name.as_str());
+        catalog.measurement_or_new(database, &row.get::<_, String>(1)?);
+    }
+    let mut select = connection.prepare("SELECT measurement, name, kind FROM field ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let kind = FieldKind::from_code(row.get(2)?).unwrap_or(FieldKind::Float);
+        catalog.field_or_new(row.get(0)?, &row.get::<_, String>(1)?, kind);
+    }
+    let mut select = connection.prepare("SELECT measurement, tags FROM stream ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (measurement, text): (u32, String) = (row.get(0)?, row.get(1)?);
+        let tags = tags_from_text(&text);
+        let hash = catalog.hash(measurement, tags.iter().map(|(k, v)| (&**k, &**v)));
+        catalog.add_stream(hash, measurement, &tags);
+    }
+    Ok(())
+}
+
+fn load_ranges(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT stream, min(min_time), max(max_time) FROM block GROUP BY stream")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(stream) = catalog.streams.get_mut(row.get::<_, u32>(0)? as usize) {
+            stream.sealed = Some((row.get(1)?, row.get(2)?));
+        }
+    }
+    Ok(())
+}
+
+/// Each part is a run of (stream, length, block). A head that is corrupt is lost alone; it is counted under a negative number.
+fn load_heads(connection: &Connection, catalog: &mut Catalog, corrupt: &mut BTreeSet<i64>) -> rusqlite::Result<()> {
+    let mut select = connection.prepare("SELECT data FROM head ORDER BY part")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let data = row.get_ref(0)?.as_blob().unwrap_or_default();
+        let mut input = Reader::new(data);
+        while !input.is_empty() {
+            let entry = (|| {
+                let stream = input.varint()?;
+                let length = input.length(data.len())?;
+                Ok::<_, crate::codec::CodecError>((stream, input.take(length)?))
+            })();
+            let Ok((stream, bytes)) = entry else {
+                lose_head(corrupt, "the rest of a part of the checkpoint");
+                break;
+            };
+            let slot = catalog.streams.get_mut(stream as usize);
+            match (block::decode(bytes, |_| true), slot) {
+                (Ok(rows), Some(slot)) => slot.head = Head::from_sorted(rows),
+                _ => lose_head(corrupt, "one head of the checkpoint"),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lose_head(corrupt: &mut BTreeSet<i64>, what: &'static str) {
+    let number = -1 - corrupt.len() as i64;
+    corrupt.insert(number);
+    tracing::error!(what, "rows in the checkpoint are corrupt and were skipped");
+}
+
+/// `key=value,key=value` with backslashes before commas, equal signs, spaces and backslashes.
+fn tags_text(tags: &[(std::sync::Arc<str>, std::sync::Arc<str>)]) -> String {
+    let mut text = String::new();
+    for (key, value) in tags {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        escape(&mut text, key);
+        text.push('=');
+        escape(&mut text, value);
+    }
+    text
+}
+
+fn escape(out: &mut String, text: &str) {
+    for letter in text.chars() {
+        if matches!(letter, ',' | '=' | ' ' | '\\') {
+            out.push('\\');
+        }
+        out.push(letter);
+    }
+}
+
+fn tags_from_text(text: &str) -> Vec<Tag<'static>> {
+    let mut tags: Vec<(String, String)> = Vec::new();
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let (mut key, mut part) = (None, String::new());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => part.extend(letters.next()),
+            '=' if key.is_none() => key = Some(std::mem::take(&mut part)),
+            ',' => tags.push((key.take().unwrap_or_default(), std::mem::take(&mut part))),
+            other => part.push(other),
+        }
+    }
+    tags.push((key.unwrap_or_default(), part));
+    tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+/// Connections that read. They are opened when needed, and `most` of them are kept.
+pub(crate) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    most: usize,
+}
+
+impl Readers {
+    pub(crate) fn new(path: PathBuf, most: usize) -> Self {
+        Self { path, idle: Mutex::new(Vec::new()), most }
+    }
+
+    /// Runs `read` inside one read transaction: it sees one state of the file, whatever is written meanwhile.
+    pub(crate) fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let idle = lock(&self.idle).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect().map_err(at("open a reader"))?,
+        };
+        connection.execute_batch("BEGIN").map_err(at("begin to read"))?;
+        let result = read(&connection);
+        let ended = connection.execute_batch("COMMIT");
+        let mut idle = lock(&self.idle);
+        if ended.is_ok() && idle.len() < self.most {
+            idle.push(connection);
+        }
+        result.map_err(at("read blocks"))
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        Ok(connection)
+    }
+}
+
+pub(crate) fn count_blocks(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    connection.query_row("SELECT count(*), coalesce(sum(rows), 0) FROM block", [], |row| {
+        Ok((row.get::<_, i64>(0)? as u64, row.get::<_, i64>(1)? as u64))
+    })
+}
+
+pub(crate) fn bytes_on_disk(path: &Path) -> u64 {
+    let size = |path: PathBuf| std::fs::metadata(path).map_or(0, |data| data.len());
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    size(path.to_owned()) + size(beside("-wal"))
+}

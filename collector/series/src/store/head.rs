@@ -1,0 +1,91 @@
+//! The newest rows of one stream, as they came.
+
+use crate::chunk::Chunk;
+use crate::point::FieldValue;
+
+/// Rows that are not in a block yet. In order of arrival; sorted when someone asks.
+#[derive(Default)]
+pub(crate) struct Head {
+    rows: Chunk,
+    /// False once a row came that is older than its predecessor.
+    sorted: bool,
+    cells: usize,
+    /// When the head was first seen with rows by the maintenance, in its clock.
+    pub(crate) since: Option<i64>,
+}
+
+impl Head {
+    /// A head with rows that are already sorted.
+    pub(crate) fn from_sorted(rows: Chunk) -> Self {
+        Self { cells: rows.cells(), rows, sorted: true, since: None }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.times.is_empty()
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.times.len()
+    }
+
+    /// Cells as the limits count them.
+    pub(crate) fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// The row for a point at `time`: the last one if it has the same time, else a new one.
+    pub(crate) fn row_for(&mut self, time: i64) -> usize {
+        match self.rows.times.last() {
+            Some(last) if *last == time => return self.rows.times.len() - 1,
+            Some(last) => self.sorted &= *last < time,
+            None => self.sorted = true,
+        }
+        self.rows.times.push(time);
+        self.rows.times.len() - 1
+    }
+
+    /// The field that column `hint` holds.
+    pub(crate) fn field_at(&self, hint: usize) -> Option<u32> {
+        self.rows.columns.get(hint).map(|column| column.field)
+    }
+
+    pub(crate) fn put(&mut self, hint: usize, row: usize, field: u32, value: &FieldValue) {
+        self.rows.put_at(hint, row, field, value);
+    }
+
+    /// To be called after the fields of a row were put. Returns how many cells the head has grown by.
+    pub(crate) fn settle(&mut self) -> usize {
+        let cells = self.rows.cells();
+        let grown = cells - self.cells;
+        self.cells = cells;
+        grown
+    }
+
+    /// The rows between `from` and `to`, both included, sorted, each time once; only the wanted fields.
+    pub(crate) fn between(&self, from: i64, to: i64, wanted: impl Fn(u32) -> bool) -> Chunk {
+        let times = &self.rows.times;
+        if self.sorted {
+            let first = times.partition_point(|time| *time < from) as u32;
+            let last = times.partition_point(|time| *time <= to) as u32;
+            let order: Vec<u32> = (first..last.max(first)).collect();
+            return self.rows.select(&order, wanted);
+        }
+        let inside = |row: &u32| (from..=to).contains(&times[*row as usize]);
+        let order: Vec<u32> = (0..times.len() as u32).filter(inside).collect();
+        Chunk::merge(&[self.rows.select(&order, wanted), Chunk::default()])
+    }
+
+    /// All rows, sorted, each time once.
+    pub(crate) fn all(&self) -> Chunk {
+        self.between(i64::MIN, i64::MAX, |_| true)
+    }
+
+    /// The oldest and newest time, without sorting.
+    pub(crate) fn range(&self) -> Option<(i64, i64)> {
+        let times = &self.rows.times;
+        if self.sorted {
+            return Some((*times.first()?, *times.last()?));
+        }
+        Some((*times.iter().min()?, *times.iter().max()?))
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads the rows of one stream in order of time, from blocks and head together, a piece at a time.
+
+use rusqlite::{Connection, params};
+
+use super::{Store, StoreError};
+use crate::chunk::Chunk;
+use crate::codec::block;
+
+/// What to read.
+pub(crate) struct Scan<'a> {
+    pub(crate) stream: u32,
+    /// Both ends are included.
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// Field ids; rows that have none of them are not seen.
+    pub(crate) fields: &'a [u32],
+    /// Newest piece first; the rows inside a piece are ascending all the same.
+    pub(crate) descending: bool,
+}
+
+/// Whether a reader wants more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    More,
+    Enough,
+}
+
+/// One block as the index knows it.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id: i64,
+    min: i64,
+    max: i64,
+}
+
+/// The head stands among the blocks as the newest of all.
+const HEAD: i64 = i64::MAX;
+
+impl Store {
+    /// Calls `each` with sorted rows, each time once, pieces in order. Pieces end where no block overlaps, so the memory that a
+    /// scan takes is that of the blocks that overlap, not of the range.
+    pub(crate) fn scan(&self, scan: &Scan<'_>, mut each: impl FnMut(&Chunk) -> Flow) -> Result<(), StoreError> {
+        // The head first: rows that are sealed in between are then seen twice, which merging heals; never not at all.
+        let (head, sealed) = {
+            let memory = self.memory();
+            let Some(stream) = memory.catalog.streams.get(scan.stream as usize) else {
+                return Ok(());
+            };
+            let wanted = |field| scan.fields.contains(&field);
+            (stream.head.between(scan.from, scan.to, wanted), stream.sealed)
+        };
+        let on_disk = sealed.is_some_and(|(min, max)| min <= scan.to && max >= scan.from);
+        if !on_disk {
+            emit(head, scan, &mut each);
+            return Ok(());
+        }
+        self.readers.with(|connection| self.scan_blocks(connection, scan, head, &mut each))
+    }
+
+    fn scan_blocks(
+        &self,
+        connection: &Connection,
+        scan: &Scan<'_>,
+        head: Chunk,
+        each: &mut impl FnMut(&Chunk) -> Flow,
+    ) -> rusqlite::Result<()> {
+        let mut entries = list(connection, scan)?;
+        if let (Some(min), Some(max)) = (head.times.first(), head.times.last()) {
+            entries.push(Entry { id: HEAD, min: *min, max: *max });
+        }
+        let mut pieces = overlapping(entries);
+        if scan.descending {
+            pieces.reverse();
+        }
+        for piece in pieces {
+            let mut chunks = Vec::with_capacity(piece.len());
+            for entry in piece {
+                if entry.id == HEAD {
+                    chunks.push(head.clone());
+                } else {
+                    chunks.extend(self.load(connection, scan, entry.id));
+                }
+            }
+            if emit(Chunk::merge(&chunks), scan, each) == Flow::Enough {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A block that cannot be read is counted and named, and the scan goes on without it.
+    fn load(&self, connection: &Connection, scan: &Scan<'_>, id: i64) -> Option<Chunk> {
+        let read = || -> rusqlite::Result<_> {
+            let mut select = connection.prepare_cached("SELECT data FROM block WHERE id = ?1")?;
+            select.query_row([id], |row| {
+                let data = row.get_ref(0)?.as_blob()?;
+                Ok(block::decode(data, |field| scan.fields.contains(&field)))
+            })
+        };
+        match read() {
+            Ok(Ok(chunk)) => Some(chunk),
+            Ok(Err(error)) => {
+                self.lost_block(id, scan.stream, &error);
+                None
+            }
+            Err(error) => {
+                self.lost_block(id, scan.stream, &error);
+                None
+            }
+        }
+    }
+}
+
+fn list(connection: &Connection, scan: &Scan<'_>) -> rusqlite::Result<Vec<Entry>> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, min_time, max_time FROM block WHERE stream = ?1 AND max_time >= ?2 AND min_time <= ?3",
+    )?;
+    let rows = select.query_map(params![scan.stream, scan.from, scan.to], |row| {
+        Ok(Entry { id: row.get(0)?, min: row.get(1)?, max: row.get(2)? })
+    })?;
+    rows.collect()
+}
+
+/// Groups entries whose times overlap, in order of time; inside a group in the order of writing, so that the last write wins.
+fn overlapping(mut entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    entries.sort_unstable_by_key(|entry| (entry.min, entry.id));
+    let mut groups: Vec<Vec<Entry>> = Vec::new();
+    let mut end = i64::MIN;
+    for entry in entries {
+        match groups.last_mut() {
+            Some(group) if entry.min <= end => group.push(entry),
+            _ => groups.push(vec![entry]),
+        }
+        end = end.max(entry.max);
+    }
+    for group in &mut groups {
+        group.sort_unstable_by_key(|entry| entry.id);
+    }
+    groups
+}
+
+/// Hands over the rows inside the range that have any of the fields.
+fn emit(rows: Chunk, scan: &Scan<'_>, each: &mut impl FnMut(&Chunk) -> Flow) -> Flow {
+    let inside = |row: &u32| {
+        let row = *row as usize;
+        (scan.from..=scan.to).contains(&rows.times[row]) && rows.columns.iter().any(|column| column.has(row))
+    };
+    let order: Vec<u32> = (0..rows.times.len() as u32).filter(inside).collect();
+    if order.is_empty() {
+        return Flow::More;
+    }
+    if order.len() == rows.times.len() {
+        return each(&rows);
+    }
+    each(&rows.select(&order, |_| true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_that_touch_are_read_together_and_in_the_order_of_writing() {
+        let entry = |id, min, max| Entry { id, min, max };
+        let groups = overlapping(vec![entry(1, 0, 9), entry(4, 5, 6), entry(2, 10, 19), entry(3, 19, 30)]);
+        let ids: Vec<Vec<i64>> = groups.iter().map(|group| group.iter().map(|entry| entry.id).collect()).collect();
+        assert_eq!(ids, [vec![1, 4], vec![2, 3]]);
+    }
+}
