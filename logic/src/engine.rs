@@ -1,0 +1,404 @@
+//! The decider that ties the others together: what happens goes in, tickets come out.
+//!
+//! Feed it the journal in order: [`Engine::handle`] for each record with the record's stamp, then
+//! [`Engine::poll_effect`] until there is none, and perform the effects in one transaction with the cursor. When the
+//! time of [`Engine::poll_wake`] has come, append a wake record: it comes back as [`Input::Wake`].
+//!
+//! What it keeps:
+//! - the same records give the same effects, byte for byte, also across [`Engine::snapshot`] and [`Engine::restore`]
+//!   at any point;
+//! - effects bear keys (a ticket's number, an event's sequence, a device's id): performing one twice is harmless;
+//! - nothing that comes in makes it panic; what it can't use is counted in [`Counters`].
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::Lane;
+use crate::device::Device;
+use crate::presence::{DeviceState, GoodbyeReason};
+use crate::rules::{Check, RuleSet};
+use crate::sample::Sample;
+use crate::span::Span;
+use crate::tickets::{Action, Refusal, Ticket, TicketEvent, Tickets};
+use crate::time::Timestamp;
+use crate::timer::{Purpose, Timers};
+
+mod judge;
+mod silence;
+mod turn;
+mod watched;
+
+use turn::Turn;
+use watched::Watched;
+
+/// Devices watched. A district of the design's largest size has a tenth of it.
+pub const DEVICES_MAX: usize = 100_000;
+
+/// Faults held for one device at once, counted or not yet. A device with more has one cause for them all.
+pub const HOLDS_MAX: usize = 256;
+
+/// How far a sample's time may lie ahead of the collector's: more is a broken clock, and believing it would make
+/// every true sample after it late.
+pub const AHEAD_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How many intervals behind the device's newest live sample one may lie; what lies further back is history.
+pub const LATE_INTERVALS: u32 = 2;
+
+/// The interval of an agent that has not said its own.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long after anything happened the engine asks to be woken though nothing is due.
+pub const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// A pause between two records beyond this, though a wake was due after [`HEARTBEAT`], means that the collector
+/// itself was away: its machine slept, or was stopped for a snapshot.
+pub const OWN_PAUSE_MAX: Duration = Duration::from_secs(3 * 60);
+
+/// What an admin may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How long after the collector was away nobody's silence counts: agents wait at most a minute between two
+    /// attempts, and a thousand of them need a while to come back.
+    pub reconnect_grace: Span,
+    /// How long after its end a ticket reopens if its fault comes back.
+    pub reopen_within: Span,
+    /// How many tickets may be open at once; beyond it new faults get none.
+    pub open_tickets_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            reconnect_grace: Span::from_mins(2),
+            reopen_within: Span::from_days(14),
+            open_tickets_max: crate::tickets::OPEN_MAX,
+        }
+    }
+}
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The collector started: no stream is up, and it was away until now.
+    CollectorStarted,
+    /// The collector is about to stop.
+    CollectorStopped,
+    /// A device as it is from now on: enrolled, or edited by a person.
+    Device(Device),
+    /// An agent's stream began.
+    Connected {
+        /// The device.
+        device: String,
+        /// The agent's generation.
+        generation: u64,
+        /// How often it reads.
+        interval: Duration,
+    },
+    /// An agent's stream ended.
+    Left {
+        /// The device.
+        device: String,
+        /// The generation of the stream that ended.
+        generation: u64,
+        /// Why, if it said goodbye.
+        reason: Option<GoodbyeReason>,
+    },
+    /// A device's certificate was revoked: it can't speak any more, and its silence means nothing.
+    Revoked {
+        /// The device.
+        device: String,
+    },
+    /// A batch.
+    Samples {
+        /// The device that sent it.
+        device: String,
+        /// By which lane it came.
+        lane: Lane,
+        /// Its samples, times corrected.
+        samples: Vec<Sample>,
+    },
+    /// A person did something to a ticket.
+    Act {
+        /// The ticket's number.
+        ticket: u64,
+        /// The person's login name.
+        actor: String,
+        /// What they did.
+        action: Action,
+    },
+    /// The engine asked to be woken.
+    Wake,
+}
+
+/// What should be done. Each has a key; performing one twice is harmless.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// A ticket as it is from now on. Key: its number. Comes before its events.
+    Ticket(Box<Ticket>),
+    /// An entry of a ticket's history. Key: ticket and sequence.
+    TicketEvent(TicketEvent),
+    /// A device's standing from now on. Key: the device.
+    DeviceState(DeviceState),
+    /// What a person did could not be done. Key: its number.
+    Refused(Refused),
+}
+
+/// What could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Counts up from 1.
+    pub number: u64,
+    /// The ticket.
+    pub ticket: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The person's login name.
+    pub actor: String,
+    /// Why not.
+    pub because: Refusal,
+}
+
+/// What was judged, and what was not and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Live samples that rules could look at.
+    pub samples: u64,
+    /// Samples that came by the back-fill lane.
+    pub samples_backfilled: u64,
+    /// Live samples that were too old to be judged.
+    pub samples_late: u64,
+    /// Live samples from further ahead than [`AHEAD_MAX`].
+    pub samples_ahead: u64,
+    /// Inputs of devices that are not known.
+    pub unknown_device: u64,
+    /// Devices that were not taken because of [`DEVICES_MAX`].
+    pub devices_refused: u64,
+    /// Faults that were not held because of [`HOLDS_MAX`].
+    pub holds_refused: u64,
+    /// Incidents that got no ticket because of a limit.
+    pub tickets_refused: u64,
+    /// Incidents opened.
+    pub incidents: u64,
+    /// Actions of people that were refused.
+    pub actions_refused: u64,
+    /// Times that the collector was away without a start.
+    pub own_pauses: u64,
+}
+
+/// Everything that the engine remembers. Opaque; fields are only added, with defaults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    devices: BTreeMap<String, Watched>,
+    tickets: Tickets,
+    timers: Timers,
+    counters: Counters,
+    effects: VecDeque<Effect>,
+    /// The stamp of the last record.
+    newest: Timestamp,
+    /// How many actions were refused: the last refusal's number.
+    refusals: u64,
+}
+
+/// Decides. See the module for the order of calls.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    rules: RuleSet,
+    /// The threshold rules that look at each measurement.
+    by_measurement: BTreeMap<String, Vec<String>>,
+    settings: Settings,
+    state: Snapshot,
+    /// Devices whose standing may have changed in this turn.
+    touched: BTreeSet<String>,
+}
+
+impl Engine {
+    /// An engine that remembers nothing.
+    #[must_use]
+    pub fn new(rules: RuleSet, settings: Settings) -> Self {
+        Self::restore(rules, settings, Snapshot::default())
+    }
+
+    /// An engine that goes on from a snapshot. Its rules may be others than before: what that changes for open
+    /// faults is decided at the next [`Input::CollectorStarted`].
+    #[must_use]
+    pub fn restore(rules: RuleSet, settings: Settings, state: Snapshot) -> Self {
+        let mut by_measurement: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for rule in rules.iter() {
+            if let Check::Threshold(threshold) = &rule.check {
+                by_measurement.entry(threshold.measurement.clone()).or_default().push(rule.id.clone());
+            }
+        }
+        Self { rules, by_measurement, settings, state, touched: BTreeSet::new() }
+    }
+
+    /// Everything that it remembers.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.state
+    }
+
+    /// What was judged, and what was not and why.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.state.counters
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub const fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// A ticket that it remembers.
+    #[must_use]
+    pub fn ticket(&self, number: u64) -> Option<&Ticket> {
+        self.state.tickets.get(number)
+    }
+
+    /// The tickets that it remembers: all open ones, and those that may reopen.
+    pub fn tickets(&self) -> impl Iterator<Item = &Ticket> + '_ {
+        self.state.tickets.iter()
+    }
+
+    /// How a device stands.
+    #[must_use]
+    pub fn device_state(&self, device: &str) -> Option<DeviceState> {
+        self.state.devices.get(device).map(Watched::state)
+    }
+
+    /// When it wants to be woken.
+    #[must_use]
+    pub fn poll_wake(&self) -> Option<Timestamp> {
+        self.state.timers.next()
+    }
+
+    /// The next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.state.effects.pop_front()
+    }
+
+    /// Takes in what happened. `now` is the record's stamp; one that lies before the last one counts as the last one.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        let before = self.state.newest;
+        let now = now.max(before);
+        self.state.newest = now;
+        let started = matches!(input, Input::CollectorStarted);
+        if !started && now.since(before) > OWN_PAUSE_MAX && before != Timestamp::default() {
+            self.state.counters.own_pauses += 1;
+            self.was_away(now, false);
+        }
+        self.take_in(now, input);
+        while let Some(purpose) = self.state.timers.take_due(now) {
+            if let Purpose::Silence { device } = purpose {
+                self.listen(now, &device);
+            }
+        }
+        self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
+        self.flush();
+    }
+
+    fn take_in(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::CollectorStarted => {
+                self.was_away(now, true);
+                self.apply_rules(now);
+            }
+            Input::CollectorStopped | Input::Wake => {}
+            Input::Device(device) => self.enter(now, device),
+            Input::Connected { device, generation, interval } => {
+                self.contact(now, &device, |watched| {
+                    watched.interval = interval.max(Duration::from_secs(1));
+                    watched.contact.connected(now, generation);
+                });
+            }
+            Input::Left { device, generation, reason } => {
+                self.contact(now, &device, |watched| watched.contact.left(now, generation, reason));
+            }
+            Input::Revoked { device } => {
+                self.contact(now, &device, |watched| watched.contact.dismiss(now));
+            }
+            Input::Samples { device, lane, samples } => {
+                self.judge(now, &device, lane, &samples);
+                self.contact(now, &device, |watched| watched.contact.heard(now));
+            }
+            Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
+        }
+    }
+
+    /// A device was enrolled or edited.
+    fn enter(&mut self, now: Timestamp, device: Device) {
+        let id = device.id.clone();
+        if let Some(watched) = self.state.devices.get_mut(&id) {
+            if watched.device != device {
+                self.state.tickets.relocate(now, &device);
+                if watched.device.class != device.class || watched.device.state != device.state {
+                    watched.contact.restart_clock(now);
+                }
+                watched.device = device;
+                self.apply_rules_to(now, &id);
+            }
+        } else if self.state.devices.len() < DEVICES_MAX {
+            self.state.devices.insert(id.clone(), Watched::new(now, device));
+        } else {
+            self.state.counters.devices_refused += 1;
+            return;
+        }
+        self.rearm(&id);
+        self.touched.insert(id);
+    }
+
+    fn act(&mut self, now: Timestamp, ticket: u64, actor: String, action: Action) {
+        let Err(because) = self.state.tickets.act(now, ticket, &actor, action) else { return };
+        self.state.counters.actions_refused += 1;
+        self.state.refusals += 1;
+        let refused = Refused { number: self.state.refusals, ticket, at: now, actor, because };
+        self.state.effects.push_back(Effect::Refused(refused));
+    }
+
+    /// Ends the faults that the rules in force no longer look for.
+    fn apply_rules(&mut self, now: Timestamp) {
+        let devices: Vec<String> = self.state.devices.keys().cloned().collect();
+        for device in devices {
+            self.apply_rules_to(now, &device);
+            self.rearm(&device);
+        }
+    }
+
+    fn apply_rules_to(&mut self, now: Timestamp, device: &str) {
+        let (mut turn, watched) = self.turn(now);
+        let Some(watched) = watched.get_mut(device) else { return };
+        turn.end_what_is_not_judged(watched);
+        self.touched.insert(device.into());
+    }
+
+    /// What one input's consequences need, apart from the devices.
+    fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
+        let Snapshot { devices, tickets, counters, .. } = &mut self.state;
+        (Turn { now, rules: &self.rules, settings: self.settings, tickets, counters }, devices)
+    }
+
+    fn heartbeat(&self, now: Timestamp) -> Option<Timestamp> {
+        (!self.state.devices.is_empty()).then(|| now + HEARTBEAT)
+    }
+
+    /// Makes effects of what changed in this turn.
+    fn flush(&mut self) {
+        let (tickets, events) = self.state.tickets.take_changes();
+        let effects = &mut self.state.effects;
+        effects.extend(tickets.into_iter().map(|ticket| Effect::Ticket(Box::new(ticket))));
+        effects.extend(events.into_iter().map(Effect::TicketEvent));
+        for device in core::mem::take(&mut self.touched) {
+            let changed = self.state.devices.get_mut(&device).and_then(Watched::take_change);
+            effects.extend(changed.map(Effect::DeviceState));
+        }
+    }
+}

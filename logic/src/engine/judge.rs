@@ -1,0 +1,130 @@
+//! Values, judged on event time.
+
+use super::watched::Watched;
+use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Turn};
+use crate::batch::Lane;
+use crate::device::LifeState;
+use crate::hold::{Hold, Step, Times};
+use crate::incidents::{Ending, Evidence, Fault};
+use crate::presence::INTERVALS;
+use crate::rules::{Check, Rule, Threshold, Verdict};
+use crate::sample::Sample;
+use crate::time::Timestamp;
+
+impl Engine {
+    /// Judges a batch. Back-fill and what is late are history: they are stored elsewhere, and decide nothing here.
+    pub(super) fn judge(&mut self, now: Timestamp, device: &str, lane: Lane, samples: &[Sample]) {
+        let Some(watched) = self.state.devices.get_mut(device) else { return };
+        let counters = &mut self.state.counters;
+        if lane == Lane::Backfill {
+            counters.samples_backfilled += u64::try_from(samples.len()).unwrap_or(u64::MAX);
+            return;
+        }
+        let mut turn =
+            Turn { now, rules: &self.rules, settings: self.settings, tickets: &mut self.state.tickets, counters };
+        for sample in samples {
+            if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
+                continue;
+            }
+            for id in self.by_measurement.get(&*sample.measurement).into_iter().flatten() {
+                if let Some(rule) = turn.rules.get(id)
+                    && rule.applies_to(watched.device.class)
+                    && let Check::Threshold(threshold) = &rule.check
+                    && threshold.looks_at(sample)
+                {
+                    turn.judge_one(watched, rule, threshold, sample);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a live sample may be judged; it moves the device's newest if so.
+fn is_timely(turn: &mut Turn<'_>, watched: &mut Watched, sample: &Sample) -> bool {
+    if sample.time > turn.now + AHEAD_MAX {
+        turn.counters.samples_ahead += 1;
+        return false;
+    }
+    let newest = watched.newest.unwrap_or(sample.time);
+    if sample.time < newest - watched.interval.saturating_mul(LATE_INTERVALS) {
+        turn.counters.samples_late += 1;
+        return false;
+    }
+    watched.newest = Some(newest.max(sample.time));
+    turn.counters.samples += 1;
+    true
+}
+
+impl Turn<'_> {
+    fn judge_one(&mut self, watched: &mut Watched, rule: &Rule, threshold: &Threshold, sample: &Sample) {
+        let verdict = threshold.verdict(sample);
+        if verdict != Verdict::Open && watched.holds.is_empty() {
+            return;
+        }
+        let fault = Fault { rule: rule.id.clone(), tags: threshold.subject(sample) };
+        let step = self.step(watched, &fault, threshold, verdict, sample.time);
+        match step {
+            Step::Waits => {}
+            Step::Opens => {
+                let since = watched.holds.get(&fault).map_or(sample.time, Hold::since);
+                let evidence = evidence(threshold, sample);
+                self.open(watched, rule, fault, since, evidence, |name| threshold.shown(sample, name));
+            }
+            Step::Stands => self.worsen(watched, &fault, threshold, sample),
+            Step::Clears => self.end(watched, &fault, &Ending::ProvenGood { r#for: threshold.clear_for }),
+            Step::Vanishes => {
+                watched.holds.remove(&fault);
+            }
+        }
+    }
+
+    fn step(
+        &mut self,
+        watched: &mut Watched,
+        fault: &Fault,
+        threshold: &Threshold,
+        verdict: Verdict,
+        at: Timestamp,
+    ) -> Step {
+        let gap = threshold.gap.map_or(watched.interval.saturating_mul(INTERVALS), |gap| gap.0);
+        let times = Times { open_for: threshold.r#for.0, clear_for: threshold.clear_for.0, gap };
+        if let Some(hold) = watched.holds.get_mut(fault) {
+            return hold.judge(at, verdict, times);
+        }
+        if verdict != Verdict::Open {
+            return Step::Waits;
+        }
+        if watched.holds.len() >= HOLDS_MAX {
+            self.counters.holds_refused += 1;
+            return Step::Waits;
+        }
+        let (hold, step) = Hold::begin(at, times);
+        watched.holds.insert(fault.clone(), hold);
+        step
+    }
+
+    fn worsen(&mut self, watched: &mut Watched, fault: &Fault, threshold: &Threshold, sample: &Sample) {
+        let Some(incident) = watched.incidents.get_mut(fault) else { return };
+        let worse = match (threshold.value(sample), incident.worst.value) {
+            (Some(new), Some(old)) => threshold.is_worse(new, old),
+            _ => false,
+        };
+        if worse {
+            incident.worsen(evidence(threshold, sample));
+        }
+        if incident.should_write(self.now)
+            && let Some(number) = incident.ticket
+        {
+            self.tickets.update_evidence(self.now, number, fault, &incident.worst);
+        }
+    }
+}
+
+fn evidence(threshold: &Threshold, sample: &Sample) -> Evidence {
+    let lookup = |name: &str| threshold.shown(sample, name);
+    Evidence {
+        at: sample.time,
+        readings: threshold.evidence.iter().map(|template| template.render(lookup)).collect(),
+        value: threshold.value(sample),
+    }
+}

@@ -1,0 +1,132 @@
+//! Silence, judged on receive time.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::watched::Watched;
+use super::{Engine, Turn};
+use crate::device::LifeState;
+use crate::incidents::{Ending, Evidence, Fault};
+use crate::presence::{Presence, SILENCE};
+use crate::rules::{Absence, Check, Rule, RuleSet, Shown};
+use crate::span::plain;
+use crate::time::Timestamp;
+use crate::timer::Purpose;
+
+impl Engine {
+    /// A device gave a sign of life, or took leave: notes it, and ends the silence that is proven over.
+    pub(super) fn contact(&mut self, now: Timestamp, device: &str, note: impl FnOnce(&mut Watched)) {
+        let (mut turn, devices) = self.turn(now);
+        let Some(watched) = devices.get_mut(device) else {
+            turn.counters.unknown_device += 1;
+            return;
+        };
+        note(watched);
+        turn.end_silence(watched);
+        self.rearm(device);
+        self.touched.insert(device.into());
+    }
+
+    /// A silence may be too long by now.
+    pub(super) fn listen(&mut self, now: Timestamp, device: &str) {
+        let (mut turn, devices) = self.turn(now);
+        let Some(watched) = devices.get_mut(device) else { return };
+        let due = |span: Duration| watched.contact.silent_at(span, watched.interval).is_some_and(|at| at <= now);
+        let absent = may_become_absent(watched) && due(quiet(turn.rules, watched));
+        let rules = turn.rules;
+        let silent: Vec<(&Rule, &Absence)> =
+            expected(rules, watched).filter(|(_, absence)| due(absence.r#for.0)).collect();
+        if absent {
+            watched.contact.become_absent(now);
+        }
+        for (rule, absence) in silent {
+            turn.miss(watched, rule, absence);
+        }
+        self.rearm(device);
+        self.touched.insert(device.into());
+    }
+
+    /// The collector was away until now: nobody was heard of, and nobody is to blame for it.
+    pub(super) fn was_away(&mut self, now: Timestamp, started: bool) {
+        let grace = self.settings.reconnect_grace.0;
+        let devices: Vec<String> = self.state.devices.keys().cloned().collect();
+        for device in devices {
+            if let Some(watched) = self.state.devices.get_mut(&device) {
+                watched.contact.collector_was_away(now, grace, started);
+            }
+            self.rearm(&device);
+            self.touched.insert(device);
+        }
+    }
+
+    /// Sets the time at which a device's silence next means something.
+    pub(super) fn rearm(&mut self, device: &str) {
+        let Some(watched) = self.state.devices.get(device) else { return };
+        let spans = expected(&self.rules, watched).map(|(_, absence)| absence.r#for.0);
+        let spans = spans.chain(may_become_absent(watched).then(|| quiet(&self.rules, watched)));
+        let next = spans.filter_map(|span| watched.contact.silent_at(span, watched.interval)).min();
+        self.state.timers.set(Purpose::Silence { device: device.into() }, next);
+    }
+}
+
+impl Turn<'_> {
+    /// A device that should speak has been silent for too long.
+    fn miss(&mut self, watched: &mut Watched, rule: &Rule, absence: &Absence) {
+        let since = watched.contact.last().unwrap_or(self.now);
+        let silence = plain(self.now.since(since).max(absence.r#for.0));
+        let evidence = Evidence { at: since, readings: [format!("no sign of life for {silence}")].into(), value: None };
+        let lookup = |name: &str| (name == "value").then(|| Shown::Text(silence.clone()));
+        self.open(watched, rule, device_itself(rule), since, evidence, lookup);
+    }
+
+    /// Ends the silences that the device's signs of life prove to be over.
+    fn end_silence(&mut self, watched: &mut Watched) {
+        if watched.incidents.is_empty() || watched.contact.presence() != Presence::Present {
+            return;
+        }
+        let back = watched.contact.proven_back();
+        for rule in self.rules.iter() {
+            let Check::Absence(absence) = &rule.check else { continue };
+            let fault = device_itself(rule);
+            if back >= absence.clear_for.0 && watched.incidents.contains_key(&fault) {
+                self.end(watched, &fault, &Ending::ProvenGood { r#for: absence.clear_for });
+            }
+        }
+    }
+}
+
+/// The rules whose silence would be news.
+fn expected<'rules>(
+    rules: &'rules RuleSet,
+    watched: &Watched,
+) -> impl Iterator<Item = (&'rules Rule, &'rules Absence)> {
+    let judged = watched.device.state == LifeState::InUse;
+    let class = watched.device.class;
+    rules
+        .iter()
+        .filter_map(move |rule| match &rule.check {
+            Check::Absence(absence) if judged && rule.applies_to(class) => Some((rule, absence)),
+            _ => None,
+        })
+        .filter(|(rule, _)| !watched.incidents.contains_key(&device_itself(rule)))
+}
+
+/// After how long a silence the device counts as absent on pages.
+fn quiet(rules: &RuleSet, watched: &Watched) -> Duration {
+    let class = watched.device.class;
+    let spans = rules.iter().filter_map(|rule| match &rule.check {
+        Check::Absence(absence) if rule.applies_to(class) => Some(absence.r#for.0),
+        _ => None,
+    });
+    spans.min().unwrap_or(SILENCE)
+}
+
+fn may_become_absent(watched: &Watched) -> bool {
+    matches!(watched.contact.presence(), Presence::Present | Presence::Unknown)
+}
+
+fn device_itself(rule: &Rule) -> Fault {
+    Fault { rule: rule.id.clone(), tags: Vec::new() }
+}

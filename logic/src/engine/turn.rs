@@ -1,0 +1,109 @@
+//! From a verdict to an incident to a ticket, and back.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::watched::Watched;
+use super::{Counters, Settings};
+use crate::device::{Device, LifeState};
+use crate::incidents::{Ending, Evidence, Fault, Incident};
+use crate::rules::{Check, Rule, RuleSet, Shown};
+use crate::tickets::{Limits, Tickets};
+use crate::time::Timestamp;
+
+/// One input's turn: the time, and what its consequences need.
+pub(super) struct Turn<'engine> {
+    pub(super) now: Timestamp,
+    pub(super) rules: &'engine RuleSet,
+    pub(super) settings: Settings,
+    pub(super) tickets: &'engine mut Tickets,
+    pub(super) counters: &'engine mut Counters,
+}
+
+impl Turn<'_> {
+    /// A fault counts from now on.
+    pub(super) fn open(
+        &mut self,
+        watched: &mut Watched,
+        rule: &Rule,
+        fault: Fault,
+        since: Timestamp,
+        evidence: Evidence,
+        lookup: impl Fn(&str) -> Option<Shown>,
+    ) {
+        let device = &watched.device;
+        let mut incident = Incident {
+            opened_at: self.now,
+            since,
+            severity: rule.severity,
+            kind: rule.ticket,
+            category: rule.category.clone(),
+            title: rule.title.render(|name| of_device(device, name).or_else(|| lookup(name))),
+            advice: rule.advice.clone(),
+            runbook: rule.runbook.clone(),
+            opening: evidence.clone(),
+            worst: evidence,
+            unwritten: false,
+            updates: 0,
+            written_at: self.now,
+            ticket: None,
+        };
+        let limits = Limits { reopen_within: self.settings.reopen_within.0, open_max: self.settings.open_tickets_max };
+        incident.ticket = self.tickets.attach(self.now, device, &fault, &incident, limits);
+        self.counters.incidents += 1;
+        self.counters.tickets_refused += u64::from(incident.ticket.is_none());
+        watched.incidents.insert(fault, incident);
+    }
+
+    /// A fault is over.
+    pub(super) fn end(&mut self, watched: &mut Watched, fault: &Fault, ending: &Ending) {
+        watched.holds.remove(fault);
+        let ticket = watched.incidents.remove(fault).and_then(|incident| incident.ticket);
+        if let Some(number) = ticket {
+            self.tickets.end_line(self.now, number, fault, ending);
+        }
+    }
+
+    /// Ends faults that no rule looks for any more, and forgets those that did not count yet.
+    pub(super) fn end_what_is_not_judged(&mut self, watched: &mut Watched) {
+        let device = watched.device.clone();
+        let rules = self.rules;
+        watched.holds.retain(|fault, hold| !hold.is_pending() || why_not(rules, fault, &device).is_none());
+        let over: Vec<(Fault, Ending)> = watched
+            .incidents
+            .keys()
+            .filter_map(|fault| Some((fault.clone(), why_not(rules, fault, &device)?)))
+            .collect();
+        for (fault, ending) in over {
+            self.end(watched, &fault, &ending);
+        }
+    }
+}
+
+/// Why a fault of a device is not judged; nothing if it is. A device that is taken away to be repaired keeps the
+/// faults that it was taken away for; only its silence stops meaning anything.
+fn why_not(rules: &RuleSet, fault: &Fault, device: &Device) -> Option<Ending> {
+    let Some(rule) = rules.get(&fault.rule) else { return Some(Ending::RuleGone) };
+    if !rule.applies_to(device.class) {
+        return Some(Ending::OtherClass);
+    }
+    let kept = match device.state {
+        LifeState::InUse => true,
+        LifeState::InRepair => matches!(rule.check, Check::Threshold(_)),
+        _ => false,
+    };
+    (!kept).then_some(Ending::NotInUse { state: device.state })
+}
+
+/// What a placeholder stands for that every rule knows.
+fn of_device(device: &Device, placeholder: &str) -> Option<Shown> {
+    let text = match placeholder {
+        "device" => device.name.as_str(),
+        "room" if device.room.is_empty() => "an unnamed room",
+        "room" => device.room.as_str(),
+        "site" => device.site.as_str(),
+        "class" => device.class.as_str(),
+        _ => return None,
+    };
+    Some(Shown::Text(text.to_string()))
+}

@@ -1,0 +1,73 @@
+//! What the engine remembers of one device.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::INTERVAL;
+use crate::device::Device;
+use crate::hold::Hold;
+use crate::incidents::{Fault, Incident};
+use crate::pairs;
+use crate::presence::{Contact, DeviceState};
+use crate::time::Timestamp;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Watched {
+    pub(super) device: Device,
+    /// How often its agent reads.
+    #[serde(default = "interval")]
+    pub(super) interval: Duration,
+    /// Its newest live sample.
+    #[serde(default)]
+    pub(super) newest: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) contact: Contact,
+    /// Faults that are seen, counted or not yet.
+    #[serde(default, with = "pairs")]
+    pub(super) holds: BTreeMap<Fault, Hold>,
+    /// Faults that count.
+    #[serde(default, with = "pairs")]
+    pub(super) incidents: BTreeMap<Fault, Incident>,
+    /// Its standing as it was last told.
+    #[serde(default)]
+    told: Option<DeviceState>,
+}
+
+impl Watched {
+    pub(super) fn new(now: Timestamp, device: Device) -> Self {
+        Self {
+            device,
+            interval: INTERVAL,
+            newest: None,
+            contact: Contact::never(now),
+            holds: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            told: None,
+        }
+    }
+
+    pub(super) fn state(&self) -> DeviceState {
+        DeviceState {
+            device: self.device.id.clone(),
+            presence: self.contact.presence(),
+            since: self.contact.since(),
+            worst: self.incidents.values().map(|incident| incident.severity).max(),
+        }
+    }
+
+    /// Its standing, if it is another than was last told; counts as told.
+    pub(super) fn take_change(&mut self) -> Option<DeviceState> {
+        let state = self.state();
+        if self.told.as_ref() == Some(&state) {
+            return None;
+        }
+        self.told = Some(state.clone());
+        Some(state)
+    }
+}
+
+const fn interval() -> Duration {
+    INTERVAL
+}

@@ -1,0 +1,146 @@
+//! An incident is one problem: one rule's fault on one subject, from the verdict that opened it until it is proven
+//! good. It knows its evidence and which ticket carries it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::LifeState;
+use crate::rules::{Severity, TicketKind};
+use crate::span::{Span, plain};
+use crate::time::Timestamp;
+
+/// The least time between two updates of an incident's evidence; it doubles with each, so that a disk that creeps
+/// fuller for weeks doesn't bury a ticket's history.
+pub const EVIDENCE_PAUSE_MIN: Duration = Duration::from_secs(60 * 60);
+
+/// The longest time that the pause between two updates grows to.
+pub const EVIDENCE_PAUSE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Which rule found a fault on which subject of one device. With the opening time: an incident's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Fault {
+    /// The rule's id.
+    pub rule: String,
+    /// The tags that tell the subject from others of the device; empty for the device itself.
+    pub tags: Vec<(String, String)>,
+}
+
+/// Readings that speak for a fault.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evidence {
+    /// When they were read; for a silence, the last sign of life.
+    pub at: Timestamp,
+    /// Each as a person reads it, such as `94.2% used`.
+    pub readings: Vec<String>,
+    /// The number that says how bad it is, if there is one.
+    pub value: Option<f64>,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// When the verdict was reached, on the collector's clock.
+    pub opened_at: Timestamp,
+    /// When the fault began, as far as is known.
+    pub since: Timestamp,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of work it makes.
+    pub kind: TicketKind,
+    /// Faults of one device and category share a ticket.
+    pub category: String,
+    /// One plain line.
+    pub title: String,
+    /// What to do first and what to bring.
+    pub advice: String,
+    /// Step by step.
+    pub runbook: String,
+    /// What opened it.
+    pub opening: Evidence,
+    /// The worst so far.
+    pub worst: Evidence,
+    /// Whether `worst` is not on the ticket yet.
+    #[serde(default)]
+    pub unwritten: bool,
+    /// How often its evidence was updated.
+    #[serde(default)]
+    pub updates: u32,
+    /// When its evidence was last written to the ticket.
+    pub written_at: Timestamp,
+    /// The ticket that carries it; none if a limit was reached.
+    #[serde(default)]
+    pub ticket: Option<u64>,
+}
+
+/// Why an incident is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It was seen to be good for the rule's time.
+    ProvenGood {
+        /// For how long.
+        r#for: Span,
+    },
+    /// The rule was switched off or removed.
+    RuleGone,
+    /// The rule doesn't look at devices of this class (any more).
+    OtherClass,
+    /// The device is not in use (any more).
+    NotInUse {
+        /// What it is instead.
+        state: LifeState,
+    },
+}
+
+impl Ending {
+    /// For people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::ProvenGood { r#for } if r#for.is_zero() => "good again".into(),
+            Self::ProvenGood { r#for } => alloc::format!("good again for {}", plain(r#for.0)),
+            Self::RuleGone => "the rule was switched off".into(),
+            Self::OtherClass => "the rule does not look at this kind of device".into(),
+            Self::NotInUse { state } => alloc::format!("the device is {}", words_of(*state)),
+        }
+    }
+}
+
+const fn words_of(state: LifeState) -> &'static str {
+    match state {
+        LifeState::InUse => "in use",
+        LifeState::Spare => "a spare",
+        LifeState::Loaner => "a loaner",
+        LifeState::InRepair => "in repair",
+        LifeState::Storage => "in storage",
+        LifeState::Lost => "lost",
+        LifeState::Retired => "retired",
+    }
+}
+
+impl Incident {
+    /// Takes in a reading that is the worst so far.
+    pub(crate) fn worsen(&mut self, evidence: Evidence) {
+        self.unwritten = evidence.readings != self.worst.readings || self.unwritten;
+        self.worst = evidence;
+    }
+
+    /// Whether the ticket should be told of the worst reading now; counts as told if so.
+    pub(crate) fn should_write(&mut self, now: Timestamp) -> bool {
+        let due = self.unwritten && now >= self.written_at + self.pause();
+        if due {
+            self.unwritten = false;
+            self.written_at = now;
+            self.updates = self.updates.saturating_add(1);
+        }
+        due
+    }
+
+    fn pause(&self) -> Duration {
+        EVIDENCE_PAUSE_MIN.saturating_mul(1 << self.updates.min(8)).min(EVIDENCE_PAUSE_MAX)
+    }
+}

@@ -1,0 +1,400 @@
+//! Tickets: work for people, made of incidents.
+//!
+//! A ticket belongs to one device and one category; its lines are the faults. What keeps it calm:
+//! - a fault of a category that already has an open ticket becomes a line of it;
+//! - a fault that comes back within [`Limits::reopen_within`] of the ticket's end reopens it;
+//! - a ticket that a person closed stays closed while its fault persists, and reopens only if the fault was seen to
+//!   end and then came back: closing is the person's word, and one return is worth one reminder;
+//! - a ticket that a person reopened is ended by a person alone: "still broken" outweighs good readings.
+//!
+//! Every change is an event with a number, so that performing it twice is harmless.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::{Device, words};
+use crate::incidents::{Ending, Evidence, Fault, Incident};
+use crate::rules::{Severity, TicketKind};
+use crate::time::Timestamp;
+
+mod act;
+mod event;
+
+pub use act::{Action, Refusal, RepairNote};
+pub use event::{Actor, TicketEvent, What};
+
+/// Lines of one ticket. A device with more faults of one category has one cause for them all.
+pub const LINES_MAX: usize = 32;
+
+/// Open tickets. More than any team can work off: beyond it incidents still count, without tickets.
+pub const OPEN_MAX: usize = 20_000;
+
+/// Tickets remembered in all, the ended ones for reopening; the ones that ended first go first.
+pub const KEPT_MAX: usize = 40_000;
+
+/// Letters of one text that a person wrote; a page of it.
+pub const TEXT_MAX: usize = 4_000;
+
+words! {
+    /// Where a ticket stands.
+    TicketState, "ticket state" {
+        /// Nobody has it.
+        New = "new",
+        /// Somebody has taken it.
+        Assigned = "assigned",
+        /// It had ended, and the fault is back or a person says that it is.
+        Reopened = "reopened",
+        /// Ended by itself: the fault was proven good.
+        Resolved = "resolved",
+        /// Ended by a person with a repair note.
+        Closed = "closed",
+    }
+}
+
+impl TicketState {
+    /// Whether there is work to do.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::New | Self::Assigned | Self::Reopened)
+    }
+}
+
+/// A ticket in full, as pages and desks show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// As people call it; counts up from 1.
+    pub number: u64,
+    /// The device's id.
+    pub device: String,
+    /// The device's name when it last changed.
+    pub device_name: String,
+    /// The building.
+    pub site: String,
+    /// The room; may be empty.
+    pub room: String,
+    /// What kind of work it asks for.
+    pub kind: TicketKind,
+    /// The category that its lines share.
+    pub category: String,
+    /// The worst of its lines that are not over, or of all once they are.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: TicketState,
+    /// The title of its worst line.
+    pub title: String,
+    /// Who has taken it; stays when it ends.
+    pub assignee: Option<String>,
+    /// When it was first opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// When it was last resolved or closed; none while it is open.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was reopened.
+    pub reopened: u32,
+    /// Whether a person reopened it, so that only a person ends it.
+    pub kept_open: bool,
+    /// The note of the last repair.
+    pub repair: Option<RepairNote>,
+    /// Its faults, in order of opening.
+    pub lines: Vec<Line>,
+    /// How many events it has had: the last one's sequence.
+    pub events: u64,
+}
+
+/// One fault on a ticket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Rule and subject.
+    pub fault: Fault,
+    /// One plain line.
+    pub title: String,
+    /// What to do first and what to bring.
+    pub advice: String,
+    /// Step by step.
+    pub runbook: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of work it makes.
+    pub kind: TicketKind,
+    /// When the fault began.
+    pub since: Timestamp,
+    /// When the verdict was reached.
+    pub opened_at: Timestamp,
+    /// What opened it.
+    pub opening: Evidence,
+    /// The worst that was written down.
+    pub worst: Evidence,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Why it was over.
+    pub ending: Option<Ending>,
+}
+
+/// What the settings say about tickets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) reopen_within: Duration,
+    pub(crate) open_max: usize,
+}
+
+/// All tickets that may still change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Tickets {
+    /// The last number given.
+    last_number: u64,
+    tickets: BTreeMap<u64, Ticket>,
+    /// Tickets that changed and events that were made since they were last taken.
+    #[serde(skip)]
+    changed: BTreeSet<u64>,
+    #[serde(skip)]
+    events: Vec<TicketEvent>,
+}
+
+impl Tickets {
+    pub(crate) fn get(&self, number: u64) -> Option<&Ticket> {
+        self.tickets.get(&number)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Ticket> + '_ {
+        self.tickets.values()
+    }
+
+    /// What changed since it was last asked: tickets by number, then events in order.
+    pub(crate) fn take_changes(&mut self) -> (Vec<Ticket>, Vec<TicketEvent>) {
+        let changed = core::mem::take(&mut self.changed);
+        let tickets = changed.iter().filter_map(|number| self.tickets.get(number).cloned()).collect();
+        (tickets, core::mem::take(&mut self.events))
+    }
+
+    /// An incident opened: puts it on a ticket and returns the ticket's number; none if a limit stands against it.
+    pub(crate) fn attach(
+        &mut self,
+        now: Timestamp,
+        device: &Device,
+        fault: &Fault,
+        incident: &Incident,
+        limits: Limits,
+    ) -> Option<u64> {
+        let line = Line::of(fault, incident);
+        if let Some(number) = self.open_for(device, &incident.category) {
+            return self.add_line(now, number, line).then_some(number);
+        }
+        if let Some(number) = self.to_reopen(now, device, fault, limits.reopen_within) {
+            self.come_back(now, number, line);
+            return Some(number);
+        }
+        self.make_room(now, limits);
+        if self.tickets.values().filter(|ticket| ticket.state.is_open()).count() >= limits.open_max {
+            return None;
+        }
+        Some(self.open(now, device, &incident.category, line))
+    }
+
+    /// An incident got worse: writes it down.
+    pub(crate) fn update_evidence(&mut self, now: Timestamp, number: u64, fault: &Fault, evidence: &Evidence) {
+        let Some(line) = self.line_mut(number, fault) else { return };
+        line.worst = evidence.clone();
+        let what = What::EvidenceUpdated { title: line.title.clone(), evidence: evidence.clone() };
+        self.record(now, number, Actor::Bellwether, what);
+    }
+
+    /// An incident ended: its line is over, and the ticket resolves with its last line.
+    pub(crate) fn end_line(&mut self, now: Timestamp, number: u64, fault: &Fault, ending: &Ending) {
+        let Some(line) = self.line_mut(number, fault) else { return };
+        line.ended_at = Some(now);
+        line.ending = Some(ending.clone());
+        let what = What::LineEnded { title: line.title.clone(), because: ending.clone() };
+        self.record(now, number, Actor::Bellwether, what);
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        ticket.summarise();
+        if ticket.state.is_open() && !ticket.kept_open && ticket.lines.iter().all(Line::is_over) {
+            ticket.state = TicketState::Resolved;
+            ticket.ended_at = Some(now);
+            self.record(now, number, Actor::Bellwether, What::Resolved { because: ending.clone() });
+        }
+    }
+
+    /// A device was renamed or moved: its open tickets say where it is now.
+    pub(crate) fn relocate(&mut self, now: Timestamp, device: &Device) {
+        for ticket in self.tickets.values_mut() {
+            if ticket.device == device.id && ticket.state.is_open() && ticket.place(device) {
+                ticket.changed_at = now;
+                self.changed.insert(ticket.number);
+            }
+        }
+    }
+
+    fn open_for(&self, device: &Device, category: &str) -> Option<u64> {
+        let belongs =
+            |ticket: &&Ticket| ticket.device == device.id && ticket.category == category && ticket.state.is_open();
+        self.tickets.values().rev().find(belongs).map(|ticket| ticket.number)
+    }
+
+    fn to_reopen(&self, now: Timestamp, device: &Device, fault: &Fault, within: Duration) -> Option<u64> {
+        let fits = |ticket: &&Ticket| {
+            ticket.device == device.id
+                && ticket.ended_at.is_some_and(|ended| now <= ended + within)
+                && ticket.lines.iter().any(|line| line.fault == *fault)
+        };
+        self.tickets.values().rev().find(fits).map(|ticket| ticket.number)
+    }
+
+    fn open(&mut self, now: Timestamp, device: &Device, category: &str, line: Line) -> u64 {
+        self.last_number += 1;
+        let number = self.last_number;
+        let title = line.title.clone();
+        let evidence = line.opening.clone();
+        let mut ticket = Ticket {
+            number,
+            device: device.id.clone(),
+            device_name: String::new(),
+            site: String::new(),
+            room: String::new(),
+            kind: line.kind,
+            category: category.to_string(),
+            severity: line.severity,
+            state: TicketState::New,
+            title: title.clone(),
+            assignee: None,
+            opened_at: now,
+            changed_at: now,
+            ended_at: None,
+            reopened: 0,
+            kept_open: false,
+            repair: None,
+            lines: alloc::vec![line],
+            events: 0,
+        };
+        ticket.place(device);
+        self.tickets.insert(number, ticket);
+        self.record(now, number, Actor::Bellwether, What::Opened { title, evidence });
+        number
+    }
+
+    /// Adds a line, or brings back one that was over; false if the ticket is full of lines that are not.
+    fn add_line(&mut self, now: Timestamp, number: u64, line: Line) -> bool {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return false };
+        let title = line.title.clone();
+        let evidence = line.opening.clone();
+        let returned = ticket.lines.iter().any(|old| old.fault == line.fault);
+        if !ticket.put(line) {
+            return false;
+        }
+        let what = if returned { What::LineReturned { title, evidence } } else { What::LineAdded { title, evidence } };
+        self.record(now, number, Actor::Bellwether, what);
+        true
+    }
+
+    fn come_back(&mut self, now: Timestamp, number: u64, line: Line) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        let because = format!("it is back: {}", line.title);
+        ticket.put(line);
+        ticket.reopen();
+        self.record(now, number, Actor::Bellwether, What::Reopened { because });
+    }
+
+    /// Forgets what ended too long ago to be reopened, and beyond [`KEPT_MAX`] what ended first.
+    fn make_room(&mut self, now: Timestamp, limits: Limits) {
+        self.tickets.retain(|_, ticket| {
+            ticket.ended_at.is_none_or(|ended| now <= ended + limits.reopen_within)
+                || ticket.lines.iter().any(|line| !line.is_over())
+        });
+        while self.tickets.len() >= KEPT_MAX {
+            let ended = self.tickets.values().filter_map(|ticket| Some((ticket.ended_at?, ticket.number))).min();
+            let Some((_, number)) = ended else { break };
+            self.tickets.remove(&number);
+        }
+    }
+
+    /// Gives an event its number and marks the ticket as changed.
+    fn record(&mut self, at: Timestamp, number: u64, actor: Actor, what: What) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        ticket.events += 1;
+        ticket.changed_at = at;
+        self.changed.insert(number);
+        self.events.push(TicketEvent { ticket: number, sequence: ticket.events, at, actor, what });
+    }
+
+    /// The line of a fault that is not over.
+    fn line_mut(&mut self, number: u64, fault: &Fault) -> Option<&mut Line> {
+        let ticket = self.tickets.get_mut(&number)?;
+        ticket.lines.iter_mut().find(|line| line.fault == *fault && !line.is_over())
+    }
+}
+
+impl Ticket {
+    /// Takes in a line: in place of the same fault's old one, or at the end, or in place of the first that is over.
+    fn put(&mut self, line: Line) -> bool {
+        if let Some(old) = self.lines.iter_mut().find(|old| old.fault == line.fault) {
+            *old = line;
+        } else {
+            if self.lines.len() >= LINES_MAX {
+                let Some(over) = self.lines.iter().position(Line::is_over) else { return false };
+                self.lines.remove(over);
+            }
+            self.lines.push(line);
+        }
+        self.summarise();
+        true
+    }
+
+    /// Title, kind and severity follow the lines that are not over, or all once every one is.
+    fn summarise(&mut self) {
+        let any_left = self.lines.iter().any(|line| !line.is_over());
+        let counted = || self.lines.iter().filter(|line| !any_left || !line.is_over());
+        let Some(worst) = counted().reduce(|worst, line| if line.severity > worst.severity { line } else { worst })
+        else {
+            return;
+        };
+        self.kind = counted().map(|line| line.kind).max().unwrap_or(self.kind);
+        self.severity = worst.severity;
+        self.title = worst.title.clone();
+    }
+
+    fn reopen(&mut self) {
+        self.state = TicketState::Reopened;
+        self.ended_at = None;
+        self.reopened = self.reopened.saturating_add(1);
+    }
+
+    /// Notes where the device is; says whether that is news.
+    fn place(&mut self, device: &Device) -> bool {
+        let news = self.device_name != device.name || self.site != device.site || self.room != device.room;
+        self.device_name.clone_from(&device.name);
+        self.site.clone_from(&device.site);
+        self.room.clone_from(&device.room);
+        news
+    }
+}
+
+impl Line {
+    /// Whether its fault is over.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.ended_at.is_some()
+    }
+
+    fn of(fault: &Fault, incident: &Incident) -> Self {
+        Self {
+            fault: fault.clone(),
+            title: incident.title.clone(),
+            advice: incident.advice.clone(),
+            runbook: incident.runbook.clone(),
+            severity: incident.severity,
+            kind: incident.kind,
+            since: incident.since,
+            opened_at: incident.opened_at,
+            opening: incident.opening.clone(),
+            worst: incident.worst.clone(),
+            ended_at: None,
+            ending: None,
+        }
+    }
+}
