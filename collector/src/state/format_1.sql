@@ -82,38 +82,24 @@ CREATE INDEX devices_by_site ON devices (site, room, name);
 
 CREATE TABLE tickets (
     number     INTEGER PRIMARY KEY,
-    kind       TEXT NOT NULL,
-    state      TEXT NOT NULL,
-    severity   TEXT NOT NULL,
-    rule       TEXT NOT NULL,
-    subject    TEXT NOT NULL,
-    title      TEXT NOT NULL,
-    advice     TEXT NOT NULL,
     device     TEXT NOT NULL,
     site       TEXT NOT NULL,
-    room       TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    severity   TEXT NOT NULL,
     opened_at  INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
     ended_at   INTEGER,
-    taken_by   TEXT,
-    closed_by  TEXT,
-    fault      TEXT NOT NULL DEFAULT '',
-    action     TEXT NOT NULL DEFAULT '',
-    part       TEXT NOT NULL DEFAULT '',
-    minutes    INTEGER NOT NULL DEFAULT 0,
-    evidence   TEXT NOT NULL DEFAULT '[]'      -- JSON: a list of lines
+    body       TEXT NOT NULL                   -- JSON: the whole ticket; the columns are what is asked by
 ) STRICT;
-CREATE INDEX tickets_by_state ON tickets (state, updated_at);
+CREATE INDEX tickets_by_end ON tickets (ended_at, opened_at);
 CREATE INDEX tickets_of_device ON tickets (device, opened_at);
 
 CREATE TABLE ticket_events (
-    ticket INTEGER NOT NULL REFERENCES tickets (number) ON DELETE CASCADE,
-    at     INTEGER NOT NULL,
-    key    TEXT NOT NULL,                      -- the effect's key: performing it again adds nothing
-    what   TEXT NOT NULL,
-    actor  TEXT NOT NULL,                      -- empty: Bellwether itself
-    text   TEXT NOT NULL,
-    PRIMARY KEY (ticket, at, key)
+    ticket   INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    at       INTEGER NOT NULL,
+    body     TEXT NOT NULL,                    -- JSON: the whole event
+    PRIMARY KEY (ticket, sequence)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE receipts (
