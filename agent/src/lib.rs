@@ -16,6 +16,7 @@ pub mod probe;
 pub mod run;
 pub mod schema;
 pub mod source;
+pub mod spool;
 pub mod state;
 pub mod tls;
 

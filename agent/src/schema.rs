@@ -2,16 +2,18 @@
 
 use bellwether_proto::schema::Measurement;
 
-use crate::source;
+use crate::{probe, source, spool};
 
 /// The declarations of each part, in the order of their lists.
 const PARTS: &[&[Measurement]] = &[
+    probe::MEASUREMENTS,
     source::MEASUREMENTS,
     source::cpu::MEASUREMENTS,
     source::disk::MEASUREMENTS,
     source::mem::MEASUREMENTS,
     source::net::MEASUREMENTS,
     source::system::MEASUREMENTS,
+    spool::MEASUREMENTS,
 ];
 
 const FLAT: [Measurement; count(PARTS)] = flatten(PARTS);
