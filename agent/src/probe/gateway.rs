@@ -21,7 +21,8 @@ pub struct Gateway {
 pub fn find(host: &Host) -> Option<Gateway> {
     let v4 = host.read("proc/net/route").ok().and_then(|text| v4(&text));
     v4.map(|address| Gateway { address: IpAddr::V4(address), scope: 0 }).or_else(|| {
-        let (address, interface) = host.read("proc/net/ipv6_route").ok().and_then(|text| v6(&text))?;
+        let text = host.read("proc/net/ipv6_route").ok()?;
+        let (address, interface) = v6(&text)?;
         let number = host.word(&format!("sys/class/net/{interface}/ifindex")).and_then(|word| word.parse().ok());
         Some(Gateway { address: IpAddr::V6(address), scope: number.unwrap_or(0) })
     })

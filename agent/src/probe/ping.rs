@@ -6,16 +6,18 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
+use futures_util::stream::{self, StreamExt};
+
 use crate::source::{integer, millis, percent, sample, share};
 
 use super::Target;
+use crate::config::Address;
 
 /// What this probe says.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {
@@ -111,11 +113,12 @@ pub struct Look {
 impl Pinger {
     /// Looks at every target; takes a few seconds at most, however many there are of up to a few hundred.
     pub async fn look(&mut self, targets: Vec<Target>, at: Timestamp) -> Look {
+        let resolved: Vec<(Target, Option<IpAddr>)> =
+            stream::iter(targets.into_iter().map(resolve)).buffered(IN_FLIGHT).collect().await;
         let mut look = Look::default();
-        let limit = Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
-        let mut under_way = tokio::task::JoinSet::new();
-        for target in targets {
-            let Some(address) = resolve(&target).await else {
+        let mut asks = Vec::with_capacity(resolved.len());
+        for (target, address) in resolved {
+            let Some(address) = address else {
                 look.samples.push(Outcome::nobody().sample(&target.name, at));
                 continue;
             };
@@ -123,21 +126,16 @@ impl Pinger {
                 Ok(client) => {
                     let first = self.next_sequence;
                     self.next_sequence = first.wrapping_add(REQUESTS);
-                    let limit = Arc::clone(&limit);
-                    under_way.spawn(async move {
-                        let _permit = limit.acquire_owned().await;
-                        (target.name, os::ask(client, address, target.scope, first).await)
-                    });
+                    asks.push(
+                        async move { os::ask(client, address, target.scope, first).await.sample(&target.name, at) },
+                    );
                 }
                 Err(problem) if look.problems.contains(&problem) => {}
                 Err(problem) => look.problems.push(problem),
             }
         }
-        while let Some(result) = under_way.join_next().await {
-            if let Ok((name, outcome)) = result {
-                look.samples.push(outcome.sample(&name, at));
-            }
-        }
+        let answered: Vec<Sample> = stream::iter(asks).buffer_unordered(IN_FLIGHT).collect().await;
+        look.samples.extend(answered);
         look.samples.sort_by(|one, other| one.target.cmp(&other.target));
         look
     }
@@ -157,15 +155,15 @@ impl Pinger {
     }
 }
 
-async fn resolve(target: &Target) -> Option<IpAddr> {
-    use crate::config::Address;
-    match &target.address {
+async fn resolve(target: Target) -> (Target, Option<IpAddr>) {
+    let address = match &target.address {
         Address::Ip(address) => Some(*address),
         Address::Name(name) => {
             let found = tokio::time::timeout(WAIT, tokio::net::lookup_host((name.as_str(), 0))).await;
-            found.ok()?.ok()?.next().map(|address| address.ip())
+            found.ok().and_then(|found| Some(found.ok()?.next()?.ip()))
         }
-    }
+    };
+    (target, address)
 }
 
 impl Outcome {
