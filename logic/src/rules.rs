@@ -6,6 +6,7 @@
 //!
 //! Each kind of rule is one file in this room and one variant of [`Check`].
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -105,7 +106,7 @@ pub enum Check {
     /// A device says nothing.
     Absence(Absence),
     /// A reading is beyond a limit.
-    Threshold(Threshold),
+    Threshold(Box<Threshold>),
 }
 
 /// A rule that makes no sense: which, where, what was found and what was expected.
@@ -285,3 +286,6 @@ const fn yes() -> bool {
 fn proven_good() -> Span {
     PROVEN_GOOD
 }
+
+#[cfg(test)]
+mod tests;
