@@ -173,3 +173,6 @@ impl Receipts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -327,3 +327,6 @@ impl Lanes {
 fn after(last: Option<u64>) -> u64 {
     last.map_or(0, |last| last.saturating_add(1))
 }
+
+#[cfg(test)]
+mod tests;
