@@ -1,6 +1,7 @@
 //! Where the collector's parts meet: what pages, API and streams share.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_proto::record::v1::Record;
@@ -9,10 +10,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::state::State;
 
 /// What every request handler is given, behind an `Arc`.
 #[derive(Debug)]
 pub struct App {
+    /// People, secrets, devices, tickets, cursors.
+    pub state: Arc<State>,
     /// Where people's acts go.
     pub clicks: Clicks,
     /// The configuration in force.
@@ -54,6 +58,9 @@ pub enum SubmitError {
     /// The journal did not take it.
     #[error("the change could not be stored: {0}")]
     Journal(String),
+    /// It was understood and does not make sense: the ticket is closed already, and the like.
+    #[error("{0}")]
+    Refused(String),
     /// It is stored, but the engine has not come to it.
     #[error("the change is stored but takes longer than usual to show")]
     Slow,

@@ -5,11 +5,10 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use bellwether_logic::engine::Settings;
+use bellwether_logic::span::Span;
 use serde::Deserialize;
-
-pub mod span;
 
 /// Every setting with its default, as a file to start from.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
@@ -22,6 +21,8 @@ pub struct Config {
     pub network: Network,
     /// Where rules come from.
     pub rules: Rules,
+    /// How the engine decides.
+    pub engine: Settings,
     /// How much of the disk the journal may take.
     pub journal: Journal,
     /// The agent that watches the collector's own machine.
@@ -91,15 +92,14 @@ pub struct OwnAgent {
     /// Whether it runs.
     pub enabled: bool,
     /// How often it reads.
-    #[serde(deserialize_with = "span::deserialize")]
-    pub interval: Duration,
+    pub interval: Span,
     /// The building in which the collector stands.
     pub site: String,
 }
 
 impl Default for OwnAgent {
     fn default() -> Self {
-        Self { enabled: true, interval: Duration::from_secs(10), site: "Main building".into() }
+        Self { enabled: true, interval: Span::from_secs(10), site: "Main building".into() }
     }
 }
 
@@ -111,9 +111,10 @@ pub struct Limits {
     pub connections: usize,
     /// Handshakes under way at once.
     pub handshakes: usize,
-    /// The time for one.
-    #[serde(deserialize_with = "span::deserialize")]
-    pub handshake_timeout: Duration,
+    /// Connections without a certificate, which enrolment needs, at once.
+    pub strangers: usize,
+    /// The time for one handshake.
+    pub handshake_timeout: Span,
     /// Back-fill batches under way unacknowledged, an agent.
     pub backfill_window: u32,
     /// Back-fill batches a second, an agent.
@@ -127,7 +128,8 @@ impl Default for Limits {
         Self {
             connections: 20_000,
             handshakes: 256,
-            handshake_timeout: Duration::from_secs(10),
+            strangers: 256,
+            handshake_timeout: Span::from_secs(10),
             backfill_window: 32,
             backfill_per_second: 20,
             enrolments_per_minute: 600,
@@ -198,7 +200,7 @@ impl Config {
     fn check(&self, path: &Path) -> Result<(), ConfigError> {
         let network = &self.network;
         let limits = &self.limits;
-        let interval = self.own_agent.interval.as_secs();
+        let interval = self.own_agent.interval.0.as_secs();
         let wrong = [
             (
                 network.tls && network.name.is_empty(),
@@ -215,7 +217,7 @@ impl Config {
             (
                 !(1..=3600).contains(&interval),
                 "own_agent.interval",
-                span::plain(self.own_agent.interval),
+                self.own_agent.interval.to_string(),
                 "one second to one hour",
             ),
             (self.own_agent.site.trim().is_empty(), "own_agent.site", "\"\"".into(), "the name of a building"),
@@ -232,8 +234,8 @@ impl Config {
                 "0, or at least twice journal.segment_bytes",
             ),
             (
-                limits.connections == 0 || limits.handshakes == 0,
-                "limits.connections, limits.handshakes",
+                limits.connections == 0 || limits.handshakes == 0 || limits.strangers == 0,
+                "limits.connections, limits.handshakes, limits.strangers",
                 "0".into(),
                 "at least 1",
             ),
@@ -267,7 +269,7 @@ pub fn is_dns_name(name: &str) -> bool {
 }
 
 /// One line out of the parser's own report, which draws a picture over several.
-fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+pub(crate) fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let start = error.span().map_or(0, |span| span.start).min(text.len());
     let before = &text.as_bytes()[..start];
     let line = before.iter().filter(|byte| **byte == b'\n').count();
@@ -305,7 +307,7 @@ mod tests {
     fn a_wrong_value_is_named_with_what_was_expected() {
         let error = parse("[own_agent]\ninterval = \"soon\"\n").unwrap_err().to_string();
         assert!(error.contains("line 2: `interval = \"soon\"`"), "{error}");
-        assert!(error.contains("such as 10s"), "{error}");
+        assert!(error.contains("such as `5m`"), "{error}");
         let error = parse("[network]\ntls = true\n").unwrap_err().to_string();
         assert!(error.contains("network.tls = true: expected false"), "{error}");
     }

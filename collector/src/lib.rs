@@ -3,6 +3,21 @@
 //! Everything that happens goes through one journal, durable before it is acknowledged; readers behind the journal
 //! fill the series store and run the engine. This crate does and does not decide: what to do is `bellwether_logic`'s.
 
+pub mod accept;
 pub mod app;
+pub mod ca;
 pub mod clock;
 pub mod config;
+pub mod figures;
+pub mod folder;
+pub mod grpc;
+pub mod health;
+pub mod ingest;
+pub mod inventory;
+pub mod points;
+pub mod readers;
+pub mod refusals;
+pub mod rules;
+pub mod scribe;
+pub mod state;
+pub mod tls;

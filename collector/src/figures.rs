@@ -1,0 +1,108 @@
+//! What the collector counts about itself, for `/metrics`: each figure's name stands here once.
+//!
+//! Whatever is refused or dropped anywhere is counted under `bellwether_refused_total` with the bound that it met.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+
+const REFUSED: &str = "bellwether_refused_total";
+const BATCHES: &str = "bellwether_batches_total";
+const VALUES: &str = "bellwether_values_total";
+const STREAMS: &str = "bellwether_streams";
+const ENROLMENTS: &str = "bellwether_enrolments_total";
+const READER_POSITION: &str = "bellwether_reader_position_bytes";
+const READER_FAILURES: &str = "bellwether_reader_failures_total";
+const JOURNAL_END: &str = "bellwether_journal_end_bytes";
+const JOURNAL_STORED: &str = "bellwether_journal_stored_bytes";
+const JOURNAL_DAMAGED: &str = "bellwether_journal_damaged_places";
+const ACKNOWLEDGE: &str = "bellwether_acknowledge_seconds";
+const EFFECTS: &str = "bellwether_effects_total";
+
+/// Where the figures are kept; begins counting for the whole process at the first call.
+///
+/// # Errors
+/// When the recorder can't be made.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    // A second collector in one process happens in tests alone; the first one's recorder counts for both.
+    if metrics::set_global_recorder(recorder).is_ok() {
+        describe();
+    }
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(REFUSED, "Connections, messages, batches and samples that were refused or dropped, by reason");
+    describe_counter!(BATCHES, "Batches that agents sent, by what became of them");
+    describe_counter!(VALUES, "Values that were taken into the journal");
+    describe_gauge!(STREAMS, "Agents that are connected");
+    describe_counter!(ENROLMENTS, "Enrolments, by outcome");
+    describe_gauge!(READER_POSITION, "How far each reader of the journal has come");
+    describe_counter!(READER_FAILURES, "Steps of a reader of the journal that failed and were tried again");
+    describe_gauge!(JOURNAL_END, "Where the journal ends");
+    describe_gauge!(JOURNAL_STORED, "Bytes of the journal on the disk");
+    describe_gauge!(JOURNAL_DAMAGED, "Places where the journal was damaged and skipped");
+    describe_histogram!(ACKNOWLEDGE, "Time from a batch's arrival to its acknowledgement");
+    describe_counter!(EFFECTS, "Effects of the engine that were performed");
+}
+
+/// Something was refused or dropped, because of this bound.
+pub fn refused(reason: &'static str) {
+    refused_many(reason, 1);
+}
+
+/// Several things were refused or dropped, because of this bound.
+pub fn refused_many(reason: &'static str, count: usize) {
+    counter!(REFUSED, "reason" => reason).increment(count as u64);
+}
+
+/// A batch came, and this became of it.
+pub fn batch(outcome: &'static str) {
+    counter!(BATCHES, "outcome" => outcome).increment(1);
+}
+
+/// Values went into the journal.
+pub fn values(count: usize) {
+    counter!(VALUES).increment(count as u64);
+}
+
+/// The number of connected agents.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+pub fn streams(count: usize) {
+    gauge!(STREAMS).set(count as f64);
+}
+
+/// An enrolment ended like this.
+pub fn enrolment(outcome: &'static str) {
+    counter!(ENROLMENTS, "outcome" => outcome).increment(1);
+}
+
+/// A reader has come this far.
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+pub fn reader_position(reader: &'static str, position: u64) {
+    gauge!(READER_POSITION, "reader" => reader).set(position as f64);
+}
+
+/// A reader's step failed and will be tried again.
+pub fn reader_failure(reader: &'static str) {
+    counter!(READER_FAILURES, "reader" => reader).increment(1);
+}
+
+/// The journal as it is.
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+pub fn journal(end: u64, stored: u64, damaged: u64) {
+    gauge!(JOURNAL_END).set(end as f64);
+    gauge!(JOURNAL_STORED).set(stored as f64);
+    gauge!(JOURNAL_DAMAGED).set(damaged as f64);
+}
+
+/// A batch was acknowledged so long after it came.
+pub fn acknowledged(after: std::time::Duration) {
+    histogram!(ACKNOWLEDGE).record(after.as_secs_f64());
+}
+
+/// Effects were performed.
+pub fn effects(count: usize) {
+    counter!(EFFECTS).increment(count as u64);
+}

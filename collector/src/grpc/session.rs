@@ -1,0 +1,424 @@
+//! One stream of one agent, from its `Hello` to its end.
+//!
+//! The agent is read from only while there is room for what it sends: a slow disk, a full journal or too many batches
+//! under way show at the agent as a connection that takes nothing, and its spool waits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_journal::{AppendError, CommitError};
+use bellwether_logic::batch::{BatchId, Lane};
+use bellwether_logic::ranges::RangeSet;
+use bellwether_logic::sample::Sample;
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::MAX_MESSAGE_BYTES;
+use bellwether_proto::batch::Decoder;
+use bellwether_proto::record::v1::{AgentConnected, AgentLeft, record};
+use bellwether_proto::v1::{
+    Ack, AgentMessage, Batch, CollectorMessage, GoodbyeReason, Hello, agent_message, collector_message,
+};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use prost::Message;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::Instant;
+use tonic::{Code, Status, Streaming};
+
+use super::registry::{End, Place};
+use super::uplink::{IN_FLIGHT_BYTES_MAX, REVOKED, Uplink, VISIBLE_WAIT, receipt};
+use crate::ca::Bearer;
+use crate::figures;
+use crate::ingest::{Ledger, TakeError, Taken};
+
+/// Batches of one stream on their way into the journal. An agent keeps fewer unacknowledged.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// How long an agent may take for its `Hello`.
+const HELLO_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a batch that found the journal's queue full waits; the queue empties in the time of an fdatasync.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a batch that found the journal full waits: readers must catch up first.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the end of a stream waits for what is still on its way.
+const SETTLE_WAIT: Duration = Duration::from_secs(10);
+
+/// One stream.
+pub(super) struct Session {
+    uplink: Arc<Uplink>,
+    device: String,
+    place: Place,
+    ledger: Ledger,
+    hello: Hello,
+    decoder: Decoder,
+    replies: mpsc::Sender<Result<CollectorMessage, Status>>,
+    /// What was read and finds no room yet; nothing else is read until it has.
+    pending: Option<Pending>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Settled>>,
+    /// To be acknowledged.
+    ready: BTreeMap<u64, RangeSet>,
+}
+
+/// A batch that waits for room.
+struct Pending {
+    id: BatchId,
+    lane: Lane,
+    samples: Vec<Sample>,
+    bytes: u32,
+    not_before: Instant,
+    arrived: Instant,
+}
+
+/// A batch that is durable, or never will be.
+struct Settled {
+    id: BatchId,
+    outcome: Result<(), CommitError>,
+    arrived: Instant,
+}
+
+/// How a stream ended.
+enum Ending {
+    Goodbye(GoodbyeReason),
+    Lost,
+    Refused(Status),
+    Told(End),
+}
+
+enum Event {
+    Told(End),
+    Settled(Settled),
+    Room(OwnedSemaphorePermit),
+    Message(Result<Option<AgentMessage>, Status>),
+    Acknowledged,
+    Gone,
+}
+
+impl Session {
+    /// Runs a stream to its end.
+    pub(super) async fn run(
+        uplink: Arc<Uplink>,
+        bearer: Bearer,
+        mut inbound: Streaming<AgentMessage>,
+        replies: mpsc::Sender<Result<CollectorMessage, Status>>,
+    ) {
+        let hello = match tokio::time::timeout(HELLO_WAIT, first(&bearer.device, &mut inbound)).await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(status)) => return refuse(&bearer.device, &replies, status).await,
+            Err(_) => {
+                let status = Status::deadline_exceeded("no Hello came: the stream was closed");
+                return refuse(&bearer.device, &replies, status).await;
+            }
+        };
+        let (place, older) = uplink.registry.enter(&bearer.device, &bearer.serial);
+        if let Some(older) = older {
+            older.gone().await;
+        }
+        let ledger = uplink.ingest.ledgers.of(&bearer.device);
+        let session = Self {
+            uplink,
+            device: bearer.device,
+            place,
+            ledger,
+            hello,
+            decoder: Decoder::new(),
+            replies,
+            pending: None,
+            in_flight: FuturesUnordered::new(),
+            ready: BTreeMap::new(),
+        };
+        session.talk(inbound).await;
+    }
+
+    async fn talk(mut self, mut inbound: Streaming<AgentMessage>) {
+        if let Err(status) = self.begin().await {
+            return refuse(&self.device, &self.replies, status).await;
+        }
+        let ending = loop {
+            match self.step(&mut inbound).await {
+                Ok(()) => {}
+                Err(ending) => break ending,
+            }
+        };
+        // What is durable is acknowledged even now: a stopped agent then knows that its spool is empty.
+        if tokio::time::timeout(SETTLE_WAIT, self.settle_all()).await.is_err() {
+            tracing::error!(device = self.device, "the journal did not settle the last batches of a stream");
+        }
+        self.end(ending).await;
+    }
+
+    /// Writes down that the agent is here, and welcomes it.
+    async fn begin(&mut self) -> Result<(), Status> {
+        let now = self.uplink.ingest.stamp();
+        let hello = &self.hello;
+        let clock_offset_ms = self.ledger.hello(hello.generation, Timestamp(hello.now_unix_ms), now);
+        if clock_offset_ms != 0 {
+            tracing::warn!(device = self.device, clock_offset_ms, "an agent's clock is wrong: its times are corrected");
+        }
+        let connected = AgentConnected {
+            device_id: self.device.clone(),
+            agent_version: hello.agent_version.chars().take(64).collect(),
+            generation: hello.generation,
+            boot_id: hello.boot_id.chars().take(64).collect(),
+            interval_s: hello.interval_s,
+            live_from: hello.live_from,
+            clock_offset_ms,
+        };
+        let stored = match self.uplink.ingest.append(record::Body::Connected(connected)) {
+            Ok(receipt) => receipt.await.map(drop).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = stored {
+            tracing::error!(device = self.device, why, "an agent's connection could not be stored");
+            return Err(Status::unavailable("the collector's journal takes nothing just now"));
+        }
+        tracing::info!(device = self.device, generation = hello.generation, "an agent connected");
+        let welcome = self.uplink.welcome(&self.ledger, hello);
+        // An agent that is gone already is noticed by the first step.
+        let _ = self.replies.send(Ok(welcome)).await;
+        Ok(())
+    }
+
+    /// Waits for one thing to happen and deals with it.
+    async fn step(&mut self, inbound: &mut Streaming<AgentMessage>) -> Result<(), Ending> {
+        let reads = self.pending.is_none() && self.in_flight.len() < IN_FLIGHT_MAX;
+        let event = tokio::select! {
+            biased;
+            end = told(&mut self.place.end) => Event::Told(end),
+            Some(settled) = self.in_flight.next(), if !self.in_flight.is_empty() => Event::Settled(settled),
+            place = self.replies.reserve(), if !self.ready.is_empty() => match place {
+                Ok(place) => {
+                    place.send(Ok(acknowledgement(&mut self.ready)));
+                    Event::Acknowledged
+                }
+                Err(_) => Event::Gone,
+            },
+            () = self.replies.closed() => Event::Gone,
+            room = room(&self.uplink, self.pending.as_ref()), if self.pending.is_some() => Event::Room(room),
+            message = inbound.message(), if reads => Event::Message(message),
+        };
+        match event {
+            Event::Told(end) => Err(Ending::Told(end)),
+            Event::Settled(settled) => self.settle(settled),
+            Event::Room(room) => self.take(room),
+            Event::Message(message) => self.read(message),
+            Event::Acknowledged => Ok(()),
+            Event::Gone => Err(Ending::Lost),
+        }
+    }
+
+    fn read(&mut self, message: Result<Option<AgentMessage>, Status>) -> Result<(), Ending> {
+        let body = match message {
+            Ok(Some(message)) => message.body,
+            Ok(None) => return Err(Ending::Lost),
+            Err(status) => return Err(unreadable(&self.device, &status).map_or(Ending::Lost, Ending::Refused)),
+        };
+        match body {
+            Some(agent_message::Body::Batch(batch)) => self.decode(&batch),
+            Some(agent_message::Body::Goodbye(goodbye)) => Err(Ending::Goodbye(goodbye.reason())),
+            Some(agent_message::Body::Hello(_)) => Err(Ending::Refused(bad(&self.device, "a second Hello"))),
+            // A kind that a newer agent knows: it must cope with a collector that does not.
+            None => {
+                figures::refused("unknown_message");
+                Ok(())
+            }
+        }
+    }
+
+    fn decode(&mut self, batch: &Batch) -> Result<(), Ending> {
+        let samples = self.decoder.decode(batch).map_err(|error| {
+            figures::refused("malformed_batch");
+            Ending::Refused(bad(&self.device, &error.to_string()))
+        })?;
+        let id = batch.id();
+        let is_live = id.generation == self.hello.generation && id.sequence >= self.hello.live_from;
+        let now = Instant::now();
+        self.pending = Some(Pending {
+            id,
+            lane: if is_live { Lane::Live } else { Lane::Backfill },
+            samples,
+            bytes: u32::try_from(batch.encoded_len().clamp(1, IN_FLIGHT_BYTES_MAX)).unwrap_or(u32::MAX),
+            not_before: now,
+            arrived: now,
+        });
+        Ok(())
+    }
+
+    /// There is room for what was read: into the journal with it.
+    fn take(&mut self, room: OwnedSemaphorePermit) -> Result<(), Ending> {
+        let Some(mut pending) = self.pending.take() else { return Ok(()) };
+        let Some(identity) = self.uplink.ingest.inventory.get(&self.device) else {
+            return Err(Ending::Refused(Status::permission_denied("this device is not in the inventory any more")));
+        };
+        let id = pending.id;
+        match self.uplink.ingest.take(&identity, &self.ledger, id, pending.lane, &pending.samples) {
+            Ok(Taken::Duplicate) => {
+                self.ready.entry(id.generation).or_default().insert(id.sequence);
+            }
+            Ok(Taken::Queued(receipt)) => {
+                let visible = self.uplink.visible.clone();
+                let ledger = self.ledger.clone();
+                let settled = settle_later(receipt, room, visible, ledger, id, pending.arrived);
+                self.in_flight.push(Box::pin(settled));
+            }
+            Err(TakeError::Wait(error)) => {
+                let full = matches!(error, AppendError::Full { .. });
+                figures::refused(if full { "journal_full" } else { "journal_busy" });
+                pending.not_before = Instant::now() + if full { FULL_PAUSE } else { BUSY_PAUSE };
+                self.pending = Some(pending);
+            }
+            Err(error @ (TakeError::Append(_) | TakeError::InFlight)) => {
+                return Err(Ending::Refused(Status::unavailable(error.to_string())));
+            }
+            Err(error @ TakeError::Bound) => {
+                return Err(Ending::Refused(Status::resource_exhausted(error.to_string())));
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, settled: Settled) -> Result<(), Ending> {
+        let id = settled.id;
+        match settled.outcome {
+            Ok(()) => {
+                figures::batch("stored");
+                figures::acknowledged(settled.arrived.elapsed());
+                self.ready.entry(id.generation).or_default().insert(id.sequence);
+                Ok(())
+            }
+            Err(error) => {
+                figures::batch("failed");
+                tracing::error!(device = self.device, %error, "a batch could not be stored");
+                Err(Ending::Refused(Status::unavailable("the collector's journal can't be written just now")))
+            }
+        }
+    }
+
+    /// Waits for everything that is on its way, and acknowledges it if the agent still listens.
+    async fn settle_all(&mut self) {
+        while let Some(settled) = self.in_flight.next().await {
+            // How the stream ends is known already.
+            let _ = self.settle(settled);
+        }
+        if !self.ready.is_empty() {
+            let _ = self.replies.send(Ok(acknowledgement(&mut self.ready))).await;
+        }
+    }
+
+    /// Writes down that the agent is gone, and closes the stream with the reason.
+    async fn end(self, ending: Ending) {
+        let (reason, status) = match ending {
+            Ending::Goodbye(reason) => (Some(reason), None),
+            Ending::Lost => (Some(GoodbyeReason::GoodbyeUnspecified), None),
+            Ending::Refused(status) => (Some(GoodbyeReason::GoodbyeUnspecified), Some(status)),
+            Ending::Told(End::Revoked) => {
+                (Some(GoodbyeReason::GoodbyeUnspecified), Some(Status::permission_denied(REVOKED)))
+            }
+            // The device is here, by a newer stream: nobody left.
+            Ending::Told(End::Superseded) => (None, Some(Status::aborted("this device has begun another stream"))),
+            Ending::Told(End::Stopping) => (None, Some(Status::unavailable("the collector is stopping"))),
+        };
+        tracing::info!(
+            device = self.device,
+            reason = reason.map(|reason| reason.as_str_name()),
+            why = status.as_ref().map(Status::message),
+            "an agent's stream ended"
+        );
+        if let Some(reason) = reason {
+            let left =
+                AgentLeft { device_id: self.device.clone(), generation: self.hello.generation, reason: reason.into() };
+            if let Err(error) = self.uplink.ingest.append(record::Body::Left(left)) {
+                tracing::error!(device = self.device, %error, "an agent's leave could not be stored");
+            }
+        }
+        if let Some(status) = status {
+            // Nobody may be there to read it.
+            let _ = tokio::time::timeout(Duration::from_secs(1), self.replies.send(Err(status))).await;
+        }
+    }
+}
+
+/// The first message, which must be a `Hello`.
+async fn first(device: &str, inbound: &mut Streaming<AgentMessage>) -> Result<Hello, Status> {
+    match inbound.message().await {
+        Ok(Some(AgentMessage { body: Some(agent_message::Body::Hello(hello)) })) => Ok(hello),
+        Ok(Some(_)) => Err(bad(device, "the first must be Hello")),
+        Ok(None) => Err(Status::cancelled("the stream ended before its Hello")),
+        Err(status) => Err(unreadable(device, &status).unwrap_or(status)),
+    }
+}
+
+/// Waits until this side wants the stream to end.
+async fn told(end: &mut watch::Receiver<Option<End>>) -> End {
+    // The registry goes only with the program.
+    end.wait_for(Option::is_some).await.ok().and_then(|end| *end).unwrap_or(End::Stopping)
+}
+
+/// Waits until what was read finds room among all that is on its way.
+async fn room(uplink: &Uplink, pending: Option<&Pending>) -> OwnedSemaphorePermit {
+    let Some(pending) = pending else { return std::future::pending().await };
+    tokio::time::sleep_until(pending.not_before).await;
+    let room = Arc::clone(&uplink.room).acquire_many_owned(pending.bytes).await;
+    room.expect("the semaphore is never closed")
+}
+
+/// Resolves once a batch is durable and queries see it.
+async fn settle_later(
+    receipt: bellwether_journal::Receipt,
+    room: OwnedSemaphorePermit,
+    mut visible: watch::Receiver<u64>,
+    ledger: Ledger,
+    id: BatchId,
+    arrived: Instant,
+) -> Settled {
+    let outcome = match receipt.await {
+        Ok(committed) => {
+            ledger.committed(id);
+            let seen = visible.wait_for(|position| *position >= committed.next.0);
+            if tokio::time::timeout(VISIBLE_WAIT, seen).await.is_err() {
+                figures::refused("visible_wait");
+            }
+            Ok(())
+        }
+        Err(error) => {
+            ledger.abandoned(id);
+            Err(error)
+        }
+    };
+    drop(room);
+    Settled { id, outcome, arrived }
+}
+
+/// Everything that is ready, as one message.
+fn acknowledgement(ready: &mut BTreeMap<u64, RangeSet>) -> CollectorMessage {
+    let receipts = std::mem::take(ready).iter().map(|(generation, ranges)| receipt(*generation, ranges)).collect();
+    CollectorMessage { body: Some(collector_message::Body::Ack(Ack { receipts })) }
+}
+
+/// A message that is not as it should be.
+fn bad(device: &str, why: &str) -> Status {
+    Status::invalid_argument(format!("message of {device} refused: {why}"))
+}
+
+/// What the transport says about a message that it could not read; none if the connection simply ended.
+fn unreadable(device: &str, status: &Status) -> Option<Status> {
+    match status.code() {
+        Code::OutOfRange => {
+            figures::refused("oversized_message");
+            Some(bad(device, &format!("larger than {MAX_MESSAGE_BYTES} bytes")))
+        }
+        Code::Internal if status.message().contains("decode") => {
+            figures::refused("malformed_message");
+            Some(bad(device, "not in the form of the protocol"))
+        }
+        _ => None,
+    }
+}
+
+/// Closes a stream that never came to be.
+async fn refuse(device: &str, replies: &mpsc::Sender<Result<CollectorMessage, Status>>, status: Status) {
+    tracing::warn!(device, why = status.message(), "a stream was refused");
+    let _ = tokio::time::timeout(Duration::from_secs(1), replies.send(Err(status))).await;
+}

@@ -1,0 +1,264 @@
+//! The engine reader: the journal through the deciders, and what they decide into `state.sqlite`.
+//!
+//! Two places are kept. The snapshot's: from there the engine is fed again after a restart, so that it remembers what
+//! it remembered. The cursor's, at or behind it: up to there effects were committed, in the same transaction as the
+//! cursor itself, and are not performed again. Between the two the engine is fed and its effects are thrown away.
+//!
+//! Facts that need no deciding (inventory rows, presence, receipts) go the same way in the same transaction, so that
+//! the tables are always those of one place in the journal.
+
+mod chunk;
+mod input;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bellwether_journal::{AppendError, CommitError, Entry, Journal, JournalError, Position};
+use bellwether_logic::engine::{Effect, Engine, Settings, Snapshot};
+use bellwether_logic::rules::RuleSet;
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::record::v1::{Record, Wake, record};
+use prost::Message;
+use tokio::sync::watch;
+
+use super::{ENGINE, IDLE, READ_BYTES, Reader, Step};
+use crate::clock::Clock;
+use crate::inventory::Inventory;
+use crate::refusals::Refusals;
+use crate::state::engine::{EngineSnapshot, ReceiptRow};
+use crate::state::{State, StateError};
+use crate::{figures, ingest};
+
+use chunk::{Chunk, Deed};
+
+/// How often the engine's memory is written down: what is replayed after a crash is no longer than this.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
+
+/// How long receipts are remembered: no spool keeps a batch that long.
+const RECEIPTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
+
+/// What the engine reader works with.
+pub struct Parts {
+    /// What is read.
+    pub journal: Arc<Journal>,
+    /// Where effects go.
+    pub state: Arc<State>,
+    /// Told of every device's new identity.
+    pub inventory: Arc<Inventory>,
+    /// Told of every act that the engine refused.
+    pub refusals: Arc<Refusals>,
+    /// The time, for wakes alone: what is decided goes by the records' stamps.
+    pub clock: Clock,
+    /// The rules in force.
+    pub rules: RuleSet,
+    /// How the engine decides.
+    pub settings: Settings,
+}
+
+/// Feeds the engine.
+pub struct EngineReader {
+    journal: Arc<Journal>,
+    state: Arc<State>,
+    inventory: Arc<Inventory>,
+    refusals: Arc<Refusals>,
+    clock: Clock,
+    engine: Engine,
+    /// What the engine was fed ends here.
+    position: Position,
+    /// What was committed ends here.
+    performed: Position,
+    /// What was received, by device and generation.
+    receipts: BTreeMap<(String, u64), ReceiptRow>,
+    /// What could not be committed yet.
+    uncommitted: Option<Chunk>,
+    /// Tells who waits for it how far effects are committed.
+    applied: watch::Sender<u64>,
+    snapshot_at: Instant,
+    /// The place of a wake that was appended and not read yet.
+    woken_at: Option<Position>,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The journal could not be read.
+    #[error("cannot read the journal")]
+    Journal(#[from] JournalError),
+    /// Effects could not be committed.
+    #[error("cannot commit what was decided")]
+    State(#[from] StateError),
+    /// The engine's memory can't be read: a newer version wrote it, or the file is damaged.
+    #[error("cannot read the engine's memory in state.sqlite")]
+    Snapshot(#[source] serde_json::Error),
+    /// The engine's memory can't be written.
+    #[error("cannot write the engine's memory")]
+    Remember(#[source] serde_json::Error),
+    /// A wake could not be appended.
+    #[error("cannot append a wake")]
+    Wake(#[source] AppendError),
+    /// A wake could not be committed.
+    #[error("cannot commit a wake")]
+    Commit(#[source] CommitError),
+}
+
+impl EngineReader {
+    /// Goes on from the last snapshot, or from the journal's start when there is none.
+    ///
+    /// # Errors
+    /// When the snapshot or the tables can't be read.
+    pub fn new(parts: Parts, applied: watch::Sender<u64>) -> Result<Self, EngineError> {
+        let Parts { journal, state, inventory, refusals, clock, rules, settings } = parts;
+        let kept = state.engine_snapshot()?;
+        let performed = Position(state.cursor(ENGINE)?.unwrap_or(0));
+        let (snapshot, position) = match kept {
+            Some(kept) => {
+                let snapshot: Snapshot = serde_json::from_slice(&kept.snapshot).map_err(EngineError::Snapshot)?;
+                (snapshot, Position(kept.position))
+            }
+            None => (Snapshot::default(), journal.start()),
+        };
+        let receipts = state.all_receipts()?.into_iter().map(|row| ((row.device.clone(), row.generation), row));
+        applied.send_replace(performed.0);
+        Ok(Self {
+            engine: Engine::restore(rules, settings, snapshot),
+            receipts: receipts.collect(),
+            journal,
+            state,
+            inventory,
+            refusals,
+            clock,
+            position,
+            performed,
+            uncommitted: None,
+            applied,
+            snapshot_at: Instant::now() + SNAPSHOT_EVERY,
+            woken_at: None,
+        })
+    }
+
+    /// Feeds records to the engine and commits what comes of them.
+    fn feed(&mut self, entries: &[Entry]) -> Result<(), EngineError> {
+        let mut chunk = Chunk::default();
+        for entry in entries {
+            self.feed_one(entry, &mut chunk);
+            self.position = entry.next;
+        }
+        chunk.end = self.position;
+        self.uncommitted = Some(chunk);
+        self.commit()
+    }
+
+    fn feed_one(&mut self, entry: &Entry, chunk: &mut Chunk) {
+        let at = Timestamp(entry.stamp_ms);
+        let Ok(Record { body: Some(body) }) = Record::decode(entry.payload.as_slice()) else {
+            figures::refused("undecodable_record");
+            tracing::error!(position = entry.position.0, "a record in the journal can't be read: it is skipped");
+            return;
+        };
+        let performs = entry.position >= self.performed;
+        if let Some(input) = input::of(&body) {
+            self.engine.handle(at, input);
+        }
+        while let Some(effect) = self.engine.poll_effect() {
+            if performs {
+                if let Effect::Refused(refused) = &effect {
+                    self.refusals.note(entry.position, refused.because.to_string());
+                }
+                chunk.deeds.push(Deed::Effect(effect));
+            }
+        }
+        if performs {
+            chunk.note(at, body, &mut self.receipts);
+        }
+    }
+
+    /// Commits what is uncommitted, with the place up to which it is everything.
+    fn commit(&mut self) -> Result<(), EngineError> {
+        let Some(chunk) = &self.uncommitted else { return Ok(()) };
+        let end = chunk.end.max(self.performed);
+        self.state.commit_engine(|tx| {
+            chunk.perform(tx, &self.receipts)?;
+            tx.put_cursor(ENGINE, end.0)
+        })?;
+        for changed in chunk.devices() {
+            self.inventory.put(changed);
+        }
+        figures::effects(chunk.effects());
+        figures::reader_position(ENGINE, end.0);
+        self.performed = end;
+        self.uncommitted = None;
+        self.applied.send_replace(end.0);
+        Ok(())
+    }
+
+    /// Writes the engine's memory down, and lets go of the journal before it.
+    fn remember(&mut self) -> Result<(), EngineError> {
+        let snapshot = serde_json::to_vec(self.engine.snapshot()).map_err(EngineError::Remember)?;
+        let kept = EngineSnapshot { snapshot, position: self.position.0 };
+        let forget_before = self.clock.now() - RECEIPTS_KEPT;
+        let forgotten = self.state.commit_engine(|tx| {
+            tx.put_snapshot(&kept)?;
+            tx.forget_receipts(forget_before)
+        })?;
+        if forgotten > 0 {
+            self.receipts =
+                self.state.all_receipts()?.into_iter().map(|row| ((row.device.clone(), row.generation), row)).collect();
+        }
+        self.journal.release(ENGINE, self.position);
+        self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
+        Ok(())
+    }
+
+    /// Everything is read: appends a wake if its time has come, else waits for a record or for that time.
+    fn rest(&mut self) -> Result<(), EngineError> {
+        if Instant::now() >= self.snapshot_at {
+            self.remember()?;
+        }
+        let now = self.clock.now();
+        let wake = self.engine.poll_wake();
+        if wake.is_some_and(|wake| wake <= now) && self.woken_at != Some(self.position) {
+            let body = record::Body::Wake(Wake {});
+            let receipt = ingest::append(&self.journal, now, body).map_err(EngineError::Wake)?;
+            receipt.wait().map_err(EngineError::Commit)?;
+            self.woken_at = Some(self.position);
+            return Ok(());
+        }
+        let until_wake = wake.map_or(IDLE, |wake| wake.since(now).max(Duration::from_millis(1)));
+        let _ = self.journal.wait_beyond(self.position, until_wake.min(IDLE));
+        Ok(())
+    }
+}
+
+impl Reader for EngineReader {
+    const NAME: &'static str = ENGINE;
+    type Error = EngineError;
+
+    fn step(&mut self) -> Result<Step, EngineError> {
+        self.commit()?;
+        let entries = match self.journal.read(self.position, READ_BYTES) {
+            // Lost by a disk that forgot what it had promised; what is left is read.
+            Err(JournalError::Released { start, .. }) if start > self.position => {
+                tracing::error!(from = self.position.0, to = start.0, "records that the engine has not read are gone");
+                figures::refused("released_record");
+                self.position = start;
+                return Ok(Step::Moved);
+            }
+            entries => entries?,
+        };
+        if entries.is_empty() {
+            self.rest()?;
+            return Ok(Step::Idle);
+        }
+        self.feed(&entries)?;
+        Ok(Step::Moved)
+    }
+
+    fn finish(&mut self) -> Result<(), EngineError> {
+        self.commit()?;
+        self.remember()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What a run of records comes to: everything that one transaction commits.
+
+use std::collections::BTreeMap;
+
+use bellwether_journal::Position;
+use bellwether_logic::device::{Class, LifeState};
+use bellwether_logic::engine::Effect;
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::record::v1::{AgentConnected, AgentLeft, BatchReceived, DeviceChanged, record};
+
+use crate::figures;
+use crate::state::StateError;
+use crate::state::engine::{EngineTx, ReceiptRow};
+
+/// What a run of records comes to, in the order of the records.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// Where the run ends.
+    pub(super) end: Position,
+    /// What is to be done.
+    pub(super) deeds: Vec<Deed>,
+    /// Generations that something was received of, and when.
+    received: BTreeMap<(String, u64), Timestamp>,
+    /// Devices that something was heard of, and when last.
+    seen: BTreeMap<String, Timestamp>,
+}
+
+/// One thing to be done.
+#[derive(Debug)]
+pub(super) enum Deed {
+    Connected(Timestamp, AgentConnected),
+    Device(Timestamp, Box<DeviceChanged>),
+    Effect(Effect),
+    Left(Timestamp, AgentLeft),
+    Nobody(Timestamp),
+}
+
+impl Chunk {
+    /// Notes the facts of a record that need no deciding.
+    pub(super) fn note(
+        &mut self,
+        at: Timestamp,
+        body: record::Body,
+        receipts: &mut BTreeMap<(String, u64), ReceiptRow>,
+    ) {
+        match body {
+            record::Body::Batch(received) => self.note_batch(at, received, receipts),
+            record::Body::Connected(connected) => {
+                let key = (connected.device_id.clone(), connected.generation);
+                let row = receipts.entry(key.clone()).or_insert_with(|| row(&key, connected.clock_offset_ms));
+                row.clock_offset_ms = connected.clock_offset_ms;
+                self.received.insert(key, at);
+                self.deeds.push(Deed::Connected(at, connected));
+            }
+            record::Body::Left(left) => self.deeds.push(Deed::Left(at, left)),
+            record::Body::Device(changed) if is_known(&changed) => {
+                self.deeds.push(Deed::Device(at, Box::new(changed)));
+            }
+            record::Body::Started(_) => self.deeds.push(Deed::Nobody(at)),
+            record::Body::Device(_)
+            | record::Body::Ticket(_)
+            | record::Body::Stopped(_)
+            | record::Body::Wake(_)
+            | record::Body::Revoked(_) => {}
+        }
+    }
+
+    fn note_batch(
+        &mut self,
+        at: Timestamp,
+        received: BatchReceived,
+        receipts: &mut BTreeMap<(String, u64), ReceiptRow>,
+    ) {
+        let (Some(identity), Some(batch)) = (received.identity, received.batch) else { return };
+        let key = (identity.device_id, batch.generation);
+        let row = receipts.entry(key.clone()).or_insert_with(|| row(&key, received.clock_offset_ms));
+        row.ranges.insert(batch.sequence);
+        self.seen.insert(key.0.clone(), at);
+        self.received.insert(key, at);
+    }
+
+    /// Does it all, inside the transaction.
+    pub(super) fn perform(
+        &self,
+        tx: &EngineTx<'_>,
+        receipts: &BTreeMap<(String, u64), ReceiptRow>,
+    ) -> Result<(), StateError> {
+        for deed in &self.deeds {
+            match deed {
+                Deed::Connected(at, connected) => tx.put_connected(*at, connected)?,
+                Deed::Device(at, changed) => tx.put_device(*at, changed)?,
+                Deed::Left(at, left) => tx.put_left(*at, left)?,
+                Deed::Nobody(at) => tx.put_nobody_connected(*at)?,
+                Deed::Effect(Effect::Ticket(ticket)) => tx.put_ticket(ticket)?,
+                Deed::Effect(Effect::TicketEvent(event)) => tx.put_ticket_event(event)?,
+                Deed::Effect(Effect::DeviceState(_)) => {}
+                // Whoever clicked was told.
+                Deed::Effect(Effect::Refused(_)) => {}
+            }
+        }
+        for (device, at) in &self.seen {
+            tx.put_seen(*at, device)?;
+        }
+        for (key, at) in &self.received {
+            if let Some(receipt) = receipts.get(key) {
+                tx.put_receipt(*at, receipt)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The devices that changed.
+    pub(super) fn devices(&self) -> impl Iterator<Item = &DeviceChanged> {
+        self.deeds.iter().filter_map(|deed| match deed {
+            Deed::Device(_, changed) => Some(changed.as_ref()),
+            _ => None,
+        })
+    }
+
+    /// How many of the engine's effects there are.
+    pub(super) fn effects(&self) -> usize {
+        self.deeds.iter().filter(|deed| matches!(deed, Deed::Effect(_))).count()
+    }
+}
+
+/// A device whose words are not on their lists would make the inventory unreadable.
+fn is_known(changed: &DeviceChanged) -> bool {
+    let known = changed.class.parse::<Class>().is_ok() && changed.state.parse::<LifeState>().is_ok();
+    if !known {
+        figures::refused("unknown_word");
+    }
+    known
+}
+
+fn row(key: &(String, u64), clock_offset_ms: i64) -> ReceiptRow {
+    ReceiptRow { device: key.0.clone(), generation: key.1, ranges: Default::default(), clock_offset_ms }
+}

@@ -1,0 +1,86 @@
+//! Records as the engine's inputs.
+
+use std::time::Duration;
+
+use bellwether_logic::device::{Class, Device, LifeState};
+use bellwether_logic::engine::Input;
+use bellwether_logic::presence::GoodbyeReason;
+use bellwether_logic::tickets::{Action, RepairNote};
+use bellwether_proto::batch::{Lane, decode_alone};
+use bellwether_proto::record::v1::{BatchReceived, DeviceChanged, TicketActed, record, ticket_acted};
+use bellwether_proto::v1;
+
+use crate::figures;
+
+/// What a record says to the engine; none if it says nothing to it, or nothing that this version understands.
+pub(super) fn of(body: &record::Body) -> Option<Input> {
+    Some(match body {
+        record::Body::Batch(received) => return samples(received),
+        record::Body::Connected(connected) => Input::Connected {
+            device: connected.device_id.clone(),
+            generation: connected.generation,
+            interval: Duration::from_secs(u64::from(connected.interval_s)),
+        },
+        record::Body::Left(left) => {
+            Input::Left { device: left.device_id.clone(), generation: left.generation, reason: goodbye(left.reason()) }
+        }
+        record::Body::Device(changed) => return device(changed).map(Input::Device),
+        record::Body::Ticket(acted) => return act(acted),
+        record::Body::Started(_) => Input::CollectorStarted,
+        record::Body::Stopped(_) => Input::CollectorStopped,
+        record::Body::Wake(_) => Input::Wake,
+        record::Body::Revoked(revoked) => Input::Revoked { device: revoked.device_id.clone() },
+    })
+}
+
+fn samples(received: &BatchReceived) -> Option<Input> {
+    let identity = received.identity.as_ref()?;
+    let batch = received.batch.as_ref()?;
+    let samples = decode_alone(batch).inspect_err(|_| figures::refused("undecodable_batch")).ok()?;
+    Some(Input::Samples { device: identity.device_id.clone(), lane: Lane::from(batch.lane()), samples })
+}
+
+/// The device as the deciders know it; none if a word of it is not on its list.
+fn device(changed: &DeviceChanged) -> Option<Device> {
+    let class: Result<Class, _> = changed.class.parse();
+    let state: Result<LifeState, _> = changed.state.parse();
+    let (Ok(class), Ok(state)) = (class, state) else {
+        figures::refused("unknown_word");
+        return None;
+    };
+    Some(Device {
+        id: changed.device_id.clone(),
+        name: changed.name.clone(),
+        class,
+        site: changed.site.clone(),
+        room: changed.room.clone(),
+        state,
+    })
+}
+
+fn act(acted: &TicketActed) -> Option<Input> {
+    let action = match acted.action.as_ref()? {
+        ticket_acted::Action::Take(_) => Action::Take,
+        ticket_acted::Action::Comment(comment) => Action::Comment { text: comment.text.clone() },
+        ticket_acted::Action::Close(close) => Action::Close(RepairNote {
+            fault: close.fault.clone(),
+            action: close.action.clone(),
+            part: close.part.clone(),
+            minutes: close.minutes,
+        }),
+        ticket_acted::Action::Reopen(reopen) => Action::Reopen { text: reopen.text.clone() },
+    };
+    Some(Input::Act { ticket: acted.ticket, actor: acted.actor.clone(), action })
+}
+
+fn goodbye(reason: v1::GoodbyeReason) -> Option<GoodbyeReason> {
+    Some(match reason {
+        v1::GoodbyeReason::GoodbyeUnspecified => return None,
+        v1::GoodbyeReason::GoodbyeStop => GoodbyeReason::Stop,
+        v1::GoodbyeReason::GoodbyeRestart => GoodbyeReason::Restart,
+        v1::GoodbyeReason::GoodbyeShutdown => GoodbyeReason::Shutdown,
+        v1::GoodbyeReason::GoodbyeSleep => GoodbyeReason::Sleep,
+        v1::GoodbyeReason::GoodbyeUpdate => GoodbyeReason::Update,
+        v1::GoodbyeReason::GoodbyeLowBattery => GoodbyeReason::LowBattery,
+    })
+}

@@ -1,0 +1,109 @@
+//! The series reader: batches from the journal into the store.
+//!
+//! The store keeps the place itself, in the same file as the values, and writes it at its checkpoints. After a crash
+//! the records behind the last checkpoint are applied again, which changes nothing: the last write of a point wins.
+
+use std::sync::Arc;
+
+use bellwether_journal::{Entry, Journal, JournalError, Position};
+use bellwether_proto::batch::decode_alone;
+use bellwether_proto::record::v1::{BatchReceived, Record, record};
+use bellwether_series::{Store, StoreError};
+use prost::Message;
+use tokio::sync::watch;
+
+use super::{IDLE, READ_BYTES, Reader, SERIES, Step};
+use crate::clock::Clock;
+use crate::{figures, points};
+
+/// Applies batches to the store.
+pub struct SeriesReader {
+    journal: Arc<Journal>,
+    store: Arc<Store>,
+    clock: Clock,
+    /// Tells who waits for it how far queries see.
+    visible: watch::Sender<u64>,
+    position: Position,
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SeriesError {
+    /// The journal could not be read.
+    #[error("cannot read the journal")]
+    Journal(#[from] JournalError),
+    /// The store could not be written.
+    #[error("cannot write to the series store")]
+    Store(#[from] StoreError),
+}
+
+impl SeriesReader {
+    /// Goes on where the store's content ends.
+    #[must_use]
+    pub fn new(journal: Arc<Journal>, store: Arc<Store>, clock: Clock, visible: watch::Sender<u64>) -> Self {
+        let position = Position(store.position()).max(journal.start());
+        visible.send_replace(position.0);
+        Self { journal, store, clock, visible, position }
+    }
+
+    fn apply(&self, entry: &Entry) -> Result<(), StoreError> {
+        let Some((received, samples)) = batch(entry) else {
+            self.store.advance(entry.next.0);
+            return Ok(());
+        };
+        let identity = received.identity.unwrap_or_default();
+        let applied = self.store.apply(entry.next.0, points::DATABASE, &points::of(&identity, &samples))?;
+        let refused = applied.refused_points + applied.refused_values;
+        if refused > 0 {
+            figures::refused_many("store", usize::try_from(refused).unwrap_or(usize::MAX));
+        }
+        Ok(())
+    }
+
+    fn maintain(&self) -> Result<(), StoreError> {
+        let now_ns = self.clock.now().0.saturating_mul(1_000_000);
+        if let Some(durable) = self.store.maintain(now_ns)? {
+            self.journal.release(SERIES, Position(durable));
+        }
+        Ok(())
+    }
+}
+
+/// The batch of a record with its samples, if it is one and can be read.
+fn batch(entry: &Entry) -> Option<(BatchReceived, Vec<bellwether_logic::sample::Sample>)> {
+    let record =
+        Record::decode(entry.payload.as_slice()).inspect_err(|_| figures::refused("undecodable_record")).ok()?;
+    let Some(record::Body::Batch(received)) = record.body else { return None };
+    let samples = decode_alone(received.batch.as_ref()?).inspect_err(|error| {
+        figures::refused("undecodable_batch");
+        tracing::error!(%error, position = entry.position.0, "a batch in the journal can't be read");
+    });
+    Some((received, samples.ok()?))
+}
+
+impl Reader for SeriesReader {
+    const NAME: &'static str = SERIES;
+    type Error = SeriesError;
+
+    fn step(&mut self) -> Result<Step, SeriesError> {
+        self.maintain()?;
+        let entries = self.journal.read(self.position, READ_BYTES)?;
+        for entry in &entries {
+            self.apply(entry)?;
+            self.position = entry.next;
+        }
+        if entries.is_empty() {
+            let _ = self.journal.wait_beyond(self.position, IDLE);
+            return Ok(Step::Idle);
+        }
+        self.visible.send_replace(self.position.0);
+        figures::reader_position(SERIES, self.position.0);
+        Ok(Step::Moved)
+    }
+
+    fn finish(&mut self) -> Result<(), SeriesError> {
+        let durable = self.store.checkpoint()?;
+        self.journal.release(SERIES, Position(durable));
+        Ok(())
+    }
+}
