@@ -19,6 +19,7 @@ pub mod source;
 pub mod spool;
 pub mod state;
 pub mod tls;
+pub mod uplink;
 
 pub use bellwether_proto::v1::GoodbyeReason;
 pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};
