@@ -15,6 +15,7 @@ pub mod host;
 pub mod probe;
 pub mod run;
 pub mod schema;
+pub mod show;
 pub mod source;
 pub mod spool;
 pub mod state;

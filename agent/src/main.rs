@@ -1,3 +1,7 @@
-//! The agent's command line.
+//! The agent's program.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,207 @@
+//! The command line. Each failure is one line with its whole chain of causes, and an exit code of its kind.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bellwether_agent::config::{Config, ConfigError};
+use bellwether_agent::run::whole_chain;
+use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings};
+use bellwether_agent::{show, state};
+use clap::{Parser, Subcommand};
+
+/// Reports the health of this machine to a Bellwether collector. It opens no port and runs nobody's commands.
+#[derive(Parser)]
+#[command(name = "bellwether-agent", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Connect this machine to a collector; the collector prints the whole command.
+    Enrol {
+        /// HOST:PORT of the collector.
+        #[arg(long)]
+        collector: String,
+        /// What the collector's `token enrol` printed.
+        #[arg(long)]
+        token: String,
+        /// Where the agent keeps its state.
+        #[arg(long)]
+        state: PathBuf,
+        /// What to call the machine, such as its asset tag.
+        #[arg(long)]
+        name: Option<String>,
+        /// What the machine is for: server, desktop, laptop, closet or other. Its case tells if nobody says.
+        #[arg(long)]
+        class: Option<String>,
+        /// Replace an earlier enrolment.
+        #[arg(long)]
+        again: bool,
+    },
+    /// Run until stopped.
+    Run {
+        /// Where the agent keeps its state.
+        #[arg(long)]
+        state: PathBuf,
+    },
+    /// Print exactly what would be sent next, and how each source is doing.
+    Show {
+        /// Where the agent keeps its state; needed only for its configuration.
+        #[arg(long)]
+        state: Option<PathBuf>,
+    },
+    /// Check the configuration and say what is in force.
+    CheckConfig {
+        /// Where the agent keeps its state; without it the shipped defaults are shown.
+        #[arg(long)]
+        state: Option<PathBuf>,
+    },
+}
+
+/// Why the program ends with an error. The numbers are for scripts and stay.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the configuration can't be used")]
+    Config(#[from] ConfigError),
+    #[error("not enrolled")]
+    Enrol(#[from] EnrolError),
+    #[error("--class")]
+    Class(#[from] bellwether_logic::device::UnknownWord),
+    #[error("can't run")]
+    Run(#[from] RunError),
+    #[error("can't start")]
+    Start(#[source] std::io::Error),
+    #[error("can't write the answer")]
+    Output(#[source] std::io::Error),
+}
+
+impl Failure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Class(_) | Self::Run(RunError::Config(_)) => 3,
+            Self::Enrol(EnrolError::State(_)) | Self::Run(_) => 5,
+            Self::Enrol(_) => 4,
+            Self::Start(_) | Self::Output(_) => 1,
+        }
+    }
+}
+
+/// Parses, runs, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match perform(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "bellwether-agent: {}", whole_chain(&failure));
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Enrol { collector, token, state, name, class, again } => {
+            let class = class.map(|word| word.parse()).transpose()?;
+            let enrolment = Enrolment { state_dir: state, collector, token, name, class, again };
+            let enrolled = runtime()?.block_on(bellwether_agent::enrol(&enrolment))?;
+            let folder = enrolment.state_dir.display();
+            say(&format!("enrolled as {}; start it with: bellwether-agent run --state {folder}\n", enrolled.device_id))
+        }
+        Command::Run { state } => {
+            log_to_stderr();
+            let runtime = runtime()?;
+            runtime.block_on(async {
+                let stop = stop_signal().map_err(Failure::Start)?;
+                Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), stop).await?)
+            })
+        }
+        Command::Show { state } => say(&runtime()?.block_on(show::show(state.as_deref()))?),
+        Command::CheckConfig { state } => check_config(state),
+    }
+}
+
+fn check_config(state_dir: Option<PathBuf>) -> Result<(), Failure> {
+    let Some(dir) = state_dir else { return say(bellwether_agent::config::DEFAULT_FILE) };
+    let path = dir.join(state::CONFIG_FILE);
+    let config = Config::load(&path)?;
+    let origin =
+        if path.exists() { format!("{} is good", path.display()) } else { "no agent.toml: defaults".to_owned() };
+    say(&format!(
+        "{origin}: interval {} s, spool {} MiB and {} days, {} ping targets{}\n",
+        config.interval.as_secs(),
+        config.spool.max_bytes >> 20,
+        config.spool.max_age.as_secs() / 86_400,
+        config.ping.len(),
+        if config.ping_gateway { " and the gateway" } else { "" },
+    ))
+}
+
+/// One thread: the agent must be light.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(Failure::Output),
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BELLWETHER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+}
+
+/// Resolves when the system asks the agent to stop.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = GoodbyeReason> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        GoodbyeReason::GoodbyeStop
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = GoodbyeReason> + Send> {
+    Ok(async {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => GoodbyeReason::GoodbyeStop,
+            Err(_) => std::future::pending().await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn each_kind_of_failure_has_its_exit_code() {
+        let state = || state::StateError::NotEnrolled { path: PathBuf::from("x") };
+        for (failure, code) in [
+            (Failure::Enrol(EnrolError::Refused("no".to_owned())), 4),
+            (Failure::Enrol(EnrolError::State(state())), 5),
+            (Failure::Run(RunError::State(state())), 5),
+        ] {
+            assert_eq!(failure.code(), code);
+        }
+    }
+}
