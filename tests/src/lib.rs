@@ -1,1 +1,14 @@
-//! Placeholder.
+//! What needs both sides: helpers that start the real programs, speak to them as their users do, and read what they
+//! left behind. The tests themselves stand in `tests/`.
+//!
+//! Helpers panic: a test that cannot be carried out has failed.
+
+pub mod agent;
+pub mod collector;
+pub mod firehose;
+pub mod grafana;
+pub mod http;
+pub mod ledger;
+pub mod program;
+pub mod story;
+pub mod wait;

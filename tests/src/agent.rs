@@ -1,0 +1,108 @@
+//! A real agent on a state folder of its own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use bellwether_agent::state;
+use tempfile::TempDir;
+
+use crate::collector::Collector;
+use crate::program::{self, Ended, Program};
+
+/// The program.
+pub const NAME: &str = "bellwether-agent";
+
+/// An agent, running or not, with its state folder.
+#[derive(Debug)]
+pub struct Agent {
+    program: Option<Program>,
+    folder: TempDir,
+    /// Set in its environment when it starts.
+    pub environment: Vec<(&'static str, OsString)>,
+}
+
+impl Agent {
+    /// One that nobody has enrolled.
+    ///
+    /// # Panics
+    /// If there is no room on the disk.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("bellwether-agent-").tempdir().expect("a temporary folder");
+        Self { program: None, folder, environment: Vec::new() }
+    }
+
+    /// One that is enrolled and reads every second.
+    ///
+    /// # Panics
+    /// If enrolment fails.
+    #[must_use]
+    pub fn enrolled(collector: &Collector, class: &str, name: &str) -> Self {
+        let agent = Self::new();
+        let token = collector.enrol_token("Lincoln High", 1);
+        let _ = agent.enrol(&collector.grpc.to_string(), &token, class, name).success();
+        agent.configure("interval = \"1s\"\nping_gateway = false\n");
+        agent
+    }
+
+    /// Runs `enrol`.
+    #[must_use]
+    pub fn enrol(&self, collector: &str, token: &str, class: &str, name: &str) -> Ended {
+        let mut command = self.command("enrol");
+        command.args(["--collector", collector, "--token", token, "--class", class, "--name", name]);
+        program::run_command("bellwether-agent enrol", &mut command)
+    }
+
+    /// Writes its `agent.toml`.
+    ///
+    /// # Panics
+    /// If the folder is not writable.
+    pub fn configure(&self, text: &str) {
+        fs::write(self.state().join(state::CONFIG_FILE), text).expect("an agent's folder takes a file");
+    }
+
+    /// Starts it.
+    pub fn go(&mut self) {
+        self.program = Some(Program::start(NAME, &mut self.command("run")));
+    }
+
+    /// One of its commands on its state folder.
+    #[must_use]
+    pub fn command(&self, word: &str) -> Command {
+        let mut command = Command::new(program::built(NAME));
+        command.arg(word).arg("--state").arg(self.state());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Its state folder.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// The collector's word for it.
+    ///
+    /// # Panics
+    /// If it is not enrolled.
+    #[must_use]
+    pub fn device_id(&self) -> String {
+        state::read_identity(&self.state()).expect("the agent is enrolled").device_id
+    }
+
+    /// The process.
+    ///
+    /// # Panics
+    /// If it was never started.
+    pub fn program(&mut self) -> &mut Program {
+        self.program.as_mut().expect("the agent was started")
+    }
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self::new()
+    }
+}
