@@ -149,7 +149,10 @@ impl Unit {
 fn bytes(number: f64) -> String {
     const UNITS: [(&str, f64); 4] = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3)];
     UNITS.iter().find(|(_, size)| number.abs() >= *size).map_or_else(
-        || format!("{} bytes", trimmed(number, 0)),
+        || match trimmed(number, 0).as_str() {
+            "1" => "1 byte".to_string(),
+            count => format!("{count} bytes"),
+        },
         |(name, size)| format!("{} {name}", trimmed(number / size, 1)),
     )
 }

@@ -1,0 +1,548 @@
+//! Plays a story through the engine on a virtual clock: at these times this happens, between those times expect that.
+//!
+//! A story is a TOML file in `tests/stories`. Its inputs go through [`Engine::handle`] as the journal's records would,
+//! the engine is woken when it asks to be, and its effects are performed on a plain [`Desk`]. Afterwards the same
+//! inputs are played again, once in one go and once with a snapshot written and read back after every single one: the
+//! effects must be the same.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use bellwether_logic::batch::Lane;
+use bellwether_logic::device::{Class, Device, LifeState};
+use bellwether_logic::engine::{Effect, Engine, Input, Refused, Settings, Snapshot};
+use bellwether_logic::presence::{DeviceState, GoodbyeReason};
+use bellwether_logic::rules::{Pack, Rule, RuleSet, Severity, TicketKind};
+use bellwether_logic::sample::{Sample, Value};
+use bellwether_logic::span::Span;
+use bellwether_logic::tickets::{Action, RepairNote, Ticket, TicketEvent, TicketState};
+use bellwether_logic::time::Timestamp;
+use serde::Deserialize;
+
+/// When every story begins: a Monday in term, 12:00 UTC.
+const BEGIN: Timestamp = Timestamp(1_788_177_600_000);
+
+/// The most inputs of one story; more is a step that repeats without end.
+const INPUTS_MAX: usize = 200_000;
+
+/// Of the wakes in a row, which days without data are made of, every so many is followed by a restart too.
+const WAKES_A_RESTART: usize = 30;
+
+/// A story as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Story {
+    /// What it promises, in a sentence.
+    pub says: String,
+    /// The shipped packs in force, by file name.
+    #[serde(default)]
+    packs: Vec<String>,
+    /// A pack of its own, which overrides the shipped ones.
+    rules: Option<String>,
+    #[serde(default)]
+    settings: Settings,
+    /// How often agents read.
+    #[serde(default = "minute")]
+    interval: Span,
+    device: Vec<Owned>,
+    #[serde(default)]
+    step: Vec<Step>,
+    #[serde(default)]
+    expect: Vec<Expect>,
+    /// The whole history of tickets by number, each entry as `+90m Bellwether: Opened: ...`.
+    #[serde(default)]
+    history: BTreeMap<String, Vec<String>>,
+    /// What was refused to whom, each as `+90m kim: ...`.
+    #[serde(default)]
+    refused: Vec<String>,
+}
+
+/// A device that the school owns from the beginning.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Owned {
+    id: String,
+    name: Option<String>,
+    class: Class,
+    #[serde(default)]
+    site: String,
+    #[serde(default)]
+    room: String,
+    #[serde(default = "in_use")]
+    state: LifeState,
+}
+
+/// Something that happens once, or every so often until some time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    at: Span,
+    until: Option<Span>,
+    #[serde(default = "minute")]
+    every: Span,
+    does: Does,
+}
+
+/// What happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Does {
+    /// An agent's stream begins.
+    Connect(String),
+    /// An agent's stream ends without a goodbye.
+    Drop(String),
+    /// An agent's stream ends with one.
+    Goodbye { device: String, reason: GoodbyeReason },
+    /// A device's certificate is revoked.
+    Revoke(String),
+    /// A batch of one sample arrives.
+    Sample {
+        device: String,
+        #[serde(default = "disk")]
+        measurement: String,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+        fields: BTreeMap<String, Number>,
+        /// It came by the back-fill lane.
+        #[serde(default)]
+        backfill: bool,
+        /// How long before its arrival it was read.
+        #[serde(default)]
+        age: Span,
+    },
+    /// A person edits a device.
+    Edit { device: String, room: Option<String>, state: Option<LifeState>, class: Option<Class> },
+    /// A person does something to a ticket.
+    Act { ticket: u64, by: String, what: What },
+    /// The collector stops or starts.
+    Collector(Power),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Power {
+    Stops,
+    Starts,
+    /// Its machine freezes: nothing is received and nobody is woken, and no record says so.
+    Freezes,
+    Thaws,
+}
+
+/// A field's value.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Boolean(bool),
+    Integer(i64),
+    Float(f64),
+}
+
+/// What a person does to a ticket.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum What {
+    Take,
+    Comment(String),
+    Reopen(String),
+    Close(RepairNote),
+}
+
+/// What must be true at a time, or at every moment between two.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    at: Option<Span>,
+    between: Option<(Span, Span)>,
+    /// How many tickets are open.
+    open: Option<usize>,
+    /// How many were ever made.
+    made: Option<usize>,
+    ticket: Option<ExpectTicket>,
+    device: Option<ExpectDevice>,
+}
+
+/// What must be true of one ticket.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectTicket {
+    number: u64,
+    state: Option<TicketState>,
+    kind: Option<TicketKind>,
+    severity: Option<Severity>,
+    title: Option<String>,
+    room: Option<String>,
+    assignee: Option<String>,
+    reopened: Option<u32>,
+    /// The title of each line, those that are over with ` (over)` behind.
+    lines: Option<Vec<String>>,
+    /// The readings that opened the first line.
+    evidence: Option<Vec<String>>,
+}
+
+/// What must be true of one device.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectDevice {
+    id: String,
+    presence: String,
+    /// The worst fault; `none` for none.
+    worst: Option<String>,
+}
+
+/// Where effects are performed: the last state of everything by its key, so that twice is harmless.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Desk {
+    tickets: BTreeMap<u64, Ticket>,
+    events: BTreeMap<(u64, u64), TicketEvent>,
+    devices: BTreeMap<String, DeviceState>,
+    refused: BTreeMap<u64, Refused>,
+}
+
+/// Reads the story of that name, plays it thrice, and panics with what went otherwise than it says.
+pub fn play(name: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = read(&root.join("stories").join(format!("{name}.toml")));
+    let story: Story = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let rules = story.rule_set(&root.join("../collector/rules"));
+    let mut play = Play::begin(&story, rules.clone());
+    play.run();
+    play.check_ends();
+    let Play { log, effects, .. } = play;
+    assert_eq!(effects, replay(&rules, story.settings, &log, false), "{name}: played in one go");
+    assert_eq!(effects, replay(&rules, story.settings, &log, true), "{name}: played with a restart at every step");
+    perform_twice(&effects);
+}
+
+fn replay(rules: &RuleSet, settings: Settings, log: &[(Timestamp, Input)], restarts: bool) -> Vec<Effect> {
+    let mut engine = Engine::new(rules.clone(), settings);
+    let mut effects = Vec::new();
+    for (place, (now, input)) in log.iter().enumerate() {
+        engine.handle(*now, input.clone());
+        if restarts && (*input != Input::Wake || place % WAKES_A_RESTART == 0) {
+            let text = serde_json::to_string(engine.snapshot()).expect("a snapshot is plain data");
+            let snapshot: Snapshot = serde_json::from_str(&text).expect("what was written can be read");
+            engine = Engine::restore(rules.clone(), settings, snapshot);
+            effects.extend(std::iter::from_fn(|| engine.poll_effect()));
+        }
+    }
+    effects.extend(std::iter::from_fn(|| engine.poll_effect()));
+    effects
+}
+
+/// A crash may repeat any stretch of effects: performed twice from anywhere they leave the same desk.
+fn perform_twice(effects: &[Effect]) {
+    let mut once = Desk::default();
+    effects.iter().cloned().for_each(|effect| once.perform(effect));
+    let mut twice = Desk::default();
+    let half = effects.len() / 2;
+    effects.iter().chain(&effects[half..]).cloned().for_each(|effect| twice.perform(effect));
+    assert_eq!(once, twice, "performing effects twice is harmless");
+}
+
+/// One run of a story.
+struct Play<'story> {
+    story: &'story Story,
+    engine: Engine,
+    desk: Desk,
+    log: Vec<(Timestamp, Input)>,
+    effects: Vec<Effect>,
+    /// Nothing is received and nobody is woken while the collector is away.
+    away: bool,
+    devices: BTreeMap<String, Device>,
+    generations: BTreeMap<String, u64>,
+}
+
+impl<'story> Play<'story> {
+    fn begin(story: &'story Story, rules: RuleSet) -> Self {
+        let mut play = Self {
+            story,
+            engine: Engine::new(rules, story.settings),
+            desk: Desk::default(),
+            log: Vec::new(),
+            effects: Vec::new(),
+            away: false,
+            devices: BTreeMap::new(),
+            generations: BTreeMap::new(),
+        };
+        play.handle(BEGIN, Input::CollectorStarted);
+        for owned in &story.device {
+            let device = owned.device();
+            play.devices.insert(device.id.clone(), device.clone());
+            play.handle(BEGIN, Input::Device(device));
+        }
+        play
+    }
+
+    /// Plays all steps in order of time, and looks at every moment that the story names.
+    fn run(&mut self) {
+        let mut moments: BTreeMap<Timestamp, Vec<&Does>> = BTreeMap::new();
+        for step in &self.story.step {
+            let last = step.until.map_or(step.at.0, |until| until.0);
+            let mut at = step.at.0;
+            while at <= last {
+                moments.entry(BEGIN + at).or_default().push(&step.does);
+                at += step.every.0.max(Duration::from_millis(1));
+            }
+        }
+        for moment in self.story.expect.iter().flat_map(Expect::moments) {
+            moments.entry(moment).or_default();
+        }
+        for (now, steps) in moments {
+            self.wake_until(now);
+            steps.into_iter().for_each(|does| self.act(now, does));
+            self.check_moment(now);
+        }
+    }
+
+    fn wake_until(&mut self, now: Timestamp) {
+        while let Some(wake) = self.engine.poll_wake().filter(|wake| *wake < now && !self.away) {
+            self.handle(wake, Input::Wake);
+        }
+    }
+
+    fn act(&mut self, now: Timestamp, does: &Does) {
+        if let Does::Collector(power) = does {
+            self.away = matches!(power, Power::Stops | Power::Freezes);
+            match power {
+                Power::Stops => self.handle(now, Input::CollectorStopped),
+                Power::Starts => self.handle(now, Input::CollectorStarted),
+                Power::Freezes | Power::Thaws => {}
+            }
+        } else if !self.away {
+            let input = self.input(now, does.clone());
+            self.handle(now, input);
+        }
+    }
+
+    fn input(&mut self, now: Timestamp, does: Does) -> Input {
+        match does {
+            Does::Connect(device) => {
+                let generation = self.generations.entry(device.clone()).or_default();
+                *generation += 1;
+                Input::Connected { device, generation: *generation, interval: self.story.interval.0 }
+            }
+            Does::Drop(device) => Input::Left { generation: self.generation(&device), device, reason: None },
+            Does::Goodbye { device, reason } => {
+                Input::Left { generation: self.generation(&device), device, reason: Some(reason) }
+            }
+            Does::Revoke(device) => Input::Revoked { device },
+            Does::Sample { device, measurement, tags, fields, backfill, age } => {
+                let sample = Sample {
+                    measurement: measurement.into(),
+                    tags: tags.into_iter().map(|(key, value)| (key.into(), value)).collect(),
+                    target: String::new(),
+                    time: now - age.0,
+                    fields: fields.into_iter().map(|(name, number)| (name.into(), number.value())).collect(),
+                };
+                let lane = if backfill { Lane::Backfill } else { Lane::Live };
+                Input::Samples { device, lane, samples: vec![sample] }
+            }
+            Does::Edit { device, room, state, class } => {
+                let known = self.devices.get_mut(&device).unwrap_or_else(|| panic!("no device `{device}`"));
+                known.room = room.unwrap_or_else(|| known.room.clone());
+                known.state = state.unwrap_or(known.state);
+                known.class = class.unwrap_or(known.class);
+                Input::Device(known.clone())
+            }
+            Does::Act { ticket, by, what } => Input::Act { ticket, actor: by, action: what.action() },
+            Does::Collector(_) => unreachable!("the collector's own coming and going is no input of an agent"),
+        }
+    }
+
+    fn generation(&self, device: &str) -> u64 {
+        self.generations.get(device).copied().unwrap_or_default()
+    }
+
+    fn handle(&mut self, now: Timestamp, input: Input) {
+        assert!(self.log.len() < INPUTS_MAX, "the story has no end");
+        self.log.push((now, input.clone()));
+        self.engine.handle(now, input);
+        while let Some(effect) = self.engine.poll_effect() {
+            self.effects.push(effect.clone());
+            self.desk.perform(effect);
+        }
+        let spans = self.story.expect.iter().filter(|expect| expect.covers(now));
+        spans.for_each(|expect| expect.check(now, &self.desk));
+    }
+
+    fn check_moment(&self, now: Timestamp) {
+        let named = self.story.expect.iter().filter(|expect| expect.moments().any(|moment| moment == now));
+        named.for_each(|expect| expect.check(now, &self.desk));
+    }
+
+    /// What the story says about the whole: histories and refusals.
+    fn check_ends(&self) {
+        for (number, expected) in &self.story.history {
+            let number: u64 = number.parse().expect("histories are by ticket number");
+            let events = self.desk.events.range((number, 0)..=(number, u64::MAX));
+            let found: Vec<String> = events
+                .map(|(_, event)| format!("{} {}: {}", when(event.at), event.actor.as_str(), event.what.text()))
+                .collect();
+            assert_eq!(&found, expected, "the history of ticket {number}");
+        }
+        let refused = self.desk.refused.values();
+        let found: Vec<String> =
+            refused.map(|refused| format!("{} {}: {}", when(refused.at), refused.actor, refused.because)).collect();
+        assert_eq!(found, self.story.refused, "what was refused");
+    }
+}
+
+impl Story {
+    fn rule_set(&self, folder: &Path) -> RuleSet {
+        let parse = |text: &str| -> Vec<Rule> {
+            let pack: Pack = toml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", self.says));
+            pack.validate().unwrap_or_else(|error| panic!("{}: {error}", self.says));
+            pack.rule
+        };
+        let shipped = self.packs.iter().flat_map(|name| parse(&read(&folder.join(format!("{name}.toml")))));
+        let own = self.rules.as_deref().map(parse).unwrap_or_default();
+        RuleSet::merge(shipped.collect(), own).unwrap_or_else(|error| panic!("{}: {error}", self.says))
+    }
+}
+
+impl Desk {
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ticket(ticket) => {
+                self.tickets.insert(ticket.number, *ticket);
+            }
+            Effect::TicketEvent(event) => {
+                assert!(self.tickets.contains_key(&event.ticket), "an event comes after its ticket");
+                self.events.insert((event.ticket, event.sequence), event);
+            }
+            Effect::DeviceState(state) => {
+                self.devices.insert(state.device.clone(), state);
+            }
+            Effect::Refused(refused) => {
+                self.refused.insert(refused.number, refused);
+            }
+        }
+    }
+
+    fn open(&self) -> usize {
+        self.tickets.values().filter(|ticket| ticket.state.is_open()).count()
+    }
+}
+
+impl Expect {
+    /// The moments at which to look whatever happens.
+    fn moments(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        let ends = self.between.into_iter().flat_map(|(from, to)| [from, to]);
+        self.at.into_iter().chain(ends).map(|span| BEGIN + span.0)
+    }
+
+    fn covers(&self, now: Timestamp) -> bool {
+        // The first moment is looked at once everything of that moment has happened.
+        self.between.is_some_and(|(from, to)| BEGIN + from.0 < now && now <= BEGIN + to.0)
+    }
+
+    fn check(&self, now: Timestamp, desk: &Desk) {
+        let when = when(now);
+        if let Some(open) = self.open {
+            assert_eq!(desk.open(), open, "open tickets at {when}: {:#?}", desk.tickets);
+        }
+        if let Some(made) = self.made {
+            assert_eq!(desk.tickets.len(), made, "tickets made at {when}: {:#?}", desk.tickets);
+        }
+        if let Some(expected) = &self.ticket {
+            let ticket = desk.tickets.get(&expected.number);
+            expected.check(&when, ticket.unwrap_or_else(|| panic!("no ticket {} at {when}", expected.number)));
+        }
+        if let Some(expected) = &self.device {
+            let state = desk.devices.get(&expected.id);
+            expected.check(&when, state.unwrap_or_else(|| panic!("no device {} at {when}", expected.id)));
+        }
+    }
+}
+
+impl ExpectTicket {
+    fn check(&self, when: &str, ticket: &Ticket) {
+        let lines = ticket.lines.iter().map(|line| {
+            let over = if line.is_over() { " (over)" } else { "" };
+            format!("{}{over}", line.title)
+        });
+        same(when, "state", self.state.as_ref(), &ticket.state);
+        same(when, "kind", self.kind.as_ref(), &ticket.kind);
+        same(when, "severity", self.severity.as_ref(), &ticket.severity);
+        same(when, "title", self.title.as_ref(), &ticket.title);
+        same(when, "room", self.room.as_ref(), &ticket.room);
+        same(when, "assignee", self.assignee.as_ref(), &ticket.assignee.clone().unwrap_or_default());
+        same(when, "reopened", self.reopened.as_ref(), &ticket.reopened);
+        same(when, "lines", self.lines.as_ref(), &lines.collect());
+        same(when, "evidence", self.evidence.as_ref(), &ticket.lines[0].opening.readings);
+    }
+}
+
+impl ExpectDevice {
+    fn check(&self, when: &str, state: &DeviceState) {
+        assert_eq!(state.presence.word(), self.presence, "presence of {} at {when}", self.id);
+        let worst = state.worst.map_or("none", Severity::as_str);
+        same(when, "worst", self.worst.as_deref(), worst);
+    }
+}
+
+impl What {
+    fn action(self) -> Action {
+        match self {
+            Self::Take => Action::Take,
+            Self::Comment(text) => Action::Comment { text },
+            Self::Reopen(text) => Action::Reopen { text },
+            Self::Close(note) => Action::Close(note),
+        }
+    }
+}
+
+impl Number {
+    const fn value(self) -> Value {
+        match self {
+            Self::Boolean(flag) => Value::Boolean(flag),
+            Self::Integer(number) => Value::Integer(number),
+            Self::Float(number) => Value::Float(number),
+        }
+    }
+}
+
+impl Owned {
+    fn device(&self) -> Device {
+        Device {
+            id: self.id.clone(),
+            name: self.name.clone().unwrap_or_else(|| self.id.clone()),
+            class: self.class,
+            site: self.site.clone(),
+            room: self.room.clone(),
+            state: self.state,
+        }
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug + ?Sized>(when: &str, what: &str, expected: Option<&T>, found: &T) {
+    if let Some(expected) = expected {
+        assert_eq!(found, expected, "{what} at {when}");
+    }
+}
+
+/// A time since the story's beginning.
+fn when(at: Timestamp) -> String {
+    let since = at.since(BEGIN).as_secs();
+    match since % 60 {
+        0 => format!("+{}m", since / 60),
+        seconds => format!("+{}m{seconds}s", since / 60),
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+const fn minute() -> Span {
+    Span::from_mins(1)
+}
+
+const fn in_use() -> LifeState {
+    LifeState::InUse
+}
+
+fn disk() -> String {
+    "disk".to_owned()
+}

@@ -1,0 +1,50 @@
+//! The stories of `tests/stories`, each a case of its own: its name says what it promises.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// One line a story.
+macro_rules! stories {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                bellwether_tests::story::play(stringify!($name));
+            }
+        )+
+
+        const ALL: &[&str] = &[$(stringify!($name)),+];
+    };
+}
+
+stories! {
+    backfill_clears_none,
+    backfill_opens_none,
+    clean_stop_opens_none,
+    closed_while_it_persists,
+    collector_away_opens_none,
+    collector_frozen_opens_none,
+    disk_fills_and_frees,
+    flapping_opens_one,
+    hung_agent_opens_one,
+    laptop_silent_opens_none,
+    reopened_by_a_person,
+    reopened_within_fourteen_days,
+    retired_device_opens_none,
+    revoked_device_opens_none,
+    server_silent_opens_one,
+    short_breach_opens_none,
+    taken_commented_closed,
+    two_file_systems_one_ticket,
+    worse_is_written_down_now_and_then,
+}
+
+#[test]
+fn every_story_in_the_folder_is_played() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stories");
+    let files: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(files, ALL.iter().map(|name| (*name).to_owned()).collect());
+}
