@@ -4,6 +4,7 @@ mod chunk;
 mod codec;
 #[cfg(feature = "http")]
 pub mod http;
+mod influxql;
 mod limits;
 mod point;
 mod query;

@@ -1,0 +1,227 @@
+//! The tree of a request.
+
+use regex::Regex;
+
+/// One statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Statement {
+    Select(Box<Select>),
+    Show(Show),
+    CreateDatabase(String),
+}
+
+/// `SELECT ...`
+#[derive(Clone, Debug)]
+pub(crate) struct Select {
+    pub(crate) fields: Vec<Field>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) condition: Option<Expr>,
+    pub(crate) dimensions: Vec<Expr>,
+    pub(crate) fill: Fill,
+    pub(crate) descending: bool,
+    pub(crate) page: Page,
+    pub(crate) zone: Option<jiff::tz::TimeZone>,
+}
+
+/// The clauses that cut an answer. 0 is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) limit: usize,
+    pub(crate) offset: usize,
+    pub(crate) series_limit: usize,
+    pub(crate) series_offset: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) expr: Expr,
+    pub(crate) alias: Option<String>,
+}
+
+/// What stands after FROM.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Measurement(Measurement),
+    Query(Box<Select>),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Measurement {
+    pub(crate) database: Option<String>,
+    pub(crate) policy: Option<String>,
+    pub(crate) name: Name,
+}
+
+/// A name, or a pattern of names.
+#[derive(Clone, Debug)]
+pub(crate) enum Name {
+    Is(String),
+    Like(Regex),
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self::Is(String::new())
+    }
+}
+
+impl Name {
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Is(text) => text == name,
+            Self::Like(regex) => regex.is_match(name),
+        }
+    }
+}
+
+/// What empty buckets show.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub(crate) enum Fill {
+    #[default]
+    Null,
+    None,
+    Previous,
+    Linear,
+    Number(f64),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Expr {
+    Binary(Op, Box<Expr>, Box<Expr>),
+    Paren(Box<Expr>),
+    Call(String, Vec<Expr>),
+    Reference(String, Option<Cast>),
+    /// `DISTINCT name`, which is `distinct(name)`.
+    Wildcard(Option<Cast>),
+    Regex(Regex),
+    Number(f64),
+    Integer(i64),
+    Unsigned(u64),
+    Text(String),
+    Boolean(bool),
+    Duration(i64),
+}
+
+/// What stands after `::`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cast {
+    Float,
+    Integer,
+    Unsigned,
+    Text,
+    Boolean,
+    Field,
+    Tag,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    BitAnd,
+    BitOr,
+    BitXor,
+    And,
+    Or,
+    Equal,
+    NotEqual,
+    Match,
+    NotMatch,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+}
+
+impl Op {
+    /// Higher binds more.
+    pub(crate) fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 1,
+            Self::And => 2,
+            Self::Add | Self::Subtract | Self::BitOr | Self::BitXor => 4,
+            Self::Multiply | Self::Divide | Self::Modulo | Self::BitAnd => 5,
+            _ => 3,
+        }
+    }
+
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Modulo => "%",
+            Self::BitAnd => "&",
+            Self::BitOr => "|",
+            Self::BitXor => "^",
+            Self::And => "AND",
+            Self::Or => "OR",
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Match => "=~",
+            Self::NotMatch => "!~",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        }
+    }
+
+    /// The operator with its sides exchanged.
+    pub(crate) fn flipped(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessEqual => Self::GreaterEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterEqual => Self::LessEqual,
+            other => other,
+        }
+    }
+}
+
+/// `SHOW ...`
+#[derive(Clone, Debug)]
+pub(crate) struct Show {
+    pub(crate) what: What,
+    pub(crate) database: Option<String>,
+    pub(crate) sources: Vec<Measurement>,
+    pub(crate) condition: Option<Expr>,
+    pub(crate) limit: usize,
+    pub(crate) offset: usize,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Databases,
+    /// With the names that `WITH MEASUREMENT` allows.
+    Measurements(Option<(bool, Name)>),
+    TagKeys,
+    TagValues(Keys),
+    FieldKeys,
+    RetentionPolicies,
+    Series,
+}
+
+/// `WITH KEY ...`
+#[derive(Clone, Debug)]
+pub(crate) enum Keys {
+    In(Vec<String>),
+    Not(String),
+    Like(Regex),
+    NotLike(Regex),
+}
+
+impl Keys {
+    pub(crate) fn matches(&self, key: &str) -> bool {
+        match self {
+            Self::In(keys) => keys.iter().any(|wanted| wanted == key),
+            Self::Not(unwanted) => unwanted != key,
+            Self::Like(regex) => regex.is_match(key),
+            Self::NotLike(regex) => !regex.is_match(key),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Tokens to statements.
+
+mod expr;
+mod select;
+mod show;
+
+use regex::Regex;
+
+use super::ParseError;
+use super::ast::Statement;
+use super::lexer;
+use super::token::{Kind, Token};
+
+/// A pattern that would compile to more than this is refused.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+type Parsed<T> = Result<T, ParseError>;
+
+/// Reads a request of at most `most` statements, nested at most `depth` deep.
+pub(crate) fn parse(text: &str, most: usize, depth: usize) -> Parsed<Vec<Statement>> {
+    let mut cursor = Cursor { text, tokens: lexer::tokens(text), next: 0, depth: 0, max_depth: depth };
+    let mut statements = Vec::new();
+    loop {
+        while cursor.mark(";") {}
+        if *cursor.peek() == Kind::End {
+            return Ok(statements);
+        }
+        if statements.len() == most {
+            return Err(ParseError(format!("a request may hold at most {most} statements")));
+        }
+        statements.push(cursor.statement()?);
+        if *cursor.peek() != Kind::End && !cursor.mark(";") {
+            return cursor.unexpected("; or EOF").map(|()| Vec::new());
+        }
+    }
+}
+
+struct Cursor<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    next: usize,
+    depth: usize,
+    max_depth: usize,
+}
+
+impl Cursor<'_> {
+    fn statement(&mut self) -> Parsed<Statement> {
+        match self.peek() {
+            Kind::Word("SELECT") => Ok(Statement::Select(Box::new(self.select()?))),
+            Kind::Word("SHOW") => Ok(Statement::Show(self.show()?)),
+            Kind::Word("CREATE") => self.create(),
+            Kind::Word(word @ ("DELETE" | "DROP" | "EXPLAIN" | "GRANT" | "REVOKE" | "ALTER" | "SET" | "KILL")) => {
+                Err(ParseError(format!("{word} is not supported")))
+            }
+            _ => self.unexpected("SELECT, DELETE, SHOW, CREATE, DROP, EXPLAIN, GRANT, REVOKE, ALTER, SET, KILL"),
+        }
+    }
+
+    fn create(&mut self) -> Parsed<Statement> {
+        self.step();
+        if !self.word("DATABASE") {
+            return self.unexpected("CONTINUOUS, DATABASE, USER, RETENTION, SUBSCRIPTION");
+        }
+        let name = self.name()?;
+        if self.word("WITH") {
+            return Err(ParseError("CREATE DATABASE ... WITH is not supported".to_owned()));
+        }
+        Ok(Statement::CreateDatabase(name))
+    }
+
+    fn peek(&self) -> &Kind {
+        &self.tokens[self.next].kind
+    }
+
+    fn peek_after(&self) -> &Kind {
+        let after = (self.next + 1).min(self.tokens.len() - 1);
+        &self.tokens[after].kind
+    }
+
+    /// Takes the next token; the end stays.
+    fn step(&mut self) -> Kind {
+        let kind = self.peek().clone();
+        if kind != Kind::End {
+            self.next += 1;
+        }
+        kind
+    }
+
+    /// Takes the mark if it is next.
+    fn mark(&mut self, mark: &str) -> bool {
+        let found = matches!(self.peek(), Kind::Mark(next) if *next == mark);
+        if found {
+            self.next += 1;
+        }
+        found
+    }
+
+    /// Takes the word if it is next.
+    fn word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), Kind::Word(next) if *next == word);
+        if found {
+            self.next += 1;
+        }
+        found
+    }
+
+    fn expect_mark(&mut self, mark: &str) -> Parsed<()> {
+        if self.mark(mark) { Ok(()) } else { self.unexpected(mark) }
+    }
+
+    fn expect_word(&mut self, word: &str) -> Parsed<()> {
+        if self.word(word) { Ok(()) } else { self.unexpected(word) }
+    }
+
+    fn name(&mut self) -> Parsed<String> {
+        match self.peek() {
+            Kind::Name(name) => {
+                let name = name.clone();
+                self.next += 1;
+                Ok(name)
+            }
+            _ => self.unexpected("identifier"),
+        }
+    }
+
+    fn regex(&mut self) -> Parsed<Option<Regex>> {
+        let Kind::Regex(body) = self.peek() else { return Ok(None) };
+        let regex = regex::RegexBuilder::new(body).size_limit(MAX_PATTERN_BYTES).build();
+        let regex = regex.map_err(|error| {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            ParseError(format!("error parsing regexp: {last}: `{body}`"))
+        })?;
+        self.next += 1;
+        Ok(Some(regex))
+    }
+
+    /// `LIMIT n` and its like; 0 when the word is not there.
+    fn count(&mut self, word: &str) -> Parsed<usize> {
+        if !self.word(word) {
+            return Ok(0);
+        }
+        match self.peek() {
+            Kind::Integer(digits) => {
+                let count = digits.parse::<i64>().ok().and_then(|count| usize::try_from(count).ok());
+                match count {
+                    Some(count) => {
+                        self.next += 1;
+                        Ok(count)
+                    }
+                    None => self.failed("unable to parse integer"),
+                }
+            }
+            _ => self.unexpected("integer"),
+        }
+    }
+
+    /// One level deeper; the caller calls `leave`.
+    fn enter(&mut self) -> Parsed<()> {
+        self.depth += 1;
+        if self.depth > self.max_depth {
+            return Err(ParseError(format!("nested more than {} deep", self.max_depth)));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    fn unexpected<T>(&self, expected: &str) -> Parsed<T> {
+        self.failed(&format!("found {}, expected {expected}", self.peek()))
+    }
+
+    fn failed<T>(&self, text: &str) -> Parsed<T> {
+        let (line, letter) = self.place();
+        Err(ParseError(format!("{text} at line {line}, char {letter}")))
+    }
+
+    /// Where the next token begins, as people count. InfluxDB counts the end of the text one further.
+    fn place(&self) -> (usize, usize) {
+        let token = &self.tokens[self.next];
+        let before = &self.text[..token.at];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count();
+        let further = usize::from(token.kind == Kind::End);
+        (line, column + 1 + further)
+    }
+}

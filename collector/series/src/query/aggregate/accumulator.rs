@@ -1,0 +1,319 @@
+//! What a bucket remembers for one function.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use crate::chunk::{Column, Values};
+use crate::point::FieldValue;
+use crate::query::Value;
+use crate::query::functions::Function;
+
+/// Grows by a point at a time. Functions that need every point hold them all; the budget counts those.
+#[derive(Debug)]
+pub(crate) enum Accumulator {
+    Count(u64),
+    Sum(Option<FieldValue>),
+    Mean { sum: f64, whole: i128, count: u64 },
+    Best(Option<Held>),
+    Spread(Option<(FieldValue, FieldValue)>),
+    Hold(Vec<Held>),
+}
+
+/// A point that may become the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) time: i64,
+    pub(crate) value: FieldValue,
+    neighbours: Vec<Value>,
+}
+
+/// The answer of a bucket.
+#[derive(Debug)]
+pub(crate) struct Picked {
+    pub(crate) time: i64,
+    pub(crate) value: Value,
+    pub(crate) neighbours: Vec<Value>,
+}
+
+/// Rows of one column that belong to one bucket.
+pub(crate) struct Rows<'a> {
+    pub(crate) times: &'a [i64],
+    pub(crate) column: &'a Column,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) mask: Option<&'a [bool]>,
+}
+
+impl Rows<'_> {
+    fn is_dense(&self) -> bool {
+        self.mask.is_none() && self.column.present.is_none() && self.to <= self.column.values.len()
+    }
+
+    fn values(&self) -> impl Iterator<Item = (usize, FieldValue)> + '_ {
+        (self.from..self.to)
+            .filter(|row| self.mask.is_none_or(|mask| mask[*row]))
+            .filter_map(|row| self.column.get(row).map(|value| (row, value)))
+    }
+}
+
+impl Accumulator {
+    pub(crate) fn new(function: Function) -> Self {
+        match function {
+            Function::Count => Self::Count(0),
+            Function::Sum => Self::Sum(None),
+            Function::Mean => Self::Mean { sum: 0.0, whole: 0, count: 0 },
+            Function::First | Function::Last | Function::Max | Function::Min => Self::Best(None),
+            Function::Spread => Self::Spread(None),
+            _ => Self::Hold(Vec::new()),
+        }
+    }
+
+    /// Takes rows in order of time. Returns how many points it holds more.
+    pub(crate) fn feed(
+        &mut self,
+        function: Function,
+        rows: &Rows<'_>,
+        neighbours: &dyn Fn(usize) -> Vec<Value>,
+    ) -> usize {
+        if self.feed_dense(rows) {
+            return 0;
+        }
+        let mut held = 0;
+        for (row, value) in rows.values() {
+            let time = rows.times[row];
+            match &mut *self {
+                Self::Best(best) => {
+                    if best.as_ref().is_none_or(|best| beats(function, time, &value, best)) {
+                        *best = Some(Held { time, value, neighbours: neighbours(row) });
+                    }
+                }
+                Self::Hold(points) => {
+                    points.push(Held { time, value, neighbours: neighbours(row) });
+                    held += 1;
+                }
+                other => other.add(&value),
+            }
+        }
+        held
+    }
+
+    /// The common case, without a value in between: no holes, no condition on the rows.
+    fn feed_dense(&mut self, rows: &Rows<'_>) -> bool {
+        if !rows.is_dense() {
+            return false;
+        }
+        match (self, &rows.column.values) {
+            (Self::Count(count), _) => *count += (rows.to - rows.from) as u64,
+            (Self::Mean { sum, count, .. }, Values::Float(values)) => {
+                for value in &values[rows.from..rows.to] {
+                    *sum += value;
+                }
+                *count += (rows.to - rows.from) as u64;
+            }
+            (Self::Mean { whole, count, .. }, Values::Integer(values)) => {
+                *whole += values[rows.from..rows.to].iter().map(|v| i128::from(*v)).sum::<i128>();
+                *count += (rows.to - rows.from) as u64;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn add(&mut self, value: &FieldValue) {
+        match self {
+            Self::Count(count) => *count += 1,
+            Self::Sum(sum) => {
+                *sum = Some(match sum.take() {
+                    None => value.clone(),
+                    Some(sum) => added(&sum, value),
+                });
+            }
+            Self::Mean { sum, whole, count } => {
+                match value {
+                    FieldValue::Integer(value) => *whole += i128::from(*value),
+                    FieldValue::Unsigned(value) => *whole += i128::from(*value),
+                    other => *sum += number(other),
+                }
+                *count += 1;
+            }
+            Self::Spread(spread) => {
+                let (low, high) = spread.take().unwrap_or_else(|| (value.clone(), value.clone()));
+                let low = if compare(value, &low).is_lt() { value.clone() } else { low };
+                let high = if compare(value, &high).is_gt() { value.clone() } else { high };
+                *spread = Some((low, high));
+            }
+            Self::Best(_) | Self::Hold(_) => {}
+        }
+    }
+
+    /// The answer; none if there is none.
+    pub(crate) fn answer(&self, function: Function) -> Option<Picked> {
+        let plain = |value: Value| Picked { time: 0, value, neighbours: Vec::new() };
+        match self {
+            Self::Count(0) => None,
+            Self::Count(count) => Some(plain(Value::Integer(*count as i64))),
+            Self::Sum(sum) => sum.clone().map(|sum| plain(sum.into())),
+            Self::Mean { count: 0, .. } => None,
+            Self::Mean { sum, whole, count } => Some(plain(Value::Float((sum + *whole as f64) / *count as f64))),
+            Self::Best(best) => best.as_ref().map(Held::picked),
+            Self::Spread(spread) => spread.as_ref().map(|(low, high)| plain(subtracted(high, low))),
+            Self::Hold(points) => match function {
+                Function::Percentile(rank) => percentile(points, rank),
+                Function::Median => median(points).map(plain),
+                Function::Stddev => stddev(points).map(plain),
+                Function::Mode => mode(points).map(plain),
+                Function::CountDistinct => Some(plain(Value::Integer(self.distinct().len() as i64))),
+                _ => None,
+            },
+        }
+    }
+
+    /// The points that are held.
+    pub(crate) fn points(&self) -> &[Held] {
+        match self {
+            Self::Hold(points) => points,
+            _ => &[],
+        }
+    }
+
+    /// Different values, in the order in which they first appeared.
+    pub(crate) fn distinct(&self) -> Vec<Value> {
+        let mut points: Vec<&Held> = self.points().iter().collect();
+        points.sort_by(|a, b| a.time.cmp(&b.time).then_with(|| compare(&a.value, &b.value)));
+        let mut seen = std::collections::HashSet::new();
+        let new = |point: &&&Held| seen.insert(Key::of(&point.value));
+        points.iter().filter(new).map(|point| point.value.clone().into()).collect()
+    }
+}
+
+impl Held {
+    fn picked(&self) -> Picked {
+        Picked { time: self.time, value: self.value.clone().into(), neighbours: self.neighbours.clone() }
+    }
+}
+
+/// Whether a later point takes the place of the best so far. Of two with the same time the larger value is the first and the last.
+fn beats(function: Function, time: i64, value: &FieldValue, best: &Held) -> bool {
+    let larger = compare(value, &best.value);
+    match function {
+        // Of booleans the false one is the first.
+        Function::First => {
+            let wins = match value {
+                FieldValue::Boolean(value) => !value && larger.is_lt(),
+                _ => larger.is_gt(),
+            };
+            time < best.time || (time == best.time && wins)
+        }
+        Function::Last => time > best.time || (time == best.time && larger.is_gt()),
+        Function::Max => larger.is_gt() || (larger.is_eq() && time < best.time),
+        _ => larger.is_lt() || (larger.is_eq() && time < best.time),
+    }
+}
+
+fn compare(a: &FieldValue, b: &FieldValue) -> Ordering {
+    match (a, b) {
+        (FieldValue::Float(a), FieldValue::Float(b)) => a.total_cmp(b),
+        (FieldValue::Integer(a), FieldValue::Integer(b)) => a.cmp(b),
+        (FieldValue::Unsigned(a), FieldValue::Unsigned(b)) => a.cmp(b),
+        (FieldValue::Boolean(a), FieldValue::Boolean(b)) => a.cmp(b),
+        (FieldValue::Text(a), FieldValue::Text(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    }
+}
+
+fn number(value: &FieldValue) -> f64 {
+    match value {
+        FieldValue::Float(value) => *value,
+        FieldValue::Integer(value) => *value as f64,
+        FieldValue::Unsigned(value) => *value as f64,
+        FieldValue::Boolean(_) | FieldValue::Text(_) => 0.0,
+    }
+}
+
+fn added(a: &FieldValue, b: &FieldValue) -> FieldValue {
+    match (a, b) {
+        (FieldValue::Integer(a), FieldValue::Integer(b)) => FieldValue::Integer(a.wrapping_add(*b)),
+        (FieldValue::Unsigned(a), FieldValue::Unsigned(b)) => FieldValue::Unsigned(a.wrapping_add(*b)),
+        (a, b) => FieldValue::Float(number(a) + number(b)),
+    }
+}
+
+fn subtracted(a: &FieldValue, b: &FieldValue) -> Value {
+    match (a, b) {
+        (FieldValue::Integer(a), FieldValue::Integer(b)) => Value::Integer(a.wrapping_sub(*b)),
+        (FieldValue::Unsigned(a), FieldValue::Unsigned(b)) => Value::Unsigned(a.wrapping_sub(*b)),
+        (a, b) => Value::Float(number(a) - number(b)),
+    }
+}
+
+fn sorted(points: &[Held]) -> Vec<&Held> {
+    let mut points: Vec<&Held> = points.iter().collect();
+    points.sort_by(|a, b| compare(&a.value, &b.value).then(a.time.cmp(&b.time)));
+    points
+}
+
+/// The nearest rank.
+fn percentile(points: &[Held], rank: f64) -> Option<Picked> {
+    let sorted = sorted(points);
+    let at = (sorted.len() as f64 * rank / 100.0 + 0.5).floor() - 1.0;
+    if at < 0.0 {
+        return None;
+    }
+    sorted.get(at as usize).map(|held| held.picked())
+}
+
+fn median(points: &[Held]) -> Option<Value> {
+    let sorted = sorted(points);
+    let middle = sorted.len() / 2;
+    let high = &sorted.get(middle)?.value;
+    if sorted.len() % 2 == 1 {
+        return Some(Value::Float(number(high)));
+    }
+    let low = &sorted[middle - 1].value;
+    let apart = subtracted(high, low).as_f64()?;
+    Some(Value::Float(number(low) + apart / 2.0))
+}
+
+/// Of a sample; one point has none.
+fn stddev(points: &[Held]) -> Option<Value> {
+    let mut points: Vec<&Held> = points.iter().collect();
+    points.sort_by_key(|point| point.time);
+    let (mut mean, mut count) = (0.0, 0.0);
+    for point in &points {
+        count += 1.0;
+        mean += (number(&point.value) - mean) / count;
+    }
+    let squares: f64 = points.iter().map(|point| (number(&point.value) - mean).powi(2)).sum();
+    (count > 1.0).then(|| Value::Float((squares / (count - 1.0)).sqrt()))
+}
+
+/// The most frequent value; of several the one that was seen first.
+fn mode(points: &[Held]) -> Option<Value> {
+    let mut counts: HashMap<Key, (usize, i64, &FieldValue)> = HashMap::new();
+    for point in points {
+        let entry = counts.entry(Key::of(&point.value)).or_insert((0, point.time, &point.value));
+        entry.0 += 1;
+        entry.1 = entry.1.min(point.time);
+    }
+    let best = counts.into_values().min_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then_with(|| compare(a.2, b.2)));
+    best.map(|(_, _, value)| value.clone().into())
+}
+
+/// A value that can be looked up.
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Bits(u64),
+    Text(std::sync::Arc<str>),
+}
+
+impl Key {
+    fn of(value: &FieldValue) -> Self {
+        match value {
+            FieldValue::Float(value) => Self::Bits(value.to_bits()),
+            FieldValue::Integer(value) => Self::Bits(*value as u64),
+            FieldValue::Unsigned(value) => Self::Bits(*value),
+            FieldValue::Boolean(value) => Self::Bits(u64::from(*value)),
+            FieldValue::Text(text) => Self::Text(text.clone()),
+        }
+    }
+}

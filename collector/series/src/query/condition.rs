@@ -1,0 +1,204 @@
+//! The condition without its time: bound to a measurement once, reduced for each stream by its tags, asked for each row if
+//! anything is left.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use regex::Regex;
+
+use super::view::{Meaning, View, tag};
+use super::{Answer, Value, math};
+use crate::chunk::Chunk;
+use crate::influxql::ast::{Expr, Op};
+use crate::store::Tags;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Condition {
+    Always(bool),
+    And(Box<Condition>, Box<Condition>),
+    Or(Box<Condition>, Box<Condition>),
+    Tag(Arc<str>, Test),
+    /// Two operands compared; incompatible ones are no match, never an error.
+    Compare(Op, Operand, Operand),
+    Like(Operand, Regex, bool),
+}
+
+/// What a tag must be.
+#[derive(Clone, Debug)]
+pub(crate) enum Test {
+    Is(String),
+    Not(String),
+    Like(Regex),
+    NotLike(Regex),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Operand {
+    Field(u32),
+    Tag(Arc<str>),
+    Literal(Value),
+    Binary(Op, Box<Operand>, Box<Operand>),
+}
+
+impl Condition {
+    pub(crate) fn bind(expr: Option<&Expr>, view: &View) -> Answer<Self> {
+        let Some(expr) = expr else { return Ok(Self::Always(true)) };
+        match expr {
+            Expr::Paren(inner) => Self::bind(Some(inner), view),
+            Expr::Boolean(value) => Ok(Self::Always(*value)),
+            Expr::Binary(Op::And, left, right) => {
+                Ok(Self::And(Box::new(Self::bind(Some(left), view)?), Box::new(Self::bind(Some(right), view)?)))
+            }
+            Expr::Binary(Op::Or, left, right) => {
+                Ok(Self::Or(Box::new(Self::bind(Some(left), view)?), Box::new(Self::bind(Some(right), view)?)))
+            }
+            Expr::Binary(op, left, right) => Self::bind_comparison(*op, left, right, view),
+            _ => Err("invalid condition: a comparison was expected".into()),
+        }
+    }
+
+    fn bind_comparison(op: Op, left: &Expr, right: &Expr, view: &View) -> Answer<Self> {
+        if let (Expr::Regex(regex), Op::Match | Op::NotMatch) = (right, op) {
+            let wanted = op == Op::Match;
+            return Ok(match Operand::bind(left, view)? {
+                Operand::Tag(key) if wanted => Self::Tag(key, Test::Like(regex.clone())),
+                Operand::Tag(key) => Self::Tag(key, Test::NotLike(regex.clone())),
+                operand => Self::Like(operand, regex.clone(), wanted),
+            });
+        }
+        let (left, right) = (Operand::bind(left, view)?, Operand::bind(right, view)?);
+        Ok(match (left, op, right) {
+            (Operand::Tag(key), Op::Equal, Operand::Literal(Value::Text(text)))
+            | (Operand::Literal(Value::Text(text)), Op::Equal, Operand::Tag(key)) => {
+                Self::Tag(key, Test::Is(text.to_string()))
+            }
+            (Operand::Tag(key), Op::NotEqual, Operand::Literal(Value::Text(text)))
+            | (Operand::Literal(Value::Text(text)), Op::NotEqual, Operand::Tag(key)) => {
+                Self::Tag(key, Test::Not(text.to_string()))
+            }
+            // Tags are equal or not, to a text; nothing else is known of them.
+            (Operand::Tag(_), ..) | (.., Operand::Tag(_)) => Self::Always(false),
+            (left, op, right) => Self::Compare(op, left, right),
+        })
+    }
+
+    /// What is left to ask of the rows of a stream with these tags.
+    pub(crate) fn for_stream(&self, tags: &Tags) -> Self {
+        match self {
+            Self::Tag(key, test) => {
+                let value = tag(tags, key);
+                Self::Always(match test {
+                    Test::Is(wanted) => value == wanted,
+                    Test::Not(unwanted) => value != unwanted,
+                    Test::Like(regex) => regex.is_match(value),
+                    Test::NotLike(regex) => !regex.is_match(value),
+                })
+            }
+            Self::And(left, right) => match (left.for_stream(tags), right.for_stream(tags)) {
+                (Self::Always(false), _) | (_, Self::Always(false)) => Self::Always(false),
+                (Self::Always(true), other) | (other, Self::Always(true)) => other,
+                (left, right) => Self::And(Box::new(left), Box::new(right)),
+            },
+            Self::Or(left, right) => match (left.for_stream(tags), right.for_stream(tags)) {
+                (Self::Always(true), _) | (_, Self::Always(true)) => Self::Always(true),
+                (Self::Always(false), other) | (other, Self::Always(false)) => other,
+                (left, right) => Self::Or(Box::new(left), Box::new(right)),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// The fields that rows are asked for.
+    pub(crate) fn fields(&self, into: &mut BTreeSet<u32>) {
+        match self {
+            Self::Always(_) | Self::Tag(..) => {}
+            Self::And(left, right) | Self::Or(left, right) => {
+                left.fields(into);
+                right.fields(into);
+            }
+            Self::Compare(_, left, right) => {
+                left.fields(into);
+                right.fields(into);
+            }
+            Self::Like(operand, ..) => operand.fields(into),
+        }
+    }
+
+    /// Which rows of a chunk match; `None` for all.
+    pub(crate) fn mask(&self, chunk: &Chunk) -> Option<Vec<bool>> {
+        match self {
+            Self::Always(true) => None,
+            _ => Some((0..chunk.times.len()).map(|row| self.holds(chunk, row)).collect()),
+        }
+    }
+
+    fn holds(&self, chunk: &Chunk, row: usize) -> bool {
+        match self {
+            Self::Always(value) => *value,
+            Self::And(left, right) => left.holds(chunk, row) && right.holds(chunk, row),
+            Self::Or(left, right) => left.holds(chunk, row) || right.holds(chunk, row),
+            // Reduced before rows are asked.
+            Self::Tag(..) => false,
+            Self::Compare(op, left, right) => {
+                let result = math::binary(*op, &left.value(chunk, row), &right.value(chunk, row));
+                result == Value::Boolean(true)
+            }
+            Self::Like(operand, regex, wanted) => match operand.value(chunk, row) {
+                Value::Text(text) => regex.is_match(&text) == *wanted,
+                _ => false,
+            },
+        }
+    }
+}
+
+impl Operand {
+    fn bind(expr: &Expr, view: &View) -> Answer<Self> {
+        Ok(match expr {
+            Expr::Paren(inner) => Self::bind(inner, view)?,
+            Expr::Reference(name, cast) => match view.meaning(name, *cast) {
+                Meaning::Field(id, _) => Self::Field(id),
+                Meaning::Tag(key) => Self::Tag(key),
+                // A tag that no stream has: the empty text everywhere.
+                Meaning::Nothing => Self::Tag(name.as_str().into()),
+            },
+            Expr::Number(number) => Self::Literal(Value::Float(*number)),
+            Expr::Integer(number) => Self::Literal(Value::Integer(*number)),
+            Expr::Unsigned(number) => Self::Literal(Value::Unsigned(*number)),
+            Expr::Duration(number) => Self::Literal(Value::Integer(*number)),
+            Expr::Text(text) => Self::Literal(Value::Text(text.as_str().into())),
+            Expr::Boolean(value) => Self::Literal(Value::Boolean(*value)),
+            Expr::Binary(op, left, right) => {
+                Self::Binary(*op, Box::new(Self::bind(left, view)?), Box::new(Self::bind(right, view)?))
+            }
+            Expr::Call(name, _) => {
+                return Err(format!("invalid function call in condition: {name}()").into());
+            }
+            Expr::Regex(_) | Expr::Wildcard(_) => return Err("invalid condition".into()),
+        })
+    }
+
+    fn fields(&self, into: &mut BTreeSet<u32>) {
+        match self {
+            Self::Field(id) => {
+                into.insert(*id);
+            }
+            Self::Binary(_, left, right) => {
+                left.fields(into);
+                right.fields(into);
+            }
+            Self::Tag(_) | Self::Literal(_) => {}
+        }
+    }
+
+    fn value(&self, chunk: &Chunk, row: usize) -> Value {
+        match self {
+            Self::Field(id) => {
+                let column = chunk.column(*id);
+                column.and_then(|column| column.get(row)).map_or(Value::Null, Value::from)
+            }
+            Self::Tag(_) => Value::Null,
+            Self::Literal(value) => value.clone(),
+            Self::Binary(op, left, right) => math::binary(*op, &left.value(chunk, row), &right.value(chunk, row)),
+        }
+    }
+}

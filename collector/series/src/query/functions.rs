@@ -1,0 +1,119 @@
+//! The functions of SELECT: their names, what they take, what they give. One list; a new function is a line here and an arm where it is computed.
+
+use crate::point::FieldKind;
+
+/// A function that turns the points of a bucket into a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Function {
+    Count,
+    CountDistinct,
+    Distinct,
+    First,
+    Integral(i64),
+    Last,
+    Max,
+    Mean,
+    Median,
+    Min,
+    Mode,
+    Percentile(f64),
+    Spread,
+    Stddev,
+    Sum,
+    /// The points themselves, for a transformation of raw points.
+    Points,
+}
+
+/// A function that turns a run of values into another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Transform {
+    CumulativeSum,
+    Derivative { unit: i64, non_negative: bool },
+    Difference { non_negative: bool },
+    Elapsed(i64),
+    MovingAverage(usize),
+}
+
+impl Function {
+    /// One of the points is the answer, so it has a time and neighbours.
+    pub(crate) fn is_selector(self) -> bool {
+        matches!(self, Self::First | Self::Last | Self::Max | Self::Min | Self::Percentile(_))
+    }
+
+    /// The kind of the answer; `None` if the function does not take this kind.
+    pub(crate) fn answer_kind(self, kind: FieldKind) -> Option<FieldKind> {
+        match self {
+            Self::Count | Self::CountDistinct => Some(FieldKind::Integer),
+            Self::Distinct | Self::First | Self::Last | Self::Mode | Self::Points => Some(kind),
+            Self::Max | Self::Min => (kind != FieldKind::Text).then_some(kind),
+            Self::Sum | Self::Spread | Self::Percentile(_) => kind.is_number().then_some(kind),
+            Self::Mean | Self::Median | Self::Stddev | Self::Integral(_) => {
+                kind.is_number().then_some(FieldKind::Float)
+            }
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Count | Self::CountDistinct => "count",
+            Self::Distinct => "distinct",
+            Self::First => "first",
+            Self::Integral(_) => "integral",
+            Self::Last => "last",
+            Self::Max => "max",
+            Self::Mean => "mean",
+            Self::Median => "median",
+            Self::Min => "min",
+            Self::Mode => "mode",
+            Self::Percentile(_) => "percentile",
+            Self::Spread => "spread",
+            Self::Stddev => "stddev",
+            Self::Sum => "sum",
+            Self::Points => "points",
+        }
+    }
+
+    /// The functions without parameters.
+    pub(crate) fn plain(name: &str) -> Option<Self> {
+        Some(match name {
+            "count" => Self::Count,
+            "distinct" => Self::Distinct,
+            "first" => Self::First,
+            "last" => Self::Last,
+            "max" => Self::Max,
+            "mean" => Self::Mean,
+            "median" => Self::Median,
+            "min" => Self::Min,
+            "mode" => Self::Mode,
+            "spread" => Self::Spread,
+            "stddev" => Self::Stddev,
+            "sum" => Self::Sum,
+            _ => return None,
+        })
+    }
+}
+
+/// Names of the transformations.
+pub(crate) fn is_transform(name: &str) -> bool {
+    matches!(
+        name,
+        "cumulative_sum"
+            | "derivative"
+            | "difference"
+            | "elapsed"
+            | "moving_average"
+            | "non_negative_derivative"
+            | "non_negative_difference"
+    )
+}
+
+impl Transform {
+    /// Buckets before the range that it needs to answer for the first one.
+    pub(crate) fn look_back(self) -> i64 {
+        match self {
+            Self::CumulativeSum => 0,
+            Self::MovingAverage(count) => count as i64 - 1,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `*` and patterns in the field list become names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Dimension, is_wild};
+use crate::influxql::ast::{Cast, Expr, Field};
+use crate::point::FieldKind;
+use crate::query::Answer;
+use crate::query::functions::{Function, is_transform};
+use crate::query::view::View;
+
+/// The fields with every wildcard replaced by what the measurements have, sorted by name.
+pub(super) fn fields(fields: &[Field], views: &[View], dimensions: &[Dimension]) -> Answer<Vec<Field>> {
+    let mut expanded = Vec::new();
+    for field in fields {
+        match &field.expr {
+            expr @ (Expr::Wildcard(_) | Expr::Regex(_)) => {
+                for name in names(expr, views, dimensions) {
+                    expanded.push(Field { expr: Expr::Reference(name, None), alias: None });
+                }
+            }
+            expr @ Expr::Call(name, _) if is_wild(expr) => {
+                let prefix = field.alias.as_ref().unwrap_or(name);
+                for (inner, kind) in known_fields(views) {
+                    if let Some(expr) = replaced(expr, &inner, kind) {
+                        expanded.push(Field { expr, alias: Some(format!("{prefix}_{inner}")) });
+                    }
+                }
+            }
+            _ => expanded.push(field.clone()),
+        }
+    }
+    Ok(expanded)
+}
+
+fn known_fields(views: &[View]) -> BTreeMap<String, FieldKind> {
+    let fields = views.iter().flat_map(|view| &view.fields);
+    fields.map(|(name, (_, kind))| (name.to_string(), *kind)).collect()
+}
+
+/// Fields, and the tags that are not grouped by.
+fn names(expr: &Expr, views: &[View], dimensions: &[Dimension]) -> BTreeSet<String> {
+    let (fields, tags) = match expr {
+        Expr::Wildcard(Some(Cast::Tag)) => (false, true),
+        Expr::Wildcard(Some(Cast::Field)) => (true, false),
+        _ => (true, true),
+    };
+    let fits = |name: &str| match expr {
+        Expr::Regex(regex) => regex.is_match(name),
+        _ => true,
+    };
+    let mut names = BTreeSet::new();
+    for view in views {
+        if fields {
+            names.extend(view.fields.keys().filter(|name| fits(name)).map(ToString::to_string));
+        }
+        if tags {
+            let free = |key: &str| !dimensions.iter().any(|dimension| dimension.covers(key));
+            let keys = view.tag_keys.iter().filter(|key| fits(key) && free(key));
+            names.extend(keys.map(ToString::to_string));
+        }
+    }
+    names
+}
+
+/// The call with `field` in place of its wildcard, if the wildcard covers it and the function takes its kind.
+fn replaced(expr: &Expr, field: &str, kind: FieldKind) -> Option<Expr> {
+    let Expr::Call(name, arguments) = expr else { return None };
+    let (first, rest) = arguments.split_first()?;
+    let inner = match first {
+        Expr::Wildcard(_) => Expr::Reference(field.to_owned(), None),
+        Expr::Regex(regex) if regex.is_match(field) => Expr::Reference(field.to_owned(), None),
+        Expr::Call(..) => replaced(first, field, kind)?,
+        _ => return None,
+    };
+    let takes = if is_transform(name) || name == "percentile" {
+        kind.is_number()
+    } else {
+        Function::plain(name).is_none_or(|function| function.answer_kind(kind).is_some())
+    };
+    let arguments = std::iter::once(inner).chain(rest.iter().cloned()).collect();
+    takes.then(|| Expr::Call(name.clone(), arguments))
+}
