@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::source::Problem;
+use crate::source::{Problem, ProblemKind};
 
 /// More than any of the files that sources read; what is longer is not one of them.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -47,7 +47,7 @@ impl Host {
         let mut bytes = Vec::new();
         File::open(self.path(relative))
             .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes))
-            .map_err(|error| Problem::from_io(&format!("/{relative}"), &error))?;
+            .map_err(|error| unreadable(relative, &error))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -57,5 +57,14 @@ impl Host {
         let text = self.read(relative).ok()?;
         let word = text.trim();
         (!word.is_empty()).then(|| word.to_owned())
+    }
+}
+
+/// Elsewhere than on Linux a missing file says nothing about the machine.
+fn unreadable(relative: &str, error: &std::io::Error) -> Problem {
+    if cfg!(target_os = "linux") {
+        Problem::from_io(&format!("/{relative}"), error)
+    } else {
+        Problem::new(ProblemKind::Unsupported, "this version reads it on Linux alone")
     }
 }

@@ -18,7 +18,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -82,7 +82,16 @@ pub enum ConnectError {
         /// Why.
         source: std::io::Error,
     },
-    /// No TLS with a collector that may be believed.
+    /// Somebody else answers there: the usual reasons are a wrong address and a content filter.
+    #[error(
+        "what answers at {endpoint} is not the collector that this machine knows: the address is wrong, or something \
+         between opens the connection"
+    )]
+    Foreign {
+        /// `HOST:PORT`.
+        endpoint: String,
+    },
+    /// No TLS.
     #[error("no trusted connection to {endpoint}")]
     Tls {
         /// `HOST:PORT`.
@@ -124,14 +133,6 @@ pub enum BadCredentials {
     #[error("the chain has {0} certificates: expected the agent's own and the CA")]
     Chain(usize),
 }
-
-/// Shown instead of a generic TLS error: the usual reasons are a wrong address and a content filter.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the certificate is not from the collector that this machine knows: the address is wrong, or something between \
-     opens the connection"
-)]
-struct Foreign;
 
 impl ClientIdentity {
     /// From the state folder.
@@ -183,10 +184,10 @@ async fn open(endpoint: &str, config: ClientConfig) -> Result<TlsStream<TcpStrea
     // Without it a small batch waits for the acknowledgement of the one before. Failing is no harm.
     let _ = tcp.set_nodelay(true);
     let name = ServerName::try_from(COLLECTOR_NAME).expect("the collector's name is a DNS name");
-    TlsConnector::from(Arc::new(config))
-        .connect(name, tcp)
-        .await
-        .map_err(|source| ConnectError::Tls { endpoint: endpoint.to_owned(), source })
+    TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map_err(|source| match is_foreign(&source) {
+        true => ConnectError::Foreign { endpoint: endpoint.to_owned() },
+        false => ConnectError::Tls { endpoint: endpoint.to_owned(), source },
+    })
 }
 
 /// HTTP/2 over this one stream. When it ends the channel fails, and the agent's own back-off decides what is next.
@@ -271,7 +272,6 @@ impl ServerCertVerifier for Verifier {
                 let _ = self.clock_is_outside.set(validity);
                 Ok(verified)
             }
-            Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Err(foreign()),
             result => result,
         }
     }
@@ -301,8 +301,19 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-fn foreign() -> rustls::Error {
-    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Foreign))))
+/// What webpki itself says of a chain that leads elsewhere.
+const fn foreign() -> rustls::Error {
+    rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)
+}
+
+/// Whether a handshake failed because the chain is not that of a collector under the believed CA.
+fn is_foreign(error: &std::io::Error) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext, UnknownIssuer};
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(
+        error,
+        Some(rustls::Error::InvalidCertificate(UnknownIssuer | NotValidForName | NotValidForNameContext { .. }))
+    )
 }
 
 const fn is_about_time(error: &rustls::Error) -> bool {

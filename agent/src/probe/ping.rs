@@ -22,7 +22,7 @@ use crate::config::Address;
 /// What this probe says.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {
     name: "ping",
-    tags: &["target_id", "url"],
+    tags: &["url"],
     fields: &[
         time("average_response_ms", "Mean of the round trips."),
         time("maximum_response_ms", "The longest round trip."),
@@ -181,7 +181,8 @@ impl Outcome {
     }
 
     fn sample(&self, name: &str, at: Timestamp) -> Sample {
-        let tags = vec![("target_id", name.to_owned()), ("url", name.to_owned())];
+        // The tag `target_id` is made of the sample's target by ingest, like everything that is identity.
+        let tags = vec![("url", name.to_owned())];
         let mut sample = sample("ping", tags, at, self.fields());
         name.clone_into(&mut sample.target);
         sample
@@ -305,7 +306,7 @@ mod tests {
     fn the_target_is_named_and_its_address_is_not_sent() {
         let sample = Outcome::new(1, vec![0.5]).sample("gateway", Timestamp(0));
         assert_eq!(sample.target, "gateway");
-        assert_eq!(sample.tags, [("target_id".into(), "gateway".to_owned()), ("url".into(), "gateway".to_owned())]);
+        assert_eq!(sample.tags, [("url".into(), "gateway".to_owned())]);
     }
 
     #[test]

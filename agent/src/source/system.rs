@@ -55,10 +55,10 @@ impl Source for System {
 }
 
 type Fields = Vec<(&'static str, Value)>;
+type Parse = fn(&str) -> Option<Fields>;
 
 /// Each file with what it tells; one that can't be read takes only its own fields away.
-const PARTS: &[(&str, fn(&str) -> Option<Fields>)] =
-    &[("proc/loadavg", load), ("proc/stat", cores), ("proc/uptime", uptime)];
+const PARTS: &[(&str, Parse)] = &[("proc/loadavg", load), ("proc/stat", cores), ("proc/uptime", uptime)];
 
 fn load(text: &str) -> Option<Fields> {
     let loads: Vec<f64> = text.split_ascii_whitespace().map_while(|word| word.parse().ok()).take(3).collect();
