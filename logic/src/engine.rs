@@ -194,9 +194,16 @@ pub struct Counters {
 }
 
 /// Everything that the engine remembers. Opaque; fields are only added, with defaults.
+///
+/// The rules are part of it, so that records which were decided on before a restart are decided on the same way when
+/// they are fed again after it, whatever the admin changed meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
+    /// Whether rules and settings were ever given.
+    ruled: bool,
+    rules: RuleSet,
+    settings: Settings,
     devices: BTreeMap<String, Watched>,
     tickets: Tickets,
     timers: Timers,
@@ -211,11 +218,11 @@ pub struct Snapshot {
 /// Decides. See the module for the order of calls.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    rules: RuleSet,
+    state: Snapshot,
     /// The threshold rules that look at each measurement.
     by_measurement: BTreeMap<String, Vec<String>>,
-    settings: Settings,
-    state: Snapshot,
+    /// Rules and settings that come into force when the collector starts.
+    coming: Option<(RuleSet, Settings)>,
     /// Devices whose standing may have changed in this turn.
     touched: BTreeSet<String>,
 }
@@ -227,17 +234,20 @@ impl Engine {
         Self::restore(rules, settings, Snapshot::default())
     }
 
-    /// An engine that goes on from a snapshot. Its rules may be others than before: what that changes for open
-    /// faults is decided at the next [`Input::CollectorStarted`].
+    /// An engine that goes on from a snapshot. These rules and settings come into force at the next
+    /// [`Input::CollectorStarted`], which also ends the faults that they no longer look for; until then those of the
+    /// snapshot stand. Write a snapshot soon after each such record: feeding it again with other rules than before
+    /// would decide otherwise than what was performed.
     #[must_use]
     pub fn restore(rules: RuleSet, settings: Settings, state: Snapshot) -> Self {
-        let mut by_measurement: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for rule in rules.iter() {
-            if let Check::Threshold(threshold) = &rule.check {
-                by_measurement.entry(threshold.measurement.clone()).or_default().push(rule.id.clone());
-            }
+        let ruled = state.ruled;
+        let mut engine =
+            Self { state, by_measurement: BTreeMap::new(), coming: Some((rules, settings)), touched: BTreeSet::new() };
+        if !ruled {
+            engine.enforce_coming();
         }
-        Self { rules, by_measurement, settings, state, touched: BTreeSet::new() }
+        engine.index_rules();
+        engine
     }
 
     /// Everything that it remembers.
@@ -255,7 +265,7 @@ impl Engine {
     /// The rules in force.
     #[must_use]
     pub const fn rules(&self) -> &RuleSet {
-        &self.rules
+        &self.state.rules
     }
 
     /// A ticket that it remembers.
@@ -309,6 +319,8 @@ impl Engine {
     fn take_in(&mut self, now: Timestamp, input: Input) {
         match input {
             Input::CollectorStarted => {
+                self.enforce_coming();
+                self.index_rules();
                 self.was_away(now, true);
                 self.apply_rules(now);
             }
@@ -331,6 +343,23 @@ impl Engine {
                 self.contact(now, &device, |watched| watched.contact.heard(now));
             }
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
+        }
+    }
+
+    fn enforce_coming(&mut self) {
+        if let Some((rules, settings)) = self.coming.take() {
+            self.state.rules = rules;
+            self.state.settings = settings;
+            self.state.ruled = true;
+        }
+    }
+
+    fn index_rules(&mut self) {
+        self.by_measurement.clear();
+        for rule in self.state.rules.iter() {
+            if let Check::Threshold(threshold) = &rule.check {
+                self.by_measurement.entry(threshold.measurement.clone()).or_default().push(rule.id.clone());
+            }
         }
     }
 
@@ -382,8 +411,8 @@ impl Engine {
 
     /// What one input's consequences need, apart from the devices.
     fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
-        let Snapshot { devices, tickets, counters, .. } = &mut self.state;
-        (Turn { now, rules: &self.rules, settings: self.settings, tickets, counters }, devices)
+        let Snapshot { devices, tickets, counters, rules, settings, .. } = &mut self.state;
+        (Turn { now, rules, settings: *settings, tickets, counters }, devices)
     }
 
     fn heartbeat(&self, now: Timestamp) -> Option<Timestamp> {
@@ -402,3 +431,6 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

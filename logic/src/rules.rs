@@ -222,7 +222,8 @@ impl Rule {
 }
 
 /// Rules that make sense, by id, without those that are switched off.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RuleSet {
     rules: BTreeMap<String, Rule>,
 }

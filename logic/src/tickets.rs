@@ -294,7 +294,8 @@ impl Tickets {
 
     fn come_back(&mut self, now: Timestamp, number: u64, line: Line) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
-        let because = format!("it is back: {}", line.title);
+        let evidence = line.opening.readings.join(", ");
+        let because = format!("it is back: {} ({evidence})", line.title);
         ticket.put(line);
         ticket.reopen();
         self.record(now, number, Actor::Bellwether, What::Reopened { because });

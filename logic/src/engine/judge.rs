@@ -1,7 +1,7 @@
 //! Values, judged on event time.
 
 use super::watched::Watched;
-use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Turn};
+use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, Turn};
 use crate::batch::Lane;
 use crate::device::LifeState;
 use crate::hold::{Hold, Step, Times};
@@ -14,14 +14,13 @@ use crate::time::Timestamp;
 impl Engine {
     /// Judges a batch. Back-fill and what is late are history: they are stored elsewhere, and decide nothing here.
     pub(super) fn judge(&mut self, now: Timestamp, device: &str, lane: Lane, samples: &[Sample]) {
-        let Some(watched) = self.state.devices.get_mut(device) else { return };
-        let counters = &mut self.state.counters;
+        let Snapshot { devices, tickets, counters, rules, settings, .. } = &mut self.state;
+        let Some(watched) = devices.get_mut(device) else { return };
         if lane == Lane::Backfill {
             counters.samples_backfilled += u64::try_from(samples.len()).unwrap_or(u64::MAX);
             return;
         }
-        let mut turn =
-            Turn { now, rules: &self.rules, settings: self.settings, tickets: &mut self.state.tickets, counters };
+        let mut turn = Turn { now, rules, settings: *settings, tickets, counters };
         for sample in samples {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
                 continue;

@@ -50,7 +50,7 @@ impl Engine {
 
     /// The collector was away until now: nobody was heard of, and nobody is to blame for it.
     pub(super) fn was_away(&mut self, now: Timestamp, started: bool) {
-        let grace = self.settings.reconnect_grace.0;
+        let grace = self.state.settings.reconnect_grace.0;
         let devices: Vec<String> = self.state.devices.keys().cloned().collect();
         for device in devices {
             if let Some(watched) = self.state.devices.get_mut(&device) {
@@ -64,8 +64,8 @@ impl Engine {
     /// Sets the time at which a device's silence next means something.
     pub(super) fn rearm(&mut self, device: &str) {
         let Some(watched) = self.state.devices.get(device) else { return };
-        let spans = expected(&self.rules, watched).map(|(_, absence)| absence.r#for.0);
-        let spans = spans.chain(may_become_absent(watched).then(|| quiet(&self.rules, watched)));
+        let spans = expected(&self.state.rules, watched).map(|(_, absence)| absence.r#for.0);
+        let spans = spans.chain(may_become_absent(watched).then(|| quiet(&self.state.rules, watched)));
         let next = spans.filter_map(|span| watched.contact.silent_at(span, watched.interval)).min();
         self.state.timers.set(Purpose::Silence { device: device.into() }, next);
     }

@@ -90,13 +90,13 @@ impl Comparison {
     pub fn holds(&self, sample: &Sample) -> Option<bool> {
         let (_, value) = sample.fields.iter().find(|(name, _)| *name == self.field)?;
         match &self.test {
-            Test::Above(limit) => value.as_number().map(|number| number > *limit),
-            Test::Below(limit) => value.as_number().map(|number| number < *limit),
+            Test::Above(limit) => number(value).map(|number| number > *limit),
+            Test::Below(limit) => number(value).map(|number| number < *limit),
             Test::Is(Operand::Text(word)) => match value {
                 Value::Text(text) => Some(text == word),
                 _ => None,
             },
-            Test::Is(Operand::Number(number)) => value.as_number().map(|found| equal(found, *number)),
+            Test::Is(Operand::Number(wanted)) => number(value).map(|found| equal(found, *wanted)),
             Test::Is(Operand::Boolean(flag)) => match value {
                 Value::Boolean(found) => Some(found == flag),
                 _ => None,
@@ -159,6 +159,11 @@ pub(super) fn listed(comparisons: &[Comparison]) -> String {
     }
     let texts: alloc::vec::Vec<String> = comparisons.iter().map(ToString::to_string).collect();
     texts.join(" and ")
+}
+
+/// A value as a number that can be compared; what is not finite says nothing.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    value.as_number().filter(|number| number.is_finite())
 }
 
 #[expect(clippy::float_cmp, reason = "a state that is sent as a number is compared with the same number")]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::{Comparison, listed};
+use super::compare::{Comparison, listed, number};
 use super::text::{Shown, Template};
 use super::{Flaw, quoted};
 use crate::sample::{Sample, Value};
@@ -95,7 +95,7 @@ impl Threshold {
     /// The number that says how bad it is: the field of the first comparison.
     #[must_use]
     pub fn value(&self, sample: &Sample) -> Option<f64> {
-        field(sample, &self.open.first()?.field)?.as_number()
+        number(field(sample, &self.open.first()?.field)?)
     }
 
     /// Whether `new` is worse than `old`.

@@ -1,0 +1,185 @@
+//! Random histories: nothing panics, a restart anywhere changes nothing, and tickets keep their promises.
+
+use alloc::collections::BTreeMap;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+struct Step {
+    pause_s: u32,
+    input: Input,
+    restart: bool,
+}
+
+const DEVICES: [&str; 4] = ["files", "lab-1", "cart-1", "nobody"];
+
+fn device_id() -> impl Strategy<Value = String> {
+    prop::sample::select(&DEVICES[..]).prop_map(str::to_string)
+}
+
+fn any_device() -> impl Strategy<Value = Device> {
+    let classes = prop::sample::select(Class::ALL);
+    let states = prop_oneof![8 => Just(LifeState::InUse), 1 => prop::sample::select(LifeState::ALL)];
+    (prop::sample::select(&DEVICES[..3]), classes, states, any::<bool>()).prop_map(|(id, class, state, moved)| Device {
+        state,
+        room: if moved { "214".to_string() } else { String::new() },
+        ..device(id, class)
+    })
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        20 => prop::sample::select(&[50.0, 88.0, 94.0, 97.25, 99.0][..]).prop_map(Value::Float),
+        1 => any::<f64>().prop_map(Value::Float),
+        1 => any::<i64>().prop_map(Value::Integer),
+        1 => any::<bool>().prop_map(Value::Boolean),
+        1 => Just(Value::Text("odd".to_string())),
+    ]
+}
+
+/// A sample, and by how many seconds it was read before it arrives.
+fn any_sample() -> impl Strategy<Value = (Sample, i64)> {
+    let age = prop_oneof![20 => Just(0i64), 1 => -1_000i64..1_000, 1 => any::<i32>().prop_map(i64::from)];
+    (prop::sample::select(&["/", "/data"][..]), any_value(), any_value(), age).prop_map(|(path, used, free, age)| {
+        let mut sample = disk(path, 0.0, Timestamp(0));
+        sample.fields[0].1 = used;
+        sample.fields[1].1 = free;
+        (sample, age)
+    })
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    let text = prop_oneof![Just(String::new()), Just("it is broken".to_string())];
+    prop_oneof![
+        Just(Action::Take),
+        text.clone().prop_map(|text| Action::Comment { text }),
+        text.clone().prop_map(|text| Action::Reopen { text }),
+        (text.clone(), text, any::<u32>()).prop_map(|(fault, action, minutes)| {
+            Action::Close(RepairNote { fault, action, part: String::new(), minutes })
+        }),
+    ]
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let interval = (0u64..300).prop_map(Duration::from_secs);
+    let reason = prop::option::of(prop::sample::select(GoodbyeReason::ALL));
+    let lane = prop_oneof![4 => Just(Lane::Live), 1 => Just(Lane::Backfill)];
+    let samples = prop::collection::vec(any_sample(), 0..4).prop_map(|samples| {
+        // The time is still an age here: `run` knows when it arrives.
+        samples.into_iter().map(|(sample, age)| Sample { time: Timestamp(age * 1000), ..sample }).collect()
+    });
+    let actor = prop::sample::select(&["kim", "lee"][..]).prop_map(str::to_string);
+    prop_oneof![
+        1 => Just(Input::CollectorStarted),
+        1 => Just(Input::CollectorStopped),
+        2 => any_device().prop_map(Input::Device),
+        4 => (device_id(), 0u64..3, interval)
+            .prop_map(|(device, generation, interval)| Input::Connected { device, generation, interval }),
+        3 => (device_id(), 0u64..3, reason)
+            .prop_map(|(device, generation, reason)| Input::Left { device, generation, reason }),
+        1 => device_id().prop_map(|device| Input::Revoked { device }),
+        20 => (device_id(), lane, samples)
+            .prop_map(|(device, lane, samples)| Input::Samples { device, lane, samples }),
+        4 => (0u64..6, actor, any_action()).prop_map(|(ticket, actor, action)| Input::Act { ticket, actor, action }),
+        6 => Just(Input::Wake),
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let pause = prop_oneof![20 => 0u32..90, 1 => 0u32..20_000, 1 => 0u32..3_000_000];
+    (pause, any_input(), prop::bool::weighted(0.2)).prop_map(|(pause_s, input, restart)| Step {
+        pause_s,
+        input,
+        restart,
+    })
+}
+
+/// Rules quick enough for short histories.
+fn quick_rules() -> RuleSet {
+    let hasten = |text: &str| text.replace("for = \"2h\"", "for = \"3m\"").replace("for = \"10m\"", "for = \"2m\"");
+    let rules = SHIPPED.iter().flat_map(|text| toml::from_str::<Pack>(&hasten(text)).unwrap().rule);
+    RuleSet::merge(rules.collect(), vec![]).unwrap()
+}
+
+fn run(steps: &[Step], rules: &RuleSet, restarts: bool, mut look: impl FnMut(&Engine, Timestamp)) -> Vec<Effect> {
+    let mut engine = Engine::new(rules.clone(), Settings::default());
+    let mut all = Vec::new();
+    let mut now = minute(0);
+    for (id, class) in [("files", Class::Server), ("lab-1", Class::Desktop), ("cart-1", Class::Laptop)] {
+        engine.handle(now, Input::Device(device(id, class)));
+    }
+    for step in steps {
+        now = now + Duration::from_secs(u64::from(step.pause_s));
+        let mut input = step.input.clone();
+        if let Input::Samples { samples, .. } = &mut input {
+            samples.iter_mut().for_each(|sample| sample.time = Timestamp(now.0 - sample.time.0));
+        }
+        engine.handle(now, input);
+        look(&engine, now);
+        if restarts && step.restart {
+            let text = serde_json::to_string(engine.snapshot()).unwrap();
+            let snapshot: Snapshot = serde_json::from_str(&text).unwrap();
+            assert_eq!(snapshot, *engine.snapshot());
+            engine = Engine::restore(rules.clone(), Settings::default(), snapshot);
+        }
+        all.extend(effects(&mut engine));
+    }
+    all
+}
+
+fn check_promises(engine: &Engine, now: Timestamp) {
+    assert!(engine.poll_wake().is_none_or(|wake| wake > now), "a wake in the past would spin");
+    let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for ticket in engine.tickets() {
+        assert_eq!(ticket.state.is_open(), ticket.ended_at.is_none());
+        assert!(!ticket.lines.is_empty());
+        if ticket.state.is_open() && !ticket.kept_open {
+            *open.entry((ticket.device.clone(), ticket.category.clone())).or_default() += 1;
+            assert!(ticket.lines.iter().any(|line| !line.is_over()), "an open ticket has work to do");
+        }
+        if ticket.state == TicketState::Resolved {
+            assert!(ticket.lines.iter().all(crate::tickets::Line::is_over));
+        }
+    }
+    assert!(open.values().all(|count| *count == 1), "one ticket for a device and category");
+}
+
+fn check_effects(effects: &[Effect]) {
+    let mut sequences: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut tickets: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut refusals = 0;
+    for effect in effects {
+        match effect {
+            Effect::Ticket(ticket) => {
+                assert!(tickets.contains_key(&ticket.number) || ticket.number == tickets.len() as u64 + 1);
+                tickets.insert(ticket.number, ticket.events);
+            }
+            Effect::TicketEvent(event) => {
+                let last = sequences.entry(event.ticket).or_default();
+                *last += 1;
+                assert_eq!(event.sequence, *last, "a history without gaps");
+                assert!(event.sequence <= tickets[&event.ticket], "the ticket comes before its events");
+            }
+            Effect::Refused(refused) => {
+                refusals += 1;
+                assert_eq!(refused.number, refusals);
+            }
+            Effect::DeviceState(_) => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn tickets_keep_their_promises_and_a_restart_anywhere_changes_nothing(
+        steps in prop::collection::vec(any_step(), 1..150)
+    ) {
+        let rules = quick_rules();
+        let straight = run(&steps, &rules, false, check_promises);
+        check_effects(&straight);
+        let restarted = run(&steps, &rules, true, |_, _| {});
+        prop_assert_eq!(straight, restarted);
+    }
+}
