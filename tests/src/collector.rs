@@ -154,6 +154,21 @@ impl Collector {
         program::run(NAME, arguments)
     }
 
+    /// Uses the first-login link; answers the session's cookie.
+    ///
+    /// # Panics
+    /// If the link does not work.
+    #[must_use]
+    pub fn log_in(&self) -> String {
+        let text = fs::read_to_string(self.data().join("first-login.txt")).expect("a first start leaves a link");
+        let start = text.find("/welcome/").expect("the link is in the file");
+        let path = text[start..].split_whitespace().next().expect("a link has a text");
+        let fields = [("login", "tests"), ("password", "correct horse battery")];
+        let answer = self.client.post_form(path, &fields, "").expect("the collector answers");
+        let cookie = answer.cookies.first().unwrap_or_else(|| panic!("no session: {} {}", answer.status, answer.text));
+        cookie.split(';').next().expect("a cookie has a value").to_owned()
+    }
+
     /// A token for one site, as the admin gets it: cut out of the printed command.
     ///
     /// # Panics

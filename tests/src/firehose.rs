@@ -23,6 +23,9 @@ use tonic::Streaming;
 /// Batches under way unacknowledged.
 const WINDOW: usize = 32;
 
+/// What a message costs on the line beside itself: gRPC's prefix, HTTP/2's frame header, and a record of TLS 1.3.
+const FRAMING_BYTES: u64 = 5 + 9 + 22;
+
 /// An agent on the wire.
 #[derive(Debug)]
 pub struct Sender {
@@ -37,7 +40,7 @@ pub struct Sender {
     pending: BTreeMap<u64, Vec<Sample>>,
     /// Acknowledged.
     pub acknowledged: RangeSet,
-    /// What was sent, in bytes of messages.
+    /// What was sent, in bytes on the line.
     pub sent_bytes: u64,
     /// What was sent, in values; what was sent twice counts twice.
     pub sent_values: u64,
@@ -157,7 +160,7 @@ impl Sender {
         };
         let id = BatchId { generation: self.generation, sequence };
         let message = message(agent_message::Body::Batch(line.encoder.encode(id, lane, samples)));
-        self.sent_bytes += message.encoded_len() as u64;
+        self.sent_bytes += message.encoded_len() as u64 + FRAMING_BYTES;
         self.sent_values += samples.iter().map(|sample| sample.fields.len() as u64).sum::<u64>();
         line.send(message).await
     }

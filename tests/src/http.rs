@@ -82,6 +82,17 @@ impl Http {
         self.send(self.client.get(format!("{}{path}", self.base)).header("Cookie", cookie))
     }
 
+    /// POST of a form, as a browser without JavaScript sends it.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn post_form(&self, path: &str, fields: &[(&str, &str)], cookie: &str) -> Result<Answer, String> {
+        let encoded = reqwest::Url::parse_with_params("http://form/", fields).map_err(|error| error.to_string())?;
+        let request = self.client.post(format!("{}{path}", self.base)).header("Cookie", cookie);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        self.send(request.body(encoded.query().unwrap_or_default().to_owned()))
+    }
+
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, String> {
         self.runtime.block_on(async {
             let response = request.send().await.map_err(|error| format!("{error:?}"))?;
