@@ -235,7 +235,7 @@ fn read(
     let mut result: Answer<()> = Ok(());
     series.store.scan(&scan, |chunk| {
         let mask = condition.mask(chunk);
-        let held = feed(series, &calls, chunk, mask.as_deref(), tags, buckets);
+        let held = feed(series, &calls, chunk, mask.as_deref(), (stream, tags), buckets);
         result = series.budget.check().and_then(|()| series.budget.hold(held));
         result = std::mem::replace(&mut result, Ok(())).and_then(|()| too_many(series, buckets));
         if result.is_ok() { Flow::More } else { Flow::Enough }
@@ -253,7 +253,7 @@ fn feed(
     calls: &[&Call],
     chunk: &Chunk,
     mask: Option<&[bool]>,
-    tags: &Tags,
+    (stream, tags): (u32, &Tags),
     buckets: &mut Buckets,
 ) -> usize {
     let columns: Vec<_> =
@@ -280,7 +280,7 @@ fn feed(
             }
             let new = || calls.iter().map(|call| Accumulator::new(call.function)).collect();
             let accumulators = buckets.entry(bucket).or_insert_with(new);
-            let rows = accumulator::Rows { times: &chunk.times, column, from, to, mask };
+            let rows = accumulator::Rows { stream, times: &chunk.times, column, from, to, mask };
             held += accumulators[slot].feed(calls[slot].function, &rows, &neighbours);
         }
         from = to;

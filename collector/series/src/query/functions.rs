@@ -9,7 +9,6 @@ pub(crate) enum Function {
     CountDistinct,
     Distinct,
     First,
-    Integral(i64),
     Last,
     Max,
     Mean,
@@ -47,9 +46,7 @@ impl Function {
             Self::Distinct | Self::First | Self::Last | Self::Mode | Self::Points => Some(kind),
             Self::Max | Self::Min => (kind != FieldKind::Text).then_some(kind),
             Self::Sum | Self::Spread | Self::Percentile(_) => kind.is_number().then_some(kind),
-            Self::Mean | Self::Median | Self::Stddev | Self::Integral(_) => {
-                kind.is_number().then_some(FieldKind::Float)
-            }
+            Self::Mean | Self::Median | Self::Stddev => kind.is_number().then_some(FieldKind::Float),
         }
     }
 
@@ -58,7 +55,6 @@ impl Function {
             Self::Count | Self::CountDistinct => "count",
             Self::Distinct => "distinct",
             Self::First => "first",
-            Self::Integral(_) => "integral",
             Self::Last => "last",
             Self::Max => "max",
             Self::Mean => "mean",
@@ -108,11 +104,10 @@ pub(crate) fn is_transform(name: &str) -> bool {
 }
 
 impl Transform {
-    /// Buckets before the range that it needs to answer for the first one.
+    /// Buckets before the range that are read so that the first one can be answered. InfluxDB reads one, also for a moving average.
     pub(crate) fn look_back(self) -> i64 {
         match self {
             Self::CumulativeSum => 0,
-            Self::MovingAverage(count) => count as i64 - 1,
             _ => 1,
         }
     }

@@ -79,13 +79,4 @@ impl Head {
     pub(crate) fn all(&self) -> Chunk {
         self.between(i64::MIN, i64::MAX, |_| true)
     }
-
-    /// The oldest and newest time, without sorting.
-    pub(crate) fn range(&self) -> Option<(i64, i64)> {
-        let times = &self.rows.times;
-        if self.sorted {
-            return Some((*times.first()?, *times.last()?));
-        }
-        Some((*times.iter().min()?, *times.iter().max()?))
-    }
 }

@@ -1,7 +1,6 @@
 //! What a bucket remembers for one function.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use crate::chunk::{Column, Values};
 use crate::point::FieldValue;
@@ -13,10 +12,45 @@ use crate::query::functions::Function;
 pub(crate) enum Accumulator {
     Count(u64),
     Sum(Option<FieldValue>),
-    Mean { sum: f64, whole: i128, count: u64 },
+    Mean(Mean),
     Best(Option<Held>),
     Spread(Option<(FieldValue, FieldValue)>),
     Hold(Vec<Held>),
+}
+
+/// A mean is added up stream by stream, and the streams' means by their weights: the order of additions is InfluxDB's, and so is
+/// the last digit.
+#[derive(Debug, Default)]
+pub(crate) struct Mean {
+    sum: f64,
+    whole: i128,
+    count: u64,
+    weighted: f64,
+    total: u64,
+    stream: u32,
+}
+
+impl Mean {
+    /// What follows is of this stream.
+    fn begin(&mut self, stream: u32) {
+        if self.stream != stream {
+            (self.weighted, self.total) = self.with_current();
+            (self.sum, self.whole, self.count, self.stream) = (0.0, 0, 0, stream);
+        }
+    }
+
+    fn with_current(&self) -> (f64, u64) {
+        if self.count == 0 {
+            return (self.weighted, self.total);
+        }
+        let mean = (self.sum + self.whole as f64) / self.count as f64;
+        (self.weighted + mean * self.count as f64, self.total + self.count)
+    }
+
+    fn answer(&self) -> Option<f64> {
+        let (weighted, total) = self.with_current();
+        (total > 0).then(|| weighted / total as f64)
+    }
 }
 
 /// A point that may become the answer.
@@ -37,6 +71,7 @@ pub(crate) struct Picked {
 
 /// Rows of one column that belong to one bucket.
 pub(crate) struct Rows<'a> {
+    pub(crate) stream: u32,
     pub(crate) times: &'a [i64],
     pub(crate) column: &'a Column,
     pub(crate) from: usize,
@@ -61,7 +96,7 @@ impl Accumulator {
         match function {
             Function::Count => Self::Count(0),
             Function::Sum => Self::Sum(None),
-            Function::Mean => Self::Mean { sum: 0.0, whole: 0, count: 0 },
+            Function::Mean => Self::Mean(Mean::default()),
             Function::First | Function::Last | Function::Max | Function::Min => Self::Best(None),
             Function::Spread => Self::Spread(None),
             _ => Self::Hold(Vec::new()),
@@ -75,6 +110,9 @@ impl Accumulator {
         rows: &Rows<'_>,
         neighbours: &dyn Fn(usize) -> Vec<Value>,
     ) -> usize {
+        if let Self::Mean(mean) = self {
+            mean.begin(rows.stream);
+        }
         if self.feed_dense(rows) {
             return 0;
         }
@@ -104,15 +142,15 @@ impl Accumulator {
         }
         match (self, &rows.column.values) {
             (Self::Count(count), _) => *count += (rows.to - rows.from) as u64,
-            (Self::Mean { sum, count, .. }, Values::Float(values)) => {
+            (Self::Mean(mean), Values::Float(values)) => {
                 for value in &values[rows.from..rows.to] {
-                    *sum += value;
+                    mean.sum += value;
                 }
-                *count += (rows.to - rows.from) as u64;
+                mean.count += (rows.to - rows.from) as u64;
             }
-            (Self::Mean { whole, count, .. }, Values::Integer(values)) => {
-                *whole += values[rows.from..rows.to].iter().map(|v| i128::from(*v)).sum::<i128>();
-                *count += (rows.to - rows.from) as u64;
+            (Self::Mean(mean), Values::Integer(values)) => {
+                mean.whole += values[rows.from..rows.to].iter().map(|v| i128::from(*v)).sum::<i128>();
+                mean.count += (rows.to - rows.from) as u64;
             }
             _ => return false,
         }
@@ -128,13 +166,13 @@ impl Accumulator {
                     Some(sum) => added(&sum, value),
                 });
             }
-            Self::Mean { sum, whole, count } => {
+            Self::Mean(mean) => {
                 match value {
-                    FieldValue::Integer(value) => *whole += i128::from(*value),
-                    FieldValue::Unsigned(value) => *whole += i128::from(*value),
-                    other => *sum += number(other),
+                    FieldValue::Integer(value) => mean.whole += i128::from(*value),
+                    FieldValue::Unsigned(value) => mean.whole += i128::from(*value),
+                    other => mean.sum += number(other),
                 }
-                *count += 1;
+                mean.count += 1;
             }
             Self::Spread(spread) => {
                 let (low, high) = spread.take().unwrap_or_else(|| (value.clone(), value.clone()));
@@ -153,8 +191,7 @@ impl Accumulator {
             Self::Count(0) => None,
             Self::Count(count) => Some(plain(Value::Integer(*count as i64))),
             Self::Sum(sum) => sum.clone().map(|sum| plain(sum.into())),
-            Self::Mean { count: 0, .. } => None,
-            Self::Mean { sum, whole, count } => Some(plain(Value::Float((sum + *whole as f64) / *count as f64))),
+            Self::Mean(mean) => mean.answer().map(|mean| plain(Value::Float(mean))),
             Self::Best(best) => best.as_ref().map(Held::picked),
             Self::Spread(spread) => spread.as_ref().map(|(low, high)| plain(subtracted(high, low))),
             Self::Hold(points) => match function {
@@ -252,14 +289,16 @@ fn sorted(points: &[Held]) -> Vec<&Held> {
     points
 }
 
-/// The nearest rank.
+/// The nearest rank; of equal values the earliest point.
 fn percentile(points: &[Held], rank: f64) -> Option<Picked> {
     let sorted = sorted(points);
     let at = (sorted.len() as f64 * rank / 100.0 + 0.5).floor() - 1.0;
     if at < 0.0 {
         return None;
     }
-    sorted.get(at as usize).map(|held| held.picked())
+    let chosen = sorted.get(at as usize)?;
+    let first = sorted.partition_point(|held| compare(&held.value, &chosen.value).is_lt());
+    Some(sorted[first].picked())
 }
 
 fn median(points: &[Held]) -> Option<Value> {
@@ -274,7 +313,7 @@ fn median(points: &[Held]) -> Option<Value> {
     Some(Value::Float(number(low) + apart / 2.0))
 }
 
-/// Of a sample; one point has none.
+/// Of a sample; that of one point is not a number, which an answer shows as null, but which is there for `fill`.
 fn stddev(points: &[Held]) -> Option<Value> {
     let mut points: Vec<&Held> = points.iter().collect();
     points.sort_by_key(|point| point.time);
@@ -284,19 +323,21 @@ fn stddev(points: &[Held]) -> Option<Value> {
         mean += (number(&point.value) - mean) / count;
     }
     let squares: f64 = points.iter().map(|point| (number(&point.value) - mean).powi(2)).sum();
-    (count > 1.0).then(|| Value::Float((squares / (count - 1.0)).sqrt()))
+    (count > 0.0).then(|| Value::Float((squares / (count - 1.0)).sqrt()))
 }
 
-/// The most frequent value; of several the one that was seen first.
+/// The most frequent value; of several the one that was seen first. When none is there twice it is the smallest, as InfluxDB has it.
 fn mode(points: &[Held]) -> Option<Value> {
-    let mut counts: HashMap<Key, (usize, i64, &FieldValue)> = HashMap::new();
-    for point in points {
-        let entry = counts.entry(Key::of(&point.value)).or_insert((0, point.time, &point.value));
-        entry.0 += 1;
-        entry.1 = entry.1.min(point.time);
+    let sorted = sorted(points);
+    let smallest = sorted.first()?;
+    let mut best = (1, smallest.time, &smallest.value);
+    for run in sorted.chunk_by(|a, b| compare(&a.value, &b.value).is_eq()) {
+        let (count, time) = (run.len(), run[0].time);
+        if count > best.0 || (count == best.0 && count > 1 && time <= best.1) {
+            best = (count, time, &run[0].value);
+        }
     }
-    let best = counts.into_values().min_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then_with(|| compare(a.2, b.2)));
-    best.map(|(_, _, value)| value.clone().into())
+    Some(best.2.clone().into())
 }
 
 /// A value that can be looked up.
