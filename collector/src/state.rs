@@ -9,6 +9,7 @@
 
 pub mod certificates;
 pub mod devices;
+mod effects;
 pub mod engine;
 mod migrate;
 pub mod people;

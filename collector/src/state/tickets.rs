@@ -135,13 +135,13 @@ impl State {
     }
 }
 
-fn from_body<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
+pub(super) fn from_body<T: DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
     let body = row.get_ref("body")?.as_str()?;
     serde_json::from_str(body)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))
 }
 
-fn to_body(what: &'static str, value: &impl serde::Serialize) -> Result<String, StateError> {
+pub(super) fn to_body(what: &'static str, value: &impl serde::Serialize) -> Result<String, StateError> {
     serde_json::to_string(value).map_err(|error| StateError::Unreadable { what, value: error.to_string() })
 }
 

@@ -1,0 +1,113 @@
+//! What people and tools see: pages, the JSON API, and who may ask the stores.
+//!
+//! Pages are rendered here, work without JavaScript, and change nothing themselves: a form becomes a journal record
+//! by way of [`Clicks`](crate::app::Clicks), and the browser is sent on once its effect can be seen. Everything that
+//! came from outside (names of devices, what people write) is text to the templates, which escape it.
+
+mod access;
+mod api;
+mod assets;
+pub mod authorizer;
+mod chart;
+mod connect;
+mod device;
+mod fleet;
+mod guard;
+mod limiter;
+mod login;
+mod page;
+pub mod readings;
+mod ticket;
+mod tickets;
+mod when;
+mod words;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use limiter::Limiter;
+use readings::{Latest, Series};
+
+/// The largest form that is read. The longest text is 4,000 letters, each at most 12 bytes once encoded.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+/// Passwords that are hashed at once: 19 MiB and a core each.
+const HASHES_MAX: usize = 2;
+
+/// What every page handler is given.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Inner>);
+
+/// Behind [`Desk`].
+pub(crate) struct Inner {
+    app: Arc<App>,
+    series: Arc<dyn Series>,
+    zone: TimeZone,
+    logins: Mutex<Limiter>,
+    hashes: Semaphore,
+    latest: Mutex<Option<Latest>>,
+}
+
+impl std::ops::Deref for Desk {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// Pages and API. The caller adds TLS and merges the InfluxDB-compatible routes.
+///
+/// Times are shown in `zone`. With [`axum::extract::ConnectInfo`] of a socket address in the requests, failed logins
+/// are also counted by where they come from.
+pub fn router(app: Arc<App>, series: Arc<dyn Series>, zone: TimeZone) -> Router {
+    let desk = Desk(Arc::new(Inner {
+        app,
+        series,
+        zone,
+        logins: Mutex::default(),
+        hashes: Semaphore::new(HASHES_MAX),
+        latest: Mutex::default(),
+    }));
+    pages()
+        .merge(api::routes())
+        .fallback(page::not_found)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .layer(from_fn(guard::refuse_foreign_forms))
+        .layer(from_fn_with_state(desk.clone(), guard::add_headers))
+        .with_state(desk)
+}
+
+fn pages() -> Router<Desk> {
+    Router::new()
+        .route("/", get(fleet::show))
+        .route("/devices/{id}", get(device::show).post(device::edit))
+        .route("/tickets", get(tickets::show))
+        .route("/tickets/{number}", get(ticket::show))
+        .route("/tickets/{number}/take", post(ticket::take))
+        .route("/tickets/{number}/comment", post(ticket::comment))
+        .route("/tickets/{number}/close", post(ticket::close))
+        .route("/tickets/{number}/reopen", post(ticket::reopen))
+        .route("/connect", get(connect::show).post(connect::make_token))
+        .route("/connect/arrivals", get(connect::arrivals))
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/welcome/{link}", get(login::show_first).post(login::first))
+        .route("/logout", post(login::log_out))
+        .route("/assets/{name}", get(assets::get))
+}
+
+#[cfg(test)]
+mod tests;

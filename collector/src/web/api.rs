@@ -1,0 +1,225 @@
+//! `/api/v1`: devices and tickets as JSON, for programs with an API token. Errors are `application/problem+json`.
+
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use bellwether_logic::tickets::{Ticket, TicketState};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Desk;
+use super::page::PageError;
+use crate::state::devices::DeviceRow;
+use crate::state::secret::SecretHash;
+use crate::state::tickets::TicketFilter;
+
+/// Rows in an answer, unless it is asked for otherwise.
+const LIMIT_DEFAULT: u32 = 100;
+/// Rows in an answer at most.
+const LIMIT_MAX: u32 = 500;
+
+/// The API's routes.
+pub(super) fn routes() -> Router<Desk> {
+    Router::new().route("/api/v1/devices", get(devices)).route("/api/v1/tickets", get(tickets))
+}
+
+/// An error as RFC 9457 has it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = json!({
+            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
+        });
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = header::HeaderValue::from_static("Bearer realm=\"bellwether\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl From<PageError> for Problem {
+    fn from(error: PageError) -> Self {
+        tracing::error!(?error, "an API call failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the collector could not answer; the reason is in its log")
+    }
+}
+
+/// A program that has shown a valid token. Every role may read.
+struct Caller;
+
+impl FromRequestParts<Desk> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
+        let token = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| SecretHash::of(token.trim()))
+            .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer` with an API token"))?;
+        let now = desk.app.clock.now();
+        match desk.with_state(move |state| state.api_caller(token, now)).await? {
+            Some(_) => Ok(Self),
+            None => Err(Problem::new(StatusCode::UNAUTHORIZED, "this API token is not known, or it has expired")),
+        }
+    }
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Part {
+    limit: Option<String>,
+    offset: Option<String>,
+    state: Option<String>,
+    site: Option<String>,
+    device: Option<String>,
+}
+
+type Asked = Result<Query<Part>, axum::extract::rejection::QueryRejection>;
+
+impl Part {
+    fn of(asked: Asked) -> Result<Self, Problem> {
+        asked.map(|Query(part)| part).map_err(|refused| Problem::new(StatusCode::BAD_REQUEST, refused.to_string()))
+    }
+
+    fn limit(&self) -> Result<u32, Problem> {
+        number("limit", self.limit.as_deref(), LIMIT_DEFAULT, 1..=LIMIT_MAX)
+    }
+
+    fn offset(&self) -> Result<u32, Problem> {
+        number("offset", self.offset.as_deref(), 0, 0..=i32::MAX.unsigned_abs())
+    }
+
+    fn filter(&self) -> Result<TicketFilter, Problem> {
+        let states = match self.state.as_deref() {
+            None | Some("") => Vec::new(),
+            Some("open") => TicketFilter::open().states,
+            Some(word) => {
+                let state: TicketState =
+                    word.parse().map_err(|unknown| Problem::new(StatusCode::BAD_REQUEST, format!("{unknown}")))?;
+                vec![state]
+            }
+        };
+        let (site, device) = (self.site.clone().unwrap_or_default(), self.device.clone().unwrap_or_default());
+        Ok(TicketFilter { states, site, device })
+    }
+}
+
+fn number(
+    name: &str,
+    text: Option<&str>,
+    default: u32,
+    allowed: std::ops::RangeInclusive<u32>,
+) -> Result<u32, Problem> {
+    let Some(text) = text else { return Ok(default) };
+    text.parse().ok().filter(|number| allowed.contains(number)).ok_or_else(|| {
+        let detail = format!("`{name}` must be a number from {} to {}", allowed.start(), allowed.end());
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+async fn devices(State(desk): State<Desk>, _: Caller, asked: Asked) -> Result<Json<Value>, Problem> {
+    let part = Part::of(asked)?;
+    let (limit, offset) = (part.limit()?, part.offset()?);
+    let (rows, total) = desk
+        .with_state(move |state| Ok::<_, PageError>((state.devices(limit, offset)?, state.device_count()?)))
+        .await?;
+    let rows: Vec<Value> = rows.iter().map(device_json).collect();
+    Ok(Json(json!({ "devices": rows, "total": total, "limit": limit, "offset": offset })))
+}
+
+async fn tickets(State(desk): State<Desk>, _: Caller, asked: Asked) -> Result<Json<Value>, Problem> {
+    let part = Part::of(asked)?;
+    let (limit, offset, filter) = (part.limit()?, part.offset()?, part.filter()?);
+    let (rows, total) = desk
+        .with_state(move |state| {
+            Ok::<_, PageError>((state.tickets(&filter, limit, offset)?, state.tickets_matching(&filter)?))
+        })
+        .await?;
+    let rows: Vec<Value> = rows.iter().map(ticket_json).collect();
+    Ok(Json(json!({ "tickets": rows, "total": total, "limit": limit, "offset": offset })))
+}
+
+fn device_json(device: &DeviceRow) -> Value {
+    json!({
+        "id": device.id,
+        "name": device.name,
+        "kind": device.kind,
+        "class": device.class.as_str(),
+        "state": device.state.as_str(),
+        "site": device.site,
+        "room": device.room,
+        "vendor": device.vendor,
+        "model": device.model,
+        "serial": device.serial,
+        "agent_version": device.agent_version,
+        "presence": device.presence.as_str(),
+        "enrolled_at": time(device.enrolled_at),
+        "last_seen_at": device.last_seen_at.map(time),
+    })
+}
+
+fn ticket_json(ticket: &Ticket) -> Value {
+    let lines: Vec<Value> = ticket
+        .lines
+        .iter()
+        .map(|line| {
+            json!({
+                "rule": line.fault.rule,
+                "subject": line.fault.tags.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+                "title": line.title,
+                "advice": line.advice,
+                "severity": line.severity.as_str(),
+                "since": time(line.since),
+                "readings": line.worst.readings,
+                "ended_at": line.ended_at.map(time),
+            })
+        })
+        .collect();
+    json!({
+        "number": ticket.number,
+        "state": ticket.state.as_str(),
+        "kind": ticket.kind.as_str(),
+        "severity": ticket.severity.as_str(),
+        "category": ticket.category,
+        "title": ticket.title,
+        "device": ticket.device,
+        "device_name": ticket.device_name,
+        "site": ticket.site,
+        "room": ticket.room,
+        "assignee": ticket.assignee,
+        "opened_at": time(ticket.opened_at),
+        "changed_at": time(ticket.changed_at),
+        "ended_at": ticket.ended_at.map(time),
+        "reopened": ticket.reopened,
+        "repair": ticket.repair.as_ref().map(|note| json!({
+            "fault": note.fault, "action": note.action, "part": note.part, "minutes": note.minutes,
+        })),
+        "lines": lines,
+    })
+}
+
+fn time(at: bellwether_logic::time::Timestamp) -> Option<String> {
+    jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_string())
+}

@@ -1,0 +1,333 @@
+//! The fleet: every device, what needs a person first.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use bellwether_logic::device::{Class, LifeState};
+use bellwether_logic::presence::{DeviceState, GoodbyeReason, Presence};
+use bellwether_logic::rules::Severity;
+use bellwether_logic::tickets::Ticket;
+use bellwether_logic::time::Timestamp;
+use serde::Deserialize;
+
+use super::access::Visitor;
+use super::page::{PageError, Pager, Shell, encode, render};
+use super::readings::Live;
+use super::when::When;
+use super::{Desk, words};
+use crate::state::devices::{self, DeviceRow};
+use crate::state::tickets::{self, TicketFilter};
+
+/// Devices on one page of the list.
+const ROWS_PER_PAGE: usize = 200;
+
+/// How a device is doing, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// It has an open ticket.
+    Ticket,
+    /// It should be there and is not.
+    Silent,
+    /// A rule found something, without a ticket.
+    Problem,
+    /// It was connected, but nothing was heard yet.
+    Waiting,
+    /// All is well.
+    Well,
+    /// It is off, or elsewhere, and may be.
+    Away,
+    /// A spare, in repair, retired: nobody judges it.
+    NotInUse,
+}
+
+impl Standing {
+    const ALL: [Self; 7] =
+        [Self::Ticket, Self::Silent, Self::Problem, Self::Waiting, Self::Well, Self::Away, Self::NotInUse];
+
+    /// How the deciders' word and an open ticket read on a page.
+    pub(super) fn of(device: &DeviceRow, standing: Option<&DeviceState>, has_ticket: bool) -> Self {
+        let presence = standing.map_or(Presence::Unknown, |standing| standing.presence);
+        let always_on = matches!(device.class, Class::Server | Class::Desktop | Class::Closet);
+        match presence {
+            _ if has_ticket => Self::Ticket,
+            _ if device.state != LifeState::InUse => Self::NotInUse,
+            Presence::Absent if always_on => Self::Silent,
+            Presence::Absent | Presence::SaidGoodbye { .. } => Self::Away,
+            _ if standing.is_some_and(|standing| standing.worst > Some(Severity::Info)) => Self::Problem,
+            Presence::Present => Self::Well,
+            Presence::Unknown => Self::Waiting,
+        }
+    }
+
+    /// In addresses, and for the style.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Ticket => "ticket",
+            Self::Silent => "silent",
+            Self::Problem => "problem",
+            Self::Waiting => "waiting",
+            Self::Well => "well",
+            Self::Away => "away",
+            Self::NotInUse => "unused",
+        }
+    }
+
+    /// On pages.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Ticket => "Open ticket",
+            Self::Silent => "Silent",
+            Self::Problem => "Problem",
+            Self::Waiting => "Not heard yet",
+            Self::Well => "Well",
+            Self::Away => "Off or away",
+            Self::NotInUse => "Not in use",
+        }
+    }
+}
+
+/// Why a device is off, in its own words.
+pub(super) const fn goodbye(standing: &DeviceState) -> Option<&'static str> {
+    match standing.presence {
+        Presence::SaidGoodbye { reason } => Some(match reason {
+            GoodbyeReason::Stop => "agent stopped",
+            GoodbyeReason::Restart => "restarting",
+            GoodbyeReason::Shutdown => "shut down",
+            GoodbyeReason::Sleep => "asleep",
+            GoodbyeReason::Update => "updating",
+            GoodbyeReason::LowBattery => "battery empty",
+        }),
+        _ => None,
+    }
+}
+
+/// A percentage with its bar.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Gauge {
+    pub(super) text: String,
+    /// 0 to 100, for the bar's width.
+    pub(super) width: String,
+    /// For the style: `ok`, `high` or `full`.
+    pub(super) level: &'static str,
+}
+
+impl Gauge {
+    pub(super) fn new(percent: f64) -> Self {
+        let level = match percent {
+            90.0.. => "full",
+            75.0.. => "high",
+            _ => "ok",
+        };
+        Self { text: format!("{percent:.0}%"), width: format!("{:.0}", percent.clamp(0.0, 100.0)), level }
+    }
+}
+
+/// One device of the list.
+struct Row {
+    standing: Standing,
+    detail: String,
+    ticket: Option<u64>,
+    device: DeviceRow,
+    class: &'static str,
+    life: Option<&'static str>,
+    seen: Option<When>,
+    cpu: Option<Gauge>,
+    memory: Option<Gauge>,
+    disk: Option<(String, Gauge)>,
+    ping: Option<String>,
+    lossy: bool,
+}
+
+/// A number on top of the list; a link to the devices that it counts.
+struct Tile {
+    standing: Standing,
+    count: usize,
+    selected: bool,
+    href: String,
+}
+
+#[derive(Template)]
+#[template(path = "fleet.html")]
+struct FleetPage {
+    shell: Shell,
+    tiles: Vec<Tile>,
+    total: usize,
+    open_tickets: usize,
+    sites: Vec<String>,
+    lives: Vec<(&'static str, &'static str)>,
+    filter: Filter,
+    rows: Vec<Row>,
+    shown: usize,
+    pager: Pager,
+    only_own: bool,
+}
+
+/// What of the fleet is asked for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filter {
+    /// The building.
+    building: String,
+    /// The word of a standing.
+    show: String,
+    /// The word of a life state.
+    state: String,
+    page: Option<u32>,
+}
+
+impl Filter {
+    fn is_empty(&self) -> bool {
+        self.building.is_empty() && self.show.is_empty() && self.state.is_empty()
+    }
+
+    fn query(&self, show: &str) -> String {
+        [("building", self.building.as_str()), ("show", show), ("state", &self.state)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| format!("{name}={}", encode(value)))
+            .collect::<Vec<_>>()
+            .join("&")
+    }
+
+    fn place_fits(&self, device: &DeviceRow) -> bool {
+        (self.building.is_empty() || device.site == self.building)
+            && (self.state.is_empty() || device.state.as_str() == self.state)
+    }
+}
+
+/// What the page is made of.
+struct Facts {
+    devices: Vec<DeviceRow>,
+    standings: BTreeMap<String, DeviceState>,
+    tickets: Vec<Ticket>,
+    sites: Vec<String>,
+}
+
+/// The page.
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Query(filter): Query<Filter>,
+) -> Result<Response, PageError> {
+    let facts = desk
+        .with_state(|state| {
+            Ok::<_, PageError>(Facts {
+                devices: state.all_devices()?,
+                standings: state.standings()?,
+                tickets: state.tickets(&TicketFilter::open(), tickets::PAGE_MAX, 0)?,
+                sites: state.sites()?,
+            })
+        })
+        .await?;
+    let latest = desk.latest().await?;
+    Ok(render(&page(&desk, &visitor, filter, facts, &latest.devices)))
+}
+
+fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTreeMap<String, Live>) -> FleetPage {
+    let now = desk.app.clock.now();
+    let only_own = facts.devices.len() <= 1 && desk.app.connect.this_machine_only;
+    let mut open: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    for ticket in &facts.tickets {
+        open.entry(&ticket.device).or_insert((ticket.number, &ticket.title));
+    }
+    let mut here: Vec<(Standing, DeviceRow)> = facts
+        .devices
+        .into_iter()
+        .filter(|device| filter.place_fits(device))
+        .map(|device| {
+            let has_ticket = open.contains_key(device.id.as_str());
+            (Standing::of(&device, facts.standings.get(&device.id), has_ticket), device)
+        })
+        .collect();
+    let total = here.len();
+    let tiles = tiles(&here, &filter);
+    here.retain(|(standing, _)| filter.show.is_empty() || standing.word() == filter.show);
+    here.sort_by(|(a, one), (b, other)| {
+        let place = |device: &DeviceRow| (device.site.clone(), device.room.clone(), device.name.clone());
+        a.cmp(b).then_with(|| place(one).cmp(&place(other)))
+    });
+    let shown = here.len();
+    let pager = Pager::new(filter.page.unwrap_or(1), shown, ROWS_PER_PAGE, filter.query(&filter.show));
+    let on_page = here.into_iter().skip(pager.skip(ROWS_PER_PAGE)).take(ROWS_PER_PAGE);
+    let rows = on_page
+        .map(|(standing, device)| {
+            let (state, ticket) = (facts.standings.get(&device.id), open.get(device.id.as_str()).copied());
+            let readings = live.get(&device.id).filter(|_| standing != Standing::Silent);
+            row(standing, device, state, ticket, readings, |at| When::new(at, now, &desk.zone))
+        })
+        .collect();
+    FleetPage {
+        shell: Shell::new("Fleet", "fleet", visitor),
+        tiles,
+        total,
+        open_tickets: facts.tickets.len(),
+        sites: facts.sites,
+        lives: LifeState::ALL.iter().map(|state| (state.as_str(), words::life(*state))).collect(),
+        filter,
+        rows,
+        shown,
+        pager,
+        only_own,
+    }
+}
+
+fn tiles(devices: &[(Standing, DeviceRow)], filter: &Filter) -> Vec<Tile> {
+    Standing::ALL
+        .into_iter()
+        .map(|standing| {
+            let selected = filter.show == standing.word();
+            let query = filter.query(if selected { "" } else { standing.word() });
+            let count = devices.iter().filter(|(of, _)| *of == standing).count();
+            Tile { standing, count, selected, href: format!("/?{query}") }
+        })
+        .filter(|tile| tile.count > 0 || tile.selected || matches!(tile.standing, Standing::Ticket | Standing::Well))
+        .collect()
+}
+
+fn row(
+    standing: Standing,
+    device: DeviceRow,
+    state: Option<&DeviceState>,
+    ticket: Option<(u64, &str)>,
+    live: Option<&Live>,
+    when: impl Fn(Timestamp) -> When,
+) -> Row {
+    let detail = match standing {
+        Standing::Ticket => ticket.map(|(_, title)| title.to_owned()).unwrap_or_default(),
+        Standing::Away => state.and_then(goodbye).unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    let seen = last_seen(&device).map(when);
+    Row {
+        standing,
+        detail,
+        ticket: ticket.map(|(number, _)| number),
+        class: words::class(device.class),
+        life: (device.state != LifeState::InUse).then(|| words::life(device.state)),
+        seen,
+        cpu: live.and_then(|live| live.cpu).map(Gauge::new),
+        memory: live.and_then(|live| live.memory).map(Gauge::new),
+        disk: live.and_then(Live::fullest).map(|(path, used)| (path.clone(), Gauge::new(*used))),
+        ping: live.and_then(ping),
+        lossy: live.and_then(|live| live.loss).is_some_and(|loss| loss >= 20.0),
+        device,
+    }
+}
+
+/// When a device was last heard of; a device that was connected and never spoke has not been seen.
+pub(super) fn last_seen(device: &DeviceRow) -> Option<Timestamp> {
+    device.last_seen_at.filter(|_| device.presence != devices::Presence::Never)
+}
+
+/// The way to the gateway in a few letters.
+pub(super) fn ping(live: &Live) -> Option<String> {
+    let loss = live.loss.filter(|loss| *loss > 0.0);
+    match (live.ping_ms, loss) {
+        (Some(ms), None) => Some(super::chart::Unit::Milliseconds.write(ms)),
+        (Some(ms), Some(loss)) => Some(format!("{}, {loss:.0}% lost", super::chart::Unit::Milliseconds.write(ms))),
+        (None, Some(_)) => Some("no answer".into()),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,280 @@
+//! One ticket: what, where, since when, why we think so, what to do; and the forms by which it is worked.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use bellwether_logic::tickets::{Actor, Line, TEXT_MAX, Ticket, TicketEvent, What};
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::record::v1::{Close, Comment, Record, Reopen, Take, TicketActed, record, ticket_acted};
+use serde::Deserialize;
+
+use super::access::{Signed, Visitor};
+use super::login::Nothing;
+use super::page::{PageError, Shell, render};
+use super::tickets::Card;
+use super::when::When;
+use super::{Desk, words};
+use crate::state::people::Deed;
+
+/// More minutes than this in one repair note are a slip of the finger.
+const MINUTES_MAX: u32 = 10_000;
+
+/// One fault of the ticket.
+struct Fault {
+    title: String,
+    severity_label: &'static str,
+    since: When,
+    ended: Option<(When, String)>,
+    readings: Vec<String>,
+    first: Vec<String>,
+    advice: String,
+    steps: Vec<String>,
+    note: Vec<String>,
+}
+
+impl Fault {
+    fn new(line: &Line, when: impl Fn(Timestamp) -> When) -> Self {
+        let (steps, note) = steps(&line.runbook);
+        let changed = line.opening.readings != line.worst.readings;
+        Self {
+            title: line.title.clone(),
+            severity_label: words::severity(line.severity),
+            since: when(line.since),
+            ended: line.ended_at.map(|at| {
+                let why = line.ending.as_ref().map(bellwether_logic::incidents::Ending::text).unwrap_or_default();
+                (when(at), why)
+            }),
+            readings: line.worst.readings.clone(),
+            first: if changed { line.opening.readings.clone() } else { Vec::new() },
+            advice: line.advice.clone(),
+            steps,
+            note,
+        }
+    }
+}
+
+/// A runbook's numbered lines, and the others.
+fn steps(runbook: &str) -> (Vec<String>, Vec<String>) {
+    let lines = runbook.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (mut steps, mut note) = (Vec::new(), Vec::new());
+    for line in lines {
+        match line.split_once(". ").filter(|(number, _)| number.parse::<u8>().is_ok()) {
+            Some((_, step)) => steps.push(step.to_owned()),
+            None => note.push(line.to_owned()),
+        }
+    }
+    (steps, note)
+}
+
+/// One entry of the history.
+struct Entry {
+    at: When,
+    actor: String,
+    person: bool,
+    kind: &'static str,
+    text: String,
+}
+
+impl Entry {
+    fn new(event: &TicketEvent, when: impl Fn(Timestamp) -> When) -> Self {
+        Self {
+            at: when(event.at),
+            actor: event.actor.as_str().to_owned(),
+            person: matches!(event.actor, Actor::Person(_)),
+            kind: if matches!(event.what, What::Commented { .. }) { "comment" } else { "change" },
+            text: event.what.text(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "ticket.html")]
+struct TicketPage {
+    shell: Shell,
+    card: Card,
+    faults: Vec<Fault>,
+    changed: When,
+    reopened: Option<String>,
+    repair: Option<bellwether_logic::tickets::RepairNote>,
+    history: Vec<Entry>,
+    may_comment: bool,
+    may_work: bool,
+    mine: bool,
+    draft: RepairForm,
+    problem: Option<String>,
+    text_max: usize,
+    minutes_max: u32,
+}
+
+/// The page.
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Path(number): Path<String>,
+) -> Result<Response, PageError> {
+    let number = ticket_number(&number)?;
+    page(&desk, &visitor, number, RepairForm::default(), None).await
+}
+
+fn ticket_number(text: &str) -> Result<u64, PageError> {
+    // Numbers are of the width that the database has; a plus sign or a leading zero is not how we write one.
+    let plain = text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|_| plain).ok_or(PageError::NotFound)
+}
+
+async fn page(
+    desk: &Desk,
+    visitor: &Visitor,
+    number: u64,
+    draft: RepairForm,
+    problem: Option<String>,
+) -> Result<Response, PageError> {
+    let found = desk.with_state(move |state| Ok::<_, PageError>((state.ticket(number)?, state.ticket_events(number)?)));
+    let (ticket, events) = found.await?;
+    let ticket: Ticket = ticket.ok_or(PageError::NotFound)?;
+    let now = desk.app.clock.now();
+    let when = |at| When::new(at, now, &desk.zone);
+    let role = visitor.person.role;
+    let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = TicketPage {
+        shell: Shell::new(format!("#{number} {}", ticket.title), "tickets", visitor),
+        card: Card::new(&ticket, when),
+        faults: ticket.lines.iter().map(|line| Fault::new(line, when)).collect(),
+        changed: when(ticket.changed_at),
+        reopened: (ticket.reopened > 0).then(|| words::count(&(ticket.reopened as usize), "time")),
+        repair: ticket.repair.clone(),
+        history: events.iter().rev().map(|event| Entry::new(event, when)).collect(),
+        may_comment: role.may(Deed::CommentTicket),
+        may_work: role.may(Deed::WorkTicket),
+        mine: ticket.assignee.as_deref() == Some(visitor.person.login.as_str()),
+        draft,
+        problem,
+        text_max: TEXT_MAX,
+        minutes_max: MINUTES_MAX,
+    };
+    Ok((status, render(&page)).into_response())
+}
+
+/// What someone wrote.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Words {
+    text: String,
+}
+
+/// The repair note, as sent.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RepairForm {
+    fault: String,
+    action: String,
+    part: String,
+    minutes: String,
+}
+
+/// Takes the ticket.
+pub(super) async fn take(
+    State(desk): State<Desk>,
+    Path(number): Path<String>,
+    Signed(visitor, Nothing {}): Signed<Nothing>,
+) -> Result<Response, PageError> {
+    visitor.must(Deed::WorkTicket)?;
+    act(&desk, &visitor, &number, ticket_acted::Action::Take(Take {}), RepairForm::default()).await
+}
+
+/// Adds a comment.
+pub(super) async fn comment(
+    State(desk): State<Desk>,
+    Path(number): Path<String>,
+    Signed(visitor, words): Signed<Words>,
+) -> Result<Response, PageError> {
+    visitor.must(Deed::CommentTicket)?;
+    let text = shortened(&words.text);
+    act(&desk, &visitor, &number, ticket_acted::Action::Comment(Comment { text }), RepairForm::default()).await
+}
+
+/// Closes the ticket with a repair note.
+pub(super) async fn close(
+    State(desk): State<Desk>,
+    Path(number): Path<String>,
+    Signed(visitor, form): Signed<RepairForm>,
+) -> Result<Response, PageError> {
+    visitor.must(Deed::WorkTicket)?;
+    let minutes = form.minutes.trim();
+    let minutes = if minutes.is_empty() { Some(0) } else { minutes.parse().ok().filter(|n| *n <= MINUTES_MAX) };
+    let Some(minutes) = minutes else {
+        let problem = format!("Minutes must be a whole number up to {MINUTES_MAX}.");
+        return page(&desk, &visitor, ticket_number(&number)?, form, Some(problem)).await;
+    };
+    let note =
+        Close { fault: shortened(&form.fault), action: shortened(&form.action), part: shortened(&form.part), minutes };
+    if note.fault.is_empty() || note.action.is_empty() {
+        let problem = "Say what was wrong and what you did. It helps to find the devices that should be replaced.";
+        return page(&desk, &visitor, ticket_number(&number)?, form, Some(problem.into())).await;
+    }
+    act(&desk, &visitor, &number, ticket_acted::Action::Close(note), form).await
+}
+
+/// Says that it is not over.
+pub(super) async fn reopen(
+    State(desk): State<Desk>,
+    Path(number): Path<String>,
+    Signed(visitor, words): Signed<Words>,
+) -> Result<Response, PageError> {
+    visitor.must(Deed::WorkTicket)?;
+    let text = shortened(&words.text);
+    act(&desk, &visitor, &number, ticket_acted::Action::Reopen(Reopen { text }), RepairForm::default()).await
+}
+
+fn shortened(text: &str) -> String {
+    text.trim().chars().take(TEXT_MAX).collect()
+}
+
+/// Submits what someone did, and shows why if the deciders would not have it.
+async fn act(
+    desk: &Desk,
+    visitor: &Visitor,
+    number: &str,
+    action: ticket_acted::Action,
+    draft: RepairForm,
+) -> Result<Response, PageError> {
+    let number = ticket_number(number)?;
+    let actor = visitor.person.login.clone();
+    let asked = actor.clone();
+    let (exists, before) = desk
+        .with_state(move |state| Ok::<_, PageError>((state.ticket(number)?.is_some(), state.refusal(number, &asked)?)))
+        .await?;
+    if !exists {
+        return Err(PageError::NotFound);
+    }
+    let acted = TicketActed { ticket: number, actor: actor.clone(), action: Some(action) };
+    desk.app.clicks.submit(Record { body: Some(record::Body::Ticket(acted)) }).await?;
+    let after = desk.with_state(move |state| state.refusal(number, &actor)).await?;
+    match after {
+        Some((n, why)) if before.is_none_or(|(earlier, _)| n > earlier) => {
+            page(desk, visitor, number, draft, Some(format!("That could not be done: {why}."))).await
+        }
+        _ => Ok(Redirect::to(&format!("/tickets/{number}")).into_response()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runbook_becomes_steps_and_a_note() {
+        let (steps, note) = steps("1. Look.\n2. Mend. Then look again.\nIt resolves by itself.\n");
+        assert_eq!(steps, ["Look.", "Mend. Then look again."]);
+        assert_eq!(note, ["It resolves by itself."]);
+    }
+
+    #[test]
+    fn only_numbers_of_tickets_are_numbers_of_tickets() {
+        assert_eq!(ticket_number("7").unwrap(), 7);
+        for strange in ["", "0", "07", "+7", "-7", "7;DROP", "../7", "99999999999999999999"] {
+            assert!(ticket_number(strange).is_err(), "{strange}");
+        }
+    }
+}
