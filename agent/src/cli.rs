@@ -9,6 +9,10 @@ use bellwether_agent::run::whole_chain;
 use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings};
 use bellwether_agent::{show, state};
 use clap::{Parser, Subcommand};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Reports the health of this machine to a Bellwether collector. It opens no port and runs nobody's commands.
 #[derive(Parser)]
@@ -152,10 +156,13 @@ fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// What is logged is said by `BELLWETHER_LOG`, as a level or as `target=level` pairs. Plain targets, because the filter
+/// that understands more brings a regular expression engine with it.
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BELLWETHER_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let wish = std::env::var("BELLWETHER_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = wish.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
 /// Resolves when the system asks the agent to stop.
