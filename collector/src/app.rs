@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::health::Health;
 use crate::state::State;
 
 /// What every request handler is given, behind an `Arc`.
@@ -25,6 +26,8 @@ pub struct App {
     pub clock: Clock,
     /// How machines are connected.
     pub connect: Connect,
+    /// What is wrong with the collector itself just now.
+    pub health: Arc<Health>,
 }
 
 /// How long a click waits until its effect can be seen. Longer means that the engine is stuck, which the page then says.

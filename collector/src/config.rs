@@ -10,6 +10,9 @@ use bellwether_logic::engine::Settings;
 use bellwether_logic::span::Span;
 use serde::Deserialize;
 
+/// The file's name in the data folder.
+pub const FILE: &str = "collector.toml";
+
 /// Every setting with its default, as a file to start from.
 pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
 
@@ -19,6 +22,8 @@ pub const DEFAULT_FILE: &str = include_str!("config/default.toml");
 pub struct Config {
     /// Addresses and names.
     pub network: Network,
+    /// How pages are shown.
+    pub pages: Pages,
     /// Where rules come from.
     pub rules: Rules,
     /// How the engine decides.
@@ -53,6 +58,27 @@ impl Default for Network {
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))
+}
+
+/// How pages are shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pages {
+    /// The time zone of times on pages, such as `America/Chicago`; empty: this machine's.
+    pub zone: String,
+}
+
+impl Pages {
+    /// The time zone.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub fn time_zone(&self) -> Result<jiff::tz::TimeZone, jiff::Error> {
+        match self.zone.as_str() {
+            "" => Ok(jiff::tz::TimeZone::system()),
+            name => jiff::tz::TimeZone::get(name),
+        }
+    }
 }
 
 /// Where rules come from.
@@ -213,6 +239,12 @@ impl Config {
                 "network.name",
                 network.name.clone(),
                 "a DNS name such as bellwether.school.example",
+            ),
+            (
+                self.pages.time_zone().is_err(),
+                "pages.zone",
+                self.pages.zone.clone(),
+                "empty, or a time zone such as America/Chicago",
             ),
             (
                 !(1..=3600).contains(&interval),

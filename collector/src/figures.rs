@@ -2,8 +2,10 @@
 //!
 //! Whatever is refused or dropped anywhere is counted under `bellwether_refused_total` with the bound that it met.
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use metrics::{SetRecorderError, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 const REFUSED: &str = "bellwether_refused_total";
 const BATCHES: &str = "bellwether_batches_total";
@@ -18,18 +20,23 @@ const JOURNAL_DAMAGED: &str = "bellwether_journal_damaged_places";
 const ACKNOWLEDGE: &str = "bellwether_acknowledge_seconds";
 const EFFECTS: &str = "bellwether_effects_total";
 
-/// Where the figures are kept; begins counting for the whole process at the first call.
+/// Where the figures are kept; begins counting for the whole process at the first call. A second collector in one
+/// process, which happens in tests alone, shares them.
 ///
 /// # Errors
-/// When the recorder can't be made.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
+/// When something else in the process counts already.
+pub fn install() -> Result<PrometheusHandle, SetRecorderError<()>> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _guard = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
-    // A second collector in one process happens in tests alone; the first one's recorder counts for both.
-    if metrics::set_global_recorder(recorder).is_ok() {
-        describe();
-    }
-    Ok(handle)
+    metrics::set_global_recorder(recorder).map_err(|_| SetRecorderError(()))?;
+    describe();
+    Ok(HANDLE.get_or_init(|| handle).clone())
 }
 
 fn describe() {

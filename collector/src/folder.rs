@@ -118,7 +118,11 @@ pub fn is_in_use(path: &Path) -> bool {
     File::open(path.join("lock")).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-fn check_format(path: &Path) -> Result<(), FolderError> {
+/// Refuses a folder that a newer version wrote; says nothing about one that is not there.
+///
+/// # Errors
+/// When it is newer, or can't be read.
+pub fn check_format(path: &Path) -> Result<(), FolderError> {
     let file = path.join("format.json");
     let text = match std::fs::read(&file) {
         Ok(text) => text,

@@ -23,7 +23,7 @@ use crate::accept::{Connection, Peer};
 
 pub use enrol::Enrolment;
 pub use registry::Registry;
-pub use uplink::Uplink;
+pub use uplink::{Backfill, Uplink};
 
 /// How often the other end must show that it is alive, and how long it may take: a dead peer is noticed within both.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

@@ -15,6 +15,9 @@ use crate::health::{Health, chain};
 /// The engine reader's name, in the journal and in `state.sqlite`.
 pub const ENGINE: &str = "engine";
 
+/// The engine reader's committed place, as the journal knows it beside the snapshot's.
+pub const EFFECTS: &str = "effects";
+
 /// The series reader's name in the journal; its place is in the store's own file.
 pub const SERIES: &str = "series";
 

@@ -168,7 +168,8 @@ fn clock_refusal(machine: Timestamp, collector: Timestamp) -> Option<String> {
 
 /// A difference in the unit in which a person would say it.
 fn in_words(span: Duration) -> String {
-    let minutes = span.as_secs() / 60;
+    // To the nearest: the answer takes a moment, and "364 days" would be a riddle.
+    let minutes = (span.as_secs() + 30) / 60;
     let (count, unit) = match minutes {
         0..120 => (minutes, "minute"),
         120..2880 => (minutes / 60, "hour"),

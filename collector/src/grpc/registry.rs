@@ -69,8 +69,12 @@ impl Registry {
     /// Ends the streams whose certificates `is_revoked` names; says how many there were.
     pub fn end_revoked(&self, is_revoked: impl Fn(&str) -> bool) -> usize {
         let streams = self.lock();
-        let revoked = streams.by_device.values().filter(|entry| is_revoked(&entry.serial));
-        revoked.map(|entry| entry.end.send_replace(Some(End::Revoked))).count()
+        let mut count = 0;
+        for entry in streams.by_device.values().filter(|entry| is_revoked(&entry.serial)) {
+            entry.end.send_replace(Some(End::Revoked));
+            count += 1;
+        }
+        count
     }
 
     /// Ends all streams, and whatever else comes.

@@ -22,7 +22,7 @@ use bellwether_proto::record::v1::{Record, Wake, record};
 use prost::Message;
 use tokio::sync::watch;
 
-use super::{ENGINE, IDLE, READ_BYTES, Reader, Step};
+use super::{EFFECTS, ENGINE, IDLE, READ_BYTES, Reader, Step};
 use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::refusals::Refusals;
@@ -206,6 +206,7 @@ impl EngineReader {
                 self.state.all_receipts()?.into_iter().map(|row| ((row.device.clone(), row.generation), row)).collect();
         }
         self.journal.release(ENGINE, self.position);
+        self.journal.release(EFFECTS, self.performed);
         self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
         Ok(())
     }

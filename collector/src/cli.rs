@@ -1,0 +1,167 @@
+//! The command line: what can be said, and what is answered.
+
+mod setup;
+mod token;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::folder;
+use crate::rules;
+use crate::serve::{self, Options, Running};
+
+pub use setup::{Setup, SetupError};
+pub use token::{NewApiToken, NewEnrol, TokenError};
+
+/// Receives what agents report, keeps it, decides, and opens tickets.
+#[derive(Debug, Parser)]
+#[command(name = "bellwether-collector", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the collector; what happens without a command, too
+    Serve(Serve),
+    /// Open both ports to other machines under a DNS name, with TLS
+    Setup(Setup),
+    /// Make a token for machines or for programs
+    #[command(subcommand)]
+    Token(Token),
+    /// Revoke a device's certificates; a running collector cuts its stream within seconds
+    Revoke(Revoke),
+    /// Say whether configuration and rules are understood
+    CheckConfig(Serve),
+}
+
+#[derive(Debug, Subcommand)]
+enum Token {
+    /// A token that connects machines of one building
+    Enrol(NewEnrol),
+    /// A token for a program that reads, such as Grafana
+    Api(NewApiToken),
+}
+
+#[derive(Clone, Debug, Args)]
+struct Serve {
+    /// The data folder; made when it is not there
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
+    data: PathBuf,
+    /// Where people look, instead of network.http
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Where agents call, instead of network.grpc
+    #[arg(long, value_name = "ADDR")]
+    grpc: Option<SocketAddr>,
+    /// The configuration, instead of collector.toml in the data folder
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Revoke {
+    /// The data folder
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
+    data: PathBuf,
+    /// The device's id
+    #[arg(long, value_name = "ID")]
+    device: String,
+}
+
+/// Where the data is when nobody says.
+const DEFAULT_DATA: &str = "./bellwether-data";
+
+impl From<Serve> for Options {
+    fn from(serve: Serve) -> Self {
+        Self { data: serve.data, http: serve.http, grpc: serve.grpc, config: serve.config }
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// One clear line for a person.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let said = match cli.command {
+        None => return serve(cli.serve).await,
+        Some(Command::Serve(options)) => return serve(options).await,
+        Some(Command::Setup(setup)) => setup.run()?,
+        Some(Command::Token(Token::Enrol(token))) => token.run()?,
+        Some(Command::Token(Token::Api(token))) => token.run()?,
+        Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
+        Some(Command::CheckConfig(options)) => check_config(options)?,
+    };
+    say(&said);
+    Ok(())
+}
+
+async fn serve(options: Serve) -> anyhow::Result<()> {
+    let running = serve::start(&options.into()).await?;
+    say(&banner(&running));
+    let signal = until_told().await?;
+    tracing::info!(signal, "stopping");
+    running.stop().await;
+    say("Stopped.");
+    Ok(())
+}
+
+/// What a person sees who has just started it.
+fn banner(running: &Running) -> String {
+    let welcome = &running.welcome;
+    let mut lines = vec![
+        format!("Bellwether collector {}", env!("CARGO_PKG_VERSION")),
+        String::new(),
+        format!("  Pages:        {}", welcome.pages),
+    ];
+    if let Some(link) = &welcome.first_login {
+        lines.push(format!("  First login:  {link}"));
+        lines.push(format!("                (once; also in {})", welcome.first_login_file.display()));
+    }
+    lines.push(format!("  Agents call:  {}", running.app.connect.endpoint));
+    lines.push(format!("  For Grafana:  the token in {}", welcome.grafana_file.display()));
+    lines.push(format!("  Rules:        {}", running.rules));
+    if running.app.connect.this_machine_only {
+        lines.push(String::new());
+        lines.push("This machine only. To let others in: bellwether-collector setup --name DNSNAME".into());
+    }
+    lines.push(String::new());
+    lines.push("Ctrl-C stops it.".into());
+    lines.join("\n")
+}
+
+fn check_config(options: Serve) -> anyhow::Result<String> {
+    let options = Options::from(options);
+    if options.data.exists() {
+        folder::check_format(&options.data)?;
+    }
+    let config = serve::configuration(&options)?;
+    let rules = rules::load(&options.data.join(&config.rules.folder))?;
+    Ok(format!("The configuration is understood; {} rules are in force.", rules.len()))
+}
+
+/// Waits until somebody wants the collector to stop.
+#[cfg(unix)]
+async fn until_told() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "interrupt"),
+        _ = terminate.recv() => Ok("terminate"),
+    }
+}
+
+#[cfg(not(unix))]
+async fn until_told() -> std::io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "interrupt")
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's one voice; everything else is a log line")]
+fn say(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,370 @@
+//! The collector as a whole: what is opened in which order, and how it is closed again.
+//!
+//! Loud at the start: whatever is wrong with folder, configuration, rules or ports ends it before anything is changed.
+//! Calm afterwards: a reader, a disk or an agent in trouble is counted and shown, and the rest goes on.
+
+mod open;
+mod secrets;
+mod tend;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bellwether_journal::Journal;
+use bellwether_proto::record::v1::{CollectorStopped, record};
+use bellwether_series::Store;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::accept::{self, Accepted, Bounds};
+use crate::app::{App, Clicks, Connect};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::grpc::{self, Backfill, Enrolment, Registry, Service, Uplink};
+use crate::health::Health;
+use crate::ingest::{self, Ingest};
+use crate::readers::Driven;
+use crate::readers::engine::{EngineReader, Parts};
+use crate::readers::series::SeriesReader;
+use crate::refusals::Refusals;
+use crate::scribe::Scribe;
+use crate::web::authorizer::ApiTokens;
+use crate::{figures, http, own_agent, tls, web};
+
+use open::Opened;
+pub use open::{CA_FOLDER, StartError, configuration};
+pub use secrets::{ADDRESSES, Addresses, Welcome};
+
+/// How long everything together may take to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the own agent may take for its goodbye.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long streams and requests may take to end.
+const SERVERS_LIMIT: Duration = Duration::from_secs(3);
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Instead of `network.http`.
+    pub http: Option<SocketAddr>,
+    /// Instead of `network.grpc`.
+    pub grpc: Option<SocketAddr>,
+    /// Instead of `collector.toml` in the data folder.
+    pub config: Option<PathBuf>,
+}
+
+/// A running collector.
+pub struct Running {
+    /// Where people look.
+    pub http: SocketAddr,
+    /// Where agents call.
+    pub grpc: SocketAddr,
+    /// What a new admin must know.
+    pub welcome: Welcome,
+    /// What pages and streams share.
+    pub app: Arc<App>,
+    /// The rules in force.
+    pub rules: usize,
+    /// The time-series store.
+    pub series: Arc<Store>,
+    journal: Arc<Journal>,
+    registry: Arc<Registry>,
+    stop: watch::Sender<bool>,
+    stop_own_agent: watch::Sender<bool>,
+    own_agent: Option<JoinHandle<()>>,
+    servers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+    readers: Vec<Driven>,
+    // Last, so that the folder is another's only once everything is closed.
+    _folder: crate::folder::Folder,
+}
+
+/// Starts a collector; it runs until [`Running::stop`].
+///
+/// # Errors
+/// Whatever is wrong with folder, configuration, rules or ports: one clear line.
+pub async fn start(options: &Options) -> Result<Running, StartError> {
+    let opened = open::open(options).await?;
+    Starting::new(opened)?.run().await
+}
+
+/// What is shared while the parts are started.
+struct Starting {
+    opened: Opened,
+    clock: Clock,
+    health: Arc<Health>,
+    registry: Arc<Registry>,
+    refusals: Arc<Refusals>,
+    clicks: Clicks,
+    stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+    readers: Vec<Driven>,
+    visible: watch::Receiver<u64>,
+    figures: PrometheusHandle,
+}
+
+impl Starting {
+    /// Starts the readers and the scribe: from here on, what is appended takes effect.
+    fn new(opened: Opened) -> Result<Self, StartError> {
+        let figures = figures::install().map_err(StartError::Figures)?;
+        let clock = opened.clock.clone();
+        let health = Arc::new(Health::default());
+        let refusals = Arc::new(Refusals::default());
+        let (applied, committed) = watch::channel(0);
+        let (shown, visible) = watch::channel(0);
+        let engine = EngineReader::new(
+            Parts {
+                journal: Arc::clone(&opened.journal),
+                state: Arc::clone(&opened.state),
+                inventory: Arc::clone(&opened.inventory),
+                refusals: Arc::clone(&refusals),
+                clock: clock.clone(),
+                rules: opened.rules.clone(),
+                settings: opened.config.engine,
+            },
+            applied,
+        )?;
+        let series = SeriesReader::new(Arc::clone(&opened.journal), Arc::clone(&opened.series), clock.clone(), shown);
+        let readers = vec![
+            Driven::start(engine, Arc::clone(&health)).map_err(StartError::Thread)?,
+            Driven::start(series, Arc::clone(&health)).map_err(StartError::Thread)?,
+        ];
+        let (clicks, clicked) = Clicks::channel();
+        let scribe = Scribe {
+            journal: Arc::clone(&opened.journal),
+            clock: clock.clone(),
+            applied: committed,
+            refusals: Arc::clone(&refusals),
+        };
+        Ok(Self {
+            opened,
+            clock,
+            health,
+            registry: Arc::default(),
+            refusals,
+            clicks,
+            stop: watch::channel(false).0,
+            servers: Vec::new(),
+            helpers: vec![tokio::spawn(scribe.run(clicked))],
+            readers,
+            visible,
+            figures,
+        })
+    }
+
+    /// Opens both ports and starts whatever looks after them.
+    async fn run(mut self) -> Result<Running, StartError> {
+        let connect = self.connect();
+        let app = Arc::new(App {
+            state: Arc::clone(&self.opened.state),
+            clicks: self.clicks.clone(),
+            config: self.opened.config.clone(),
+            clock: self.clock.clone(),
+            connect,
+            health: Arc::clone(&self.health),
+        });
+        self.serve_agents()?;
+        self.serve_people(&app)?;
+        self.tend();
+        let scheme = if self.opened.config.network.tls { "https" } else { "http" };
+        let pages = pages_address(&self.opened.config, self.opened.http.1, scheme);
+        let welcome =
+            secrets::leave(&self.opened.folder, &self.opened.state, &self.clock, &pages, &app.connect.endpoint).await?;
+        let (stop_own_agent, told) = watch::channel(false);
+        let own_agent = self.watch_own_machine(told);
+        tracing::debug!(refusals = ?self.refusals, "started");
+        let Opened { folder, http, grpc, journal, rules, series, .. } = self.opened;
+        Ok(Running {
+            http: http.1,
+            grpc: grpc.1,
+            welcome,
+            app,
+            rules: rules.len(),
+            series,
+            journal,
+            registry: self.registry,
+            stop: self.stop,
+            stop_own_agent,
+            own_agent,
+            servers: self.servers,
+            helpers: self.helpers,
+            readers: self.readers,
+            _folder: folder,
+        })
+    }
+
+    fn connect(&self) -> Connect {
+        let network = &self.opened.config.network;
+        let grpc = self.opened.grpc.1;
+        let host = if network.name.is_empty() { grpc.ip().to_string() } else { network.name.clone() };
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        Connect {
+            endpoint: format!("{host}:{}", grpc.port()),
+            this_machine_only: grpc.ip().is_loopback(),
+            ca_sha256: self.opened.authority.sha256(),
+        }
+    }
+
+    fn serve_agents(&mut self) -> Result<(), StartError> {
+        let opened = &mut self.opened;
+        let limits = &opened.config.limits;
+        let tls = tls::for_agents(Arc::clone(&opened.keys), opened.authority.certificate())?;
+        let listener = opened.grpc.0.take().expect("the agents' listener is taken once");
+        let bounds = Bounds::for_agents(limits);
+        let connections = accept::listen(listener, Some(Arc::new(tls)), bounds, self.stop.subscribe());
+        let ingest = Ingest {
+            journal: Arc::clone(&opened.journal),
+            series: Arc::clone(&opened.series),
+            inventory: Arc::clone(&opened.inventory),
+            ledgers: Arc::clone(&opened.ledgers),
+            clock: self.clock.clone(),
+        };
+        let backfill = Backfill { window: limits.backfill_window, per_second: limits.backfill_per_second };
+        let state = Arc::clone(&opened.state);
+        let uplink =
+            Uplink::new(ingest, Arc::clone(&state), Arc::clone(&self.registry), self.visible.clone(), backfill);
+        let enrolment = Enrolment::new(
+            state,
+            Arc::clone(&opened.authority),
+            self.clicks.clone(),
+            self.clock.clone(),
+            limits.enrolments_per_minute,
+        );
+        let service = Service { enrolment: Arc::new(enrolment), uplink: Arc::new(uplink) };
+        let stop = self.stop.subscribe();
+        self.servers.push(tokio::spawn(async move {
+            if let Err(error) = grpc::serve(service, connections, stop).await {
+                tracing::error!(%error, "the agents' server ended");
+            }
+        }));
+        Ok(())
+    }
+
+    fn serve_people(&mut self, app: &Arc<App>) -> Result<(), StartError> {
+        let opened = &mut self.opened;
+        let handle = self.figures.clone();
+        let tokens = Arc::new(ApiTokens::new(Arc::clone(&opened.state), app.clock.clone()));
+        let zone = opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC);
+        let routes = web::router(Arc::clone(app), Arc::clone(&opened.series) as Arc<_>, zone)
+            .merge(bellwether_series::http::router(Arc::clone(&opened.series), tokens))
+            .merge(http::own_routes(Arc::clone(&self.health), handle));
+        let tls = match opened.config.network.tls {
+            true => Some(Arc::new(tls::for_people(Arc::clone(&opened.keys))?)),
+            false => None,
+        };
+        let listener = opened.http.0.take().expect("the people's listener is taken once");
+        let bounds = Bounds::for_people(&opened.config.limits);
+        let connections = accept::listen(listener, tls, bounds, self.stop.subscribe());
+        let accepted = Accepted::new(connections, opened.http.1);
+        let stop = self.stop.subscribe();
+        self.servers.push(tokio::spawn(async move {
+            if let Err(error) = http::run(routes, accepted, stop).await {
+                tracing::error!(%error, "the people's server ended");
+            }
+        }));
+        Ok(())
+    }
+
+    fn tend(&mut self) {
+        let opened = &self.opened;
+        self.helpers.push(tokio::spawn(tend::revocations(
+            Arc::clone(&opened.state),
+            Arc::clone(&opened.journal),
+            Arc::clone(&self.registry),
+            self.clock.clone(),
+        )));
+        self.helpers.push(tokio::spawn(tend::certificate(
+            Arc::clone(&opened.authority),
+            Arc::clone(&opened.keys),
+            opened.folder.join(open::CA_FOLDER),
+            opened.config.network.name.clone(),
+            self.clock.clone(),
+        )));
+        self.helpers.push(tokio::spawn(tend::figures_of(Arc::clone(&opened.journal), self.figures.clone())));
+    }
+
+    fn watch_own_machine(&self, stop: watch::Receiver<bool>) -> Option<JoinHandle<()>> {
+        let config = &self.opened.config.own_agent;
+        let parts = own_agent::Parts {
+            state: Arc::clone(&self.opened.state),
+            clock: self.clock.clone(),
+            config: config.clone(),
+            folder: self.opened.folder.join("agent"),
+            grpc: self.opened.grpc.1,
+            ca_sha256: self.opened.authority.sha256(),
+            health: Arc::clone(&self.health),
+        };
+        config.enabled.then(|| own_agent::start(parts, stop))
+    }
+}
+
+/// Where a browser finds the pages.
+fn pages_address(config: &Config, http: SocketAddr, scheme: &str) -> String {
+    let host = match (config.network.name.as_str(), http.ip().is_unspecified()) {
+        ("", true) => "127.0.0.1".to_owned(),
+        ("", false) => http.ip().to_string(),
+        (name, _) => name.to_owned(),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    format!("{scheme}://{host}:{}", http.port())
+}
+
+impl Running {
+    /// Stops cleanly: the own agent says goodbye, streams and requests end, what was appended is read to the end, and
+    /// memory is written down. Within ten seconds, whatever hangs.
+    pub async fn stop(mut self) {
+        let deadline = Instant::now() + STOP_LIMIT;
+        self.stop_own_agent.send_replace(true);
+        if let Some(own_agent) = self.own_agent.take() {
+            finish("the own agent", own_agent, GOODBYE_LIMIT).await;
+        }
+        self.registry.end_all();
+        self.stop.send_replace(true);
+        for server in self.servers.drain(..) {
+            finish("a server", server, SERVERS_LIMIT).await;
+        }
+        for helper in self.helpers.drain(..) {
+            helper.abort();
+            // Cancelled, as it should be.
+            let _ = helper.await;
+        }
+        let stopped = record::Body::Stopped(CollectorStopped {});
+        match ingest::append(&self.journal, self.app.clock.now(), stopped) {
+            Ok(receipt) => {
+                if let Err(error) = receipt.await {
+                    tracing::error!(%error, "the stop could not be written down");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the stop could not be written down"),
+        }
+        let readers = std::mem::take(&mut self.readers);
+        let drained = tokio::task::spawn_blocking(move || {
+            for reader in readers {
+                // What was not read is read at the next start; the reader has said so.
+                let _ = reader.stop(deadline);
+            }
+        });
+        if drained.await.is_err() {
+            tracing::error!("the readers could not be stopped");
+        }
+    }
+}
+
+async fn finish(what: &str, mut task: JoinHandle<()>, limit: Duration) {
+    if tokio::time::timeout(limit, &mut task).await.is_err() {
+        tracing::warn!(what, "took too long to stop and was cut off");
+        task.abort();
+        let _ = task.await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Everything that a start needs, opened in an order that damages nothing: what can be wrong is looked at before
+//! anything is written, and the folder is taken before the ports, so that a second collector hears the true reason.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use bellwether_journal::{AppendError, CommitError, Journal, JournalError, Position};
+use bellwether_logic::rules::RuleSet;
+use bellwether_proto::record::v1::{CollectorStarted, record};
+use bellwether_series::{Store, StoreError};
+use tokio::net::TcpListener;
+
+use super::Options;
+use super::secrets::SecretError;
+use crate::ca::{Authority, CaError};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::disk;
+use crate::folder::{self, Folder, FolderError};
+use crate::ingest::{self, LedgerError, Ledgers};
+use crate::inventory::Inventory;
+use crate::readers::engine::EngineError;
+use crate::readers::{EFFECTS, ENGINE, SERIES};
+use crate::rules::{self, RulesError};
+use crate::state::{State, StateError};
+use crate::tls::{ServerKeys, TlsError};
+
+/// The authority's folder in the data folder.
+pub const CA_FOLDER: &str = "ca";
+
+/// Why a collector does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The rules.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// A port.
+    #[error("cannot listen on {address} for {who}: choose another with {flag} or in collector.toml")]
+    Port {
+        /// Where.
+        address: SocketAddr,
+        /// Who would call there.
+        who: &'static str,
+        /// How to choose another.
+        flag: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The certificate authority.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The state database.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The series store.
+    #[error(transparent)]
+    Series(#[from] StoreError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What was received before.
+    #[error(transparent)]
+    Ledgers(#[from] LedgerError),
+    /// The engine's memory.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The start could not be appended to the journal.
+    #[error("cannot write the start to the journal")]
+    Append(#[source] AppendError),
+    /// The start could not be committed to the journal.
+    #[error("cannot write the start to the journal")]
+    Commit(#[source] CommitError),
+    /// A reader's thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+    /// The figures.
+    #[error("cannot count")]
+    Figures(#[source] metrics::SetRecorderError<()>),
+    /// The files for the admin.
+    #[error(transparent)]
+    Secrets(#[from] SecretError),
+}
+
+/// What is open.
+pub(super) struct Opened {
+    pub(super) folder: Folder,
+    pub(super) config: Config,
+    pub(super) rules: RuleSet,
+    pub(super) clock: Clock,
+    pub(super) http: (Option<TcpListener>, SocketAddr),
+    pub(super) grpc: (Option<TcpListener>, SocketAddr),
+    pub(super) authority: Arc<Authority>,
+    pub(super) keys: Arc<ServerKeys>,
+    pub(super) state: Arc<State>,
+    pub(super) series: Arc<Store>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) ledgers: Arc<Ledgers>,
+}
+
+/// Reads the configuration that `options` name, with the command line's word above the file's.
+///
+/// # Errors
+/// When it can't be read or is not understood.
+pub fn configuration(options: &Options) -> Result<Config, ConfigError> {
+    let mut config = match &options.config {
+        Some(path) => Config::load(path, true)?,
+        None => Config::load(&options.data.join(crate::config::FILE), false)?,
+    };
+    config.network.http = options.http.unwrap_or(config.network.http);
+    config.network.grpc = options.grpc.unwrap_or(config.network.grpc);
+    Ok(config)
+}
+
+pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
+    folder::check_format(&options.data)?;
+    let config = configuration(options)?;
+    let rules = rules::load(&options.data.join(&config.rules.folder))?;
+    let folder = Folder::open(&options.data)?;
+    let http = listen(config.network.http, "the pages", "--http").await?;
+    let grpc = listen(config.network.grpc, "agents", "--grpc").await?;
+    let clock = Clock::system();
+    let now = clock.now();
+    let authority = Authority::open(&folder.join(CA_FOLDER), now)?;
+    let identity = authority.server(&folder.join(CA_FOLDER), &config.network.name, now)?;
+    let keys = ServerKeys::new(identity)?;
+    let state = State::open(&folder.join("state.sqlite"))?;
+    let series = Store::open(&folder.join("series"), bellwether_series::Options::default())?;
+    let journal = open_journal(&folder, &config, &state, &series)?;
+    let started = CollectorStarted { version: env!("CARGO_PKG_VERSION").into() };
+    let receipt = ingest::append(&journal, now, record::Body::Started(started)).map_err(StartError::Append)?;
+    receipt.await.map_err(StartError::Commit)?;
+    let inventory = Inventory::load(&state)?;
+    let ledgers = Ledgers::rebuild(&state, &journal)?;
+    Ok(Opened {
+        folder,
+        config,
+        rules,
+        clock,
+        http,
+        grpc,
+        authority: Arc::new(authority),
+        keys,
+        state: Arc::new(state),
+        series: Arc::new(series),
+        journal: Arc::new(journal),
+        inventory: Arc::new(inventory),
+        ledgers: Arc::new(ledgers),
+    })
+}
+
+async fn listen(
+    address: SocketAddr,
+    who: &'static str,
+    flag: &'static str,
+) -> Result<(Option<TcpListener>, SocketAddr), StartError> {
+    let failed = |source| StartError::Port { address, who, flag, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((Some(listener), address))
+}
+
+/// Opens the journal with the places of its readers, so that it never begins again before what they have read.
+fn open_journal(folder: &Folder, config: &Config, state: &State, series: &Store) -> Result<Journal, StartError> {
+    let path = folder.join("journal");
+    let snapshot = state.engine_snapshot()?.map_or(0, |kept| kept.position);
+    let effects = state.cursor(ENGINE)?.unwrap_or(0);
+    let readers = [(ENGINE, snapshot), (EFFECTS, effects), (SERIES, series.position())];
+    let options = bellwether_journal::Options {
+        segment_bytes: config.journal.segment_bytes,
+        max_bytes: max_bytes(config, folder.path()),
+        readers: BTreeMap::from(readers.map(|(reader, position)| (reader.to_owned(), Position(position)))),
+    };
+    let (journal, recovery) = Journal::open(path, options)?;
+    tracing::debug!(?recovery, "the journal is open");
+    Ok(journal)
+}
+
+/// The configured bound, or the smaller of 20 GiB and a fifth of the disk.
+fn max_bytes(config: &Config, folder: &Path) -> u64 {
+    const MOST: u64 = 20 << 30;
+    match config.journal.max_bytes {
+        0 => disk::total_bytes(folder).map_or(MOST, |total| MOST.min(total / 5)),
+        bytes => bytes,
+    }
+    .max(config.journal.segment_bytes.saturating_mul(4))
+}

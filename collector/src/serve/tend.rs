@@ -1,0 +1,97 @@
+//! What must be looked after while the collector runs: revocations, the server's certificate, figures.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_journal::Journal;
+use bellwether_proto::record::v1::{AgentRevoked, record};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::ca::Authority;
+use crate::clock::Clock;
+use crate::grpc::Registry;
+use crate::health::chain;
+use crate::state::State;
+use crate::tls::ServerKeys;
+use crate::{figures, ingest};
+
+/// How often revocations are looked up: `revoke` runs in a process of its own and leaves its word in the database.
+const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the server's certificate is looked at; it is renewed months before it ends.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(6 * 3600);
+
+/// How often the journal's figures are taken.
+const FIGURES_EVERY: Duration = Duration::from_secs(5);
+
+/// Cuts the streams of revoked certificates.
+pub(super) async fn revocations(state: Arc<State>, journal: Arc<Journal>, registry: Arc<Registry>, clock: Clock) {
+    let mut known: Option<BTreeSet<String>> = None;
+    loop {
+        let asked = Arc::clone(&state);
+        let now = clock.now();
+        let serials = tokio::task::spawn_blocking(move || asked.revoked_serials(now)).await;
+        match serials {
+            Ok(Ok(serials)) => {
+                let serials: BTreeSet<String> = serials.into_iter().collect();
+                let cut = registry.end_revoked(|serial| serials.contains(serial));
+                if cut > 0 {
+                    tracing::warn!(cut, "streams of revoked certificates were cut");
+                }
+                if let Some(known) = &known {
+                    let new: Vec<String> = serials.difference(known).cloned().collect();
+                    tell_engine(&state, &journal, &clock, new).await;
+                }
+                known = Some(serials);
+            }
+            Ok(Err(error)) => tracing::error!(why = chain(&error), "revocations could not be looked up"),
+            Err(error) => tracing::error!(%error, "revocations could not be looked up"),
+        }
+        tokio::time::sleep(REVOCATIONS_EVERY).await;
+    }
+}
+
+/// Writes new revocations into the journal: the silence of a revoked device means nothing.
+async fn tell_engine(state: &Arc<State>, journal: &Journal, clock: &Clock, serials: Vec<String>) {
+    let asked = Arc::clone(state);
+    let devices = tokio::task::spawn_blocking(move || {
+        let found = serials.iter().filter_map(|serial| asked.certificate(serial).ok().flatten());
+        found.map(|certificate| certificate.device).collect::<BTreeSet<String>>()
+    });
+    for device_id in devices.await.unwrap_or_default() {
+        let revoked = AgentRevoked { device_id, actor: "revoke".into() };
+        if let Err(error) = ingest::append(journal, clock.now(), record::Body::Revoked(revoked)) {
+            tracing::error!(%error, "a revocation could not be written down");
+        }
+    }
+}
+
+/// Renews the server's certificate when its time has come, without a restart.
+pub(super) async fn certificate(
+    authority: Arc<Authority>,
+    keys: Arc<ServerKeys>,
+    folder: PathBuf,
+    name: String,
+    clock: Clock,
+) {
+    loop {
+        tokio::time::sleep(CERTIFICATE_EVERY).await;
+        let renewed = authority.server(&folder, &name, clock.now()).map_err(|error| chain(&error));
+        let shown = renewed.and_then(|identity| keys.replace(identity).map_err(|error| chain(&error)));
+        if let Err(why) = shown {
+            tracing::error!(why, "the server's certificate could not be renewed; trying again in some hours");
+        }
+    }
+}
+
+/// Takes the journal's figures, and lets the counters drop what they have summed up.
+pub(super) async fn figures_of(journal: Arc<Journal>, kept: PrometheusHandle) {
+    loop {
+        let statistics = journal.statistics();
+        figures::journal(journal.end().0, statistics.stored_bytes, statistics.damaged_places);
+        kept.run_upkeep();
+        tokio::time::sleep(FIGURES_EVERY).await;
+    }
+}
