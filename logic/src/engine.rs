@@ -52,6 +52,13 @@ pub const LATE_INTERVALS: u32 = 2;
 /// The interval of an agent that has not said its own.
 pub const INTERVAL: Duration = Duration::from_secs(60);
 
+/// The longest interval that an agent is believed to have.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a device must have reported without a word of a fault's subject before the fault is forgotten, if no
+/// ticket waits for somebody: a file system that was unmounted must not count as full for ever.
+pub const UNSEEN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long after anything happened the engine asks to be woken though nothing is due.
 pub const HEARTBEAT: Duration = Duration::from_secs(60);
 
@@ -328,7 +335,7 @@ impl Engine {
             Input::Device(device) => self.enter(now, device),
             Input::Connected { device, generation, interval } => {
                 self.contact(now, &device, |watched| {
-                    watched.interval = interval.max(Duration::from_secs(1));
+                    watched.interval = interval.clamp(Duration::from_secs(1), INTERVAL_MAX);
                     watched.contact.connected(now, generation);
                 });
             }

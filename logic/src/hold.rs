@@ -34,6 +34,9 @@ pub struct Hold {
     newest: Timestamp,
     /// How long the phase's condition has been seen to hold.
     proven: Duration,
+    /// For how long the device has reported without saying anything of it.
+    #[serde(default)]
+    unseen: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +71,7 @@ impl Hold {
     pub fn begin(at: Timestamp, times: Times) -> (Self, Step) {
         let opens = times.open_for.is_zero();
         let phase = if opens { Phase::Open } else { Phase::Pending };
-        let hold = Self { phase, since: at, newest: at, proven: Duration::ZERO };
+        let hold = Self { phase, since: at, newest: at, proven: Duration::ZERO, unseen: Duration::ZERO };
         (hold, if opens { Step::Opens } else { Step::Waits })
     }
 
@@ -84,8 +87,16 @@ impl Hold {
         self.phase == Phase::Pending
     }
 
+    /// The device reported for so long, whether of this or of other things. Returns for how long in all it has said
+    /// nothing of this.
+    pub fn pass(&mut self, reported: Duration) -> Duration {
+        self.unseen = self.unseen.saturating_add(reported);
+        self.unseen
+    }
+
     /// A further sample's verdict.
     pub fn judge(&mut self, at: Timestamp, verdict: Verdict, times: Times) -> Step {
+        self.unseen = Duration::ZERO;
         if verdict == Verdict::Unknown || at <= self.newest {
             return Step::Waits;
         }
@@ -104,7 +115,7 @@ impl Hold {
     }
 
     fn open_if_proven(&mut self, seen: Duration, open_for: Duration) -> Step {
-        self.proven += seen;
+        self.proven = self.proven.saturating_add(seen);
         if self.proven < open_for {
             return Step::Waits;
         }
@@ -119,7 +130,7 @@ impl Hold {
     }
 
     fn clear_if_proven(&mut self, seen: Duration, clear_for: Duration) -> Step {
-        self.proven += seen;
+        self.proven = self.proven.saturating_add(seen);
         if self.proven < clear_for { Step::Waits } else { Step::Clears }
     }
 }
@@ -188,6 +199,7 @@ mod tests {
         let mut hold = begun();
         assert_eq!(judge(&mut hold, 3, Verdict::Open), Step::Waits);
         let before = hold.clone();
+        hold.pass(Duration::from_secs(60));
         assert_eq!(judge(&mut hold, 4, Verdict::Unknown), Step::Waits);
         assert_eq!(judge(&mut hold, 2, Verdict::Clear), Step::Waits);
         assert_eq!(hold, before);

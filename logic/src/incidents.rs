@@ -85,6 +85,8 @@ pub enum Ending {
         /// For how long.
         r#for: Span,
     },
+    /// The device reports, but says nothing of it any more, and a person has closed the ticket.
+    Unseen,
     /// The rule was switched off or removed.
     RuleGone,
     /// The rule doesn't look at devices of this class (any more).
@@ -103,6 +105,7 @@ impl Ending {
         match self {
             Self::ProvenGood { r#for } if r#for.is_zero() => "good again".into(),
             Self::ProvenGood { r#for } => alloc::format!("good again for {}", plain(r#for.0)),
+            Self::Unseen => "no longer reported".into(),
             Self::RuleGone => "the rule was switched off".into(),
             Self::OtherClass => "the rule does not look at this kind of device".into(),
             Self::NotInUse { state } => alloc::format!("the device is {}", words_of(*state)),

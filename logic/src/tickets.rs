@@ -221,6 +221,11 @@ impl Tickets {
         }
     }
 
+    /// Whether a ticket still waits for somebody; one that is not remembered doesn't.
+    pub(crate) fn is_open(&self, number: u64) -> bool {
+        self.tickets.get(&number).is_some_and(|ticket| ticket.state.is_open())
+    }
+
     /// A device was renamed or moved: its open tickets say where it is now.
     pub(crate) fn relocate(&mut self, now: Timestamp, device: &Device) {
         for ticket in self.tickets.values_mut() {

@@ -36,6 +36,7 @@ stories! {
     short_breach_opens_none,
     taken_commented_closed,
     two_file_systems_one_ticket,
+    vanished_disk_is_forgotten,
     worse_is_written_down_now_and_then,
 }
 

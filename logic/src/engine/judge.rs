@@ -1,7 +1,9 @@
 //! Values, judged on event time.
 
+use alloc::vec::Vec;
+
 use super::watched::Watched;
-use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, Turn};
+use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, Turn, UNSEEN_MAX};
 use crate::batch::Lane;
 use crate::device::LifeState;
 use crate::hold::{Hold, Step, Times};
@@ -21,6 +23,7 @@ impl Engine {
             return;
         }
         let mut turn = Turn { now, rules, settings: *settings, tickets, counters };
+        let before = watched.newest;
         for sample in samples {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
                 continue;
@@ -35,6 +38,7 @@ impl Engine {
                 }
             }
         }
+        turn.forget_unseen(watched, before);
     }
 }
 
@@ -100,6 +104,29 @@ impl Turn<'_> {
         let (hold, step) = Hold::begin(at, times);
         watched.holds.insert(fault.clone(), hold);
         step
+    }
+
+    /// Forgets what the device has long said nothing of. No data is no proof, so a ticket that waits for somebody
+    /// keeps its fault.
+    fn forget_unseen(&mut self, watched: &mut Watched, before: Option<Timestamp>) {
+        let (Some(before), Some(newest)) = (before, watched.newest) else { return };
+        let reported = newest.since(before).min(watched.interval.saturating_mul(INTERVALS));
+        let tickets = &*self.tickets;
+        let incidents = &watched.incidents;
+        let waits = |fault: &Fault| {
+            incidents.get(fault).and_then(|incident| incident.ticket).is_some_and(|number| tickets.is_open(number))
+        };
+        let unseen: Vec<Fault> = watched
+            .holds
+            .iter_mut()
+            .filter_map(|(fault, hold)| {
+                let long = hold.pass(reported) > UNSEEN_MAX;
+                (long && !waits(fault)).then(|| fault.clone())
+            })
+            .collect();
+        for fault in unseen {
+            self.end(watched, &fault, &Ending::Unseen);
+        }
     }
 
     fn worsen(&mut self, watched: &mut Watched, fault: &Fault, threshold: &Threshold, sample: &Sample) {
