@@ -2,7 +2,7 @@
 //!
 //! A ticket belongs to one device and one category; its lines are the faults. What keeps it calm:
 //! - a fault of a category that already has an open ticket becomes a line of it;
-//! - a fault that comes back within [`Limits::reopen_within`] of the ticket's end reopens it;
+//! - a fault that comes back within [`crate::engine::Settings::reopen_within`] of the ticket's end reopens it;
 //! - a ticket that a person closed stays closed while its fault persists, and reopens only if the fault was seen to
 //!   end and then came back: closing is the person's word, and one return is worth one reminder;
 //! - a ticket that a person reopened is ended by a person alone: "still broken" outweighs good readings.
