@@ -32,5 +32,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 // A choice in a filter takes effect at once; the button is for those without script.
 for (const form of document.querySelectorAll("form[data-instant]")) {
-  form.addEventListener("change", () => form.requestSubmit());
+  for (const button of form.querySelectorAll("button")) button.hidden = true;
+  form.addEventListener("change", () => form.submit());
 }

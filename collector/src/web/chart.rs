@@ -20,7 +20,7 @@ const STEP_MS: i64 = 300_000;
 const LINES_MAX: usize = 6;
 /// The drawing, in units of the view box.
 const WIDTH: f64 = 400.0;
-const LEFT: f64 = 40.0;
+const LEFT: f64 = 52.0;
 const RIGHT: f64 = 6.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 116.0;
@@ -62,7 +62,8 @@ pub(super) enum Unit {
 impl Unit {
     /// A number for people.
     pub(super) fn write(self, value: f64) -> String {
-        let short = |value: f64| if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") };
+        let short =
+            |value: f64| if value > 0.0 && value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") };
         match self {
             Self::Percent => format!("{value:.0}%"),
             Self::Milliseconds => format!("{} ms", short(value)),
@@ -99,14 +100,15 @@ pub(super) fn day(series: &dyn Series, device: &str, now: Timestamp, zone: &Time
     let disks = ask.gauge("used_percent", "\"disk\" WHERE \"device_id\" != ''", Some("path"));
     let ping = ask.gauge("average_response_ms", "\"ping\" WHERE \"device_id\" != ''", Some("target_id"));
     let loss = ask.gauge("percent_packet_loss", "\"ping\" WHERE \"device_id\" != ''", Some("target_id"));
+    let mut traffic = ask.rate("bytes_recv", "in");
+    traffic.extend(ask.rate("bytes_sent", "out"));
     let charts = [
         ("Processor", Unit::Percent, cpu),
         ("Memory", Unit::Percent, memory),
         ("Disk space used", Unit::Percent, disks),
         ("Round trip", Unit::Milliseconds, ping),
         ("Lost pings", Unit::Percent, loss),
-        ("Network received", Unit::BytesPerSecond, ask.rate("bytes_recv")),
-        ("Network sent", Unit::BytesPerSecond, ask.rate("bytes_sent")),
+        ("Network", Unit::BytesPerSecond, traffic),
     ];
     let frame = Frame { now, zone };
     charts.into_iter().filter_map(|(title, unit, lines)| frame.draw(title, unit, lines)).collect()
@@ -151,8 +153,8 @@ impl Ask<'_> {
         lines
     }
 
-    /// The rate of a counter, by interface. A counter that went back has begun anew: no rate is known there.
-    fn rate(&self, field: &str) -> BTreeMap<String, Points> {
+    /// The rate of a counter, by interface, named with its way. A counter that went back has begun anew: no rate is known there.
+    fn rate(&self, field: &str, way: &str) -> BTreeMap<String, Points> {
         let rows = self.rows(&format!("last(\"{field}\")"), "\"net\" WHERE \"device_id\" != ''", Some("interface"));
         rows.into_iter()
             .map(|rows| {
@@ -167,7 +169,8 @@ impl Ask<'_> {
                     let rate = (after - before) / (seconds(STEP_MS));
                     apart.then_some((to, rate, rate, rate))
                 });
-                (rows.tags.get("interface").cloned().unwrap_or_default(), points.collect())
+                let interface = rows.tags.get("interface").map_or("", String::as_str);
+                (format!("{interface} {way}"), points.collect())
             })
             .collect()
     }
