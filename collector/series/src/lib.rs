@@ -1,4 +1,59 @@
-//! An embedded time-series store that answers InfluxQL.
+//! An embedded time-series store: points in, InfluxQL out, in one SQLite file. It knows nothing of schools, and of the journal
+//! only a number.
+//!
+//! # Promises
+//!
+//! - What [`Store::apply`] has returned for is visible to every query that begins later.
+//! - A point is (database, measurement, tags, time, field). Written twice it is there once, and the last write wins: in a head,
+//!   in a block, and across both.
+//! - After a crash at any instant, [`Store::open`] and applying again what the journal holds from [`Store::position`] on gives the
+//!   same content as if nothing had happened. Applying more than that, again and in the same order, changes nothing in the end.
+//! - A corrupt block or head is skipped, counted, named in the log; everything else stays readable.
+//! - A file of a newer format is refused before SQLite has touched it.
+//! - A field has one type for ever. NaN and infinities are never stored and never answered.
+//! - Every answer is whole or an error: no limit shortens one silently. A query reads one state of the file from beginning to end.
+//!
+//! # Limits
+//!
+//! [`Options`] and [`QueryLimits`] hold what an owner may choose, the constants beside them what is fixed; each says why. What
+//! is refused is counted in [`Stats`].
+//!
+//! # Layout
+//!
+//! In memory: the catalogue (databases, measurements, fields with their types, streams; every name once) and for each stream a
+//! *head*, which has the newest rows in order of arrival: one column of times, and one column for each field, which may have
+//! holes. On disk, `series.sqlite`:
+//!
+//! | table | what |
+//! | --- | --- |
+//! | `meta` | `position`: where the content ends in the journal |
+//! | `database`, `measurement`, `field`, `stream` | the catalogue; tags as line protocol writes them |
+//! | `head` | all heads of the last checkpoint, packed, in parts |
+//! | `block` | sealed rows: stream, oldest and newest time, number of rows, packed columns |
+//!
+//! A *block* has about a thousand rows of one stream. It begins with a format byte and a checksum; a directory of columns lets a
+//! reader skip the fields that it does not want. Columns become integers (floats by a power of ten when that is exact to the last bit),
+//! then differences of order 0 to 2, divided by what they share, packed in groups of 32 with the width that the group needs. Rounded
+//! gauges, counters and plateaus take less than a byte a value; floats of full precision fall back to what changed in their bits.
+//!
+//! # How each operation keeps the promises
+//!
+//! - **apply** holds the writer's lock, so no checkpoint comes between; it touches memory only. A row of a known stream costs one
+//!   hash of its key and, for each field, one comparison with the name at the same place in the row before: no text is copied and
+//!   nothing allocated but the growth of columns. At the limit of the heads it first seals the largest; if the disk does not
+//!   take that, nothing is applied and the caller may try again: the journal waits.
+//! - **checkpoint** is one transaction: the new part of the catalogue, blocks for full heads, all that remains in heads, the position. There is
+//!   no other way from a head to a block, so the file is always exactly the content up to its position. Only after the
+//!   commit, which is synced, do the rows leave memory; a query that copied them before sees them twice and merges them.
+//!   Rows older than what is sealed get blocks of their own, so that one late point makes no block that spans days.
+//! - **maintain** makes a checkpoint every five minutes or eight million values, when heads run full, and seals heads older than a day.
+//! - **scan**, below every query, copies the wanted part of the head under the read lock, then reads blocks in a read transaction. It
+//!   groups blocks that overlap in time, merges each group in the order of writing with the head as the newest, and hands the
+//!   groups over one by one: its memory is that of one group, and a reader that has enough stops it.
+//! - **compact** rewrites groups that overlap or are small, each in a transaction, and moves no position.
+//! - **query** goes from text through tokens and tree to a plan; see the rooms of the language and of the query.
+//!
+//! Not here yet: deletion, retention, roll-ups, line protocol, sub-queries, `top`, `bottom`, `integral`, `INTO`.
 
 mod chunk;
 mod codec;

@@ -1,5 +1,7 @@
 //! Answers recorded from a real InfluxDB 1.6.7 (`tests/golden/*.json`): ours are the same, in heads, in blocks, and in both.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
 mod support;
 
 use bellwether_series::{Epoch, Options, QueryOptions, Store};

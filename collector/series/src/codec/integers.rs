@@ -1,7 +1,7 @@
 //! Integers: differences of order 0, 1 or 2, divided by what they all share, in packs of [`PACK`] of equal width.
 //!
-//! Layout: one byte (order, and whether the rest is signed), the first values as they are, the common divisor, then the packs: a width byte
-//! and the bits. Packs of zeros are counted, not stored: a plateau of any length takes two bytes.
+//! Layout: one byte (order, and how the rest is signed), the first values as they are, the common divisor, the base if there is one, then the
+//! packs: a width byte and the bits. Packs of zeros are counted, not stored: a plateau of any length takes two bytes.
 //! All arithmetic wraps, so the extremes of `i64` come back as they went in.
 
 use super::CodecError;
@@ -9,27 +9,65 @@ use super::bits::{Reader, pack, packed_len, put_varint, unpack, unzigzag, zigzag
 
 /// Values that share one width. 32 is small enough for one outlier to cost little, large enough for the width byte to cost little.
 const PACK: usize = 32;
+/// The rest is zig-zag: an outlier costs its own pack only.
 const SIGNED: u8 = 0x80;
+/// The rest is what is above its smallest value: a level far from zero costs nothing.
+const BASED: u8 = 0x40;
 const MAX_ORDER: u8 = 2;
 
 /// Appends `values` to `out`; the reader must know how many they are.
 pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
-    let order = best_order(values);
     let mut rest = values.to_vec();
-    for level in 0..order {
-        difference(&mut rest, usize::from(level));
+    let mut best = (cost_of(&rest), 0, rest.clone());
+    for order in 1..=MAX_ORDER {
+        difference(&mut rest, usize::from(order) - 1);
+        let cost = cost_of(&rest[usize::from(order).min(rest.len())..]);
+        if cost.bits + 64 < best.0.bits {
+            best = (cost, order, rest.clone());
+        }
     }
-    let first = usize::from(order).min(rest.len());
-    let (heads, rest) = rest.split_at_mut(first);
-    let divisor = common_divisor(rest);
-    let signed = rest.iter().any(|value| *value < 0);
-    out.push(order | if signed { SIGNED } else { 0 });
-    for head in heads.iter() {
+    let (cost, order, rest) = best;
+    let (heads, rest) = rest.split_at(usize::from(order).min(rest.len()));
+    out.push(order | cost.form);
+    for head in heads {
         put_varint(out, zigzag(*head));
     }
-    put_varint(out, divisor);
-    let scaled: Vec<u64> = rest.iter().map(|value| scale(*value, divisor, signed)).collect();
+    let scaled: Vec<u64> = if cost.form == BASED {
+        let above = |value: &i64| value.wrapping_sub(cost.base) as u64;
+        let divisor = common_divisor(rest.iter().map(above));
+        put_varint(out, divisor);
+        put_varint(out, zigzag(cost.base));
+        rest.iter().map(|value| above(value) / divisor).collect()
+    } else {
+        let divisor = common_divisor(rest.iter().map(|value| value.unsigned_abs()));
+        put_varint(out, divisor);
+        rest.iter().map(|value| zigzag(value / divisor as i64)).collect()
+    };
     put_packs(out, &scaled);
+}
+
+/// What a form of the rest would take.
+#[derive(Clone, Copy)]
+struct Cost {
+    form: u8,
+    base: i64,
+    bits: usize,
+}
+
+/// The cheaper of zig-zag and base, before the divisor, which is nearly the same for both.
+fn cost_of(values: &[i64]) -> Cost {
+    let base = values.iter().copied().min().unwrap_or(0);
+    let (mut signed, mut based) = (0, 64);
+    for pack in values.chunks(PACK) {
+        let (mut zigzags, mut offsets) = (0, 0);
+        for value in pack {
+            zigzags |= zigzag(*value);
+            offsets |= value.wrapping_sub(base) as u64;
+        }
+        signed += (64 - zigzags.leading_zeros()) as usize * pack.len();
+        based += (64 - offsets.leading_zeros()) as usize * pack.len();
+    }
+    if based < signed { Cost { form: BASED, base, bits: based } } else { Cost { form: SIGNED, base: 0, bits: signed } }
 }
 
 /// Replaces each value after `level` by its difference from the one before.
@@ -39,28 +77,10 @@ fn difference(values: &mut [i64], level: usize) {
     }
 }
 
-fn scale(value: i64, divisor: u64, signed: bool) -> u64 {
-    let magnitude = if divisor > 1 { value.unsigned_abs() / divisor } else { value.unsigned_abs() };
-    match (signed, value < 0) {
-        (false, _) => magnitude,
-        (true, false) => magnitude << 1,
-        // The magnitude is at least 1, and i64::MIN becomes u64::MAX.
-        (true, true) => (magnitude - 1) << 1 | 1,
-    }
-}
-
-fn unscale(value: u64, divisor: u64, signed: bool) -> i64 {
-    if !signed {
-        return value.wrapping_mul(divisor) as i64;
-    }
-    let magnitude = (value >> 1).wrapping_add(value & 1).wrapping_mul(divisor) as i64;
-    if value & 1 == 1 { magnitude.wrapping_neg() } else { magnitude }
-}
-
-fn common_divisor(values: &[i64]) -> u64 {
+fn common_divisor(values: impl Iterator<Item = u64>) -> u64 {
     let mut divisor = 0u64;
     for value in values {
-        let mut other = value.unsigned_abs();
+        let mut other = value;
         while other != 0 {
             (divisor, other) = (other, divisor % other);
         }
@@ -68,28 +88,8 @@ fn common_divisor(values: &[i64]) -> u64 {
             break;
         }
     }
-    divisor.max(1)
-}
-
-/// The order whose packs are smallest. The first two values, and what the divisor saves, hardly move the answer.
-fn best_order(values: &[i64]) -> u8 {
-    let [first, second, rest @ ..] = values else { return 0 };
-    let mut costs = [0usize; MAX_ORDER as usize + 1];
-    let (mut before, mut slope) = (*second, second.wrapping_sub(*first));
-    for pack in rest.chunks(PACK) {
-        let mut bits = [0u64; MAX_ORDER as usize + 1];
-        for &value in pack {
-            let step = value.wrapping_sub(before);
-            bits[0] |= zigzag(value);
-            bits[1] |= zigzag(step);
-            bits[2] |= zigzag(step.wrapping_sub(slope));
-            (before, slope) = (value, step);
-        }
-        for (cost, bits) in costs.iter_mut().zip(bits) {
-            *cost += (64 - bits.leading_zeros()) as usize * pack.len();
-        }
-    }
-    (0..=MAX_ORDER).min_by_key(|order| costs[usize::from(*order)]).unwrap_or(0)
+    // Zig-zag divides signed numbers, so the one divisor that is not one of them stays away.
+    if divisor == 0 || divisor > i64::MAX as u64 { 1 } else { divisor }
 }
 
 fn put_packs(out: &mut Vec<u8>, values: &[u64]) {
@@ -119,8 +119,8 @@ fn flush_zeros(out: &mut Vec<u8>, zeros: &mut u64) {
 /// Reads `count` values. The caller has already limited `count`.
 pub(crate) fn decode(input: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, CodecError> {
     let head = input.byte()?;
-    let (order, signed) = (head & !SIGNED, head & SIGNED != 0);
-    if order > MAX_ORDER {
+    let (order, form) = (head & 0x3f, head & (SIGNED | BASED));
+    if order > MAX_ORDER || !matches!(form, SIGNED | BASED) {
         return Err(CodecError::Malformed("order"));
     }
     let mut values = Vec::with_capacity(count);
@@ -128,6 +128,11 @@ pub(crate) fn decode(input: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, C
         values.push(unzigzag(input.varint()?));
     }
     let divisor = input.varint()?;
+    let base = if form == BASED { unzigzag(input.varint()?) } else { 0 };
+    let whole = |value: u64| match form {
+        BASED => base.wrapping_add(value.wrapping_mul(divisor) as i64),
+        _ => unzigzag(value).wrapping_mul(divisor as i64),
+    };
     while values.len() < count {
         let width = input.byte()?;
         if width == 0 {
@@ -136,7 +141,7 @@ pub(crate) fn decode(input: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, C
             if zeros == 0 {
                 return Err(CodecError::Malformed("pack"));
             }
-            values.resize(values.len() + zeros, 0);
+            values.resize(values.len() + zeros, base);
             continue;
         }
         if width > 64 {
@@ -145,7 +150,7 @@ pub(crate) fn decode(input: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, C
         let width = u32::from(width);
         let inside = PACK.min(count - values.len());
         let bytes = input.take(packed_len(inside, width))?;
-        unpack(bytes, inside, width, |value| values.push(unscale(value, divisor, signed)))?;
+        unpack(bytes, inside, width, |value| values.push(whole(value)))?;
     }
     for level in (0..order).rev() {
         for at in usize::from(level) + 1..values.len() {

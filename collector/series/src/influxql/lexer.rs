@@ -64,8 +64,8 @@ fn token(input: &mut &str, after_value: bool) -> ModalResult<Kind> {
     }
     alt((
         number,
-        quoted('"').map(|text| text.map_or_else(|text| Kind::Bad(text), Kind::Name)),
-        quoted('\'').map(|text| text.map_or_else(|text| Kind::Bad(text), Kind::Text)),
+        quoted('"').map(|text| text.map_or_else(Kind::Bad, Kind::Name)),
+        quoted('\'').map(|text| text.map_or_else(Kind::Bad, Kind::Text)),
         preceded('$', alt((bare, quoted_name))).map(Kind::Parameter),
         bare.map(|name| word(&name).map_or_else(|| Kind::Name(name), Kind::Word)),
         mark,
@@ -149,7 +149,7 @@ fn number(input: &mut &str) -> ModalResult<Kind> {
     let text = format!("{digits}{more}");
     Ok(match duration(&text) {
         Some(nanoseconds) => Kind::Duration(text, nanoseconds),
-        None => Kind::Bad(text),
+        None => Kind::BadDuration(text),
     })
 }
 

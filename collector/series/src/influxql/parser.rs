@@ -177,6 +177,13 @@ impl Cursor<'_> {
         Err(ParseError(format!("{text} at line {line}, char {letter}")))
     }
 
+    /// InfluxDB names a place one letter earlier where it looked for a pattern.
+    fn unexpected_pattern<T>(&self) -> Parsed<T> {
+        let (line, letter) = self.place();
+        let found = self.peek();
+        Err(ParseError(format!("found {found}, expected regex at line {line}, char {}", letter - 1)))
+    }
+
     /// Where the next token begins, as people count. InfluxDB counts the end of the text one further.
     fn place(&self) -> (usize, usize) {
         let token = &self.tokens[self.next];

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Parameter(String),
     /// An operator or a mark.
     Mark(&'static str),
+    /// Digits and letters that are no duration.
+    BadDuration(String),
     /// Something that the lexer cannot read; the text is what InfluxDB shows.
     Bad(String),
 }
@@ -131,6 +133,7 @@ impl fmt::Display for Kind {
             | Self::Number(text)
             | Self::Duration(text, _)
             | Self::Regex(text)
+            | Self::BadDuration(text)
             | Self::Bad(text) => f.write_str(text),
             Self::Parameter(text) => write!(f, "${text}"),
         }

@@ -231,7 +231,7 @@ fn read(
         fields.extend(series.meanings.iter().filter_map(field_of));
     }
     let fields: Vec<u32> = fields.into_iter().collect();
-    let scan = Scan { stream, from: range.from, to: range.to, fields: &fields, descending: false };
+    let scan = Scan { stream, from: range.from, to: range.to, fields: &fields, descending: series.descending };
     let mut result: Answer<()> = Ok(());
     series.store.scan(&scan, |chunk| {
         let mask = condition.mask(chunk);
@@ -280,7 +280,15 @@ fn feed(
             }
             let new = || calls.iter().map(|call| Accumulator::new(call.function)).collect();
             let accumulators = buckets.entry(bucket).or_insert_with(new);
-            let rows = accumulator::Rows { stream, times: &chunk.times, column, from, to, mask };
+            let rows = accumulator::Rows {
+                descending: series.descending,
+                stream,
+                times: &chunk.times,
+                column,
+                from,
+                to,
+                mask,
+            };
             held += accumulators[slot].feed(calls[slot].function, &rows, &neighbours);
         }
         from = to;

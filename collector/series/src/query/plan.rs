@@ -250,6 +250,7 @@ fn dimensions(select: &Select, now: i64) -> Answer<(Option<Window>, Vec<Dimensio
                 return Err("time() is a function and expects at least one argument".into());
             }
             Expr::Reference(name, _) => dimensions.push(Dimension::Tag(name.clone())),
+            Expr::Call(..) => return Err("only time() calls allowed in dimensions".into()),
             Expr::Wildcard(_) => dimensions.push(Dimension::Every),
             Expr::Regex(regex) => dimensions.push(Dimension::Like(regex.clone())),
             _ => return Err("only time and tag dimensions allowed".into()),
@@ -260,6 +261,9 @@ fn dimensions(select: &Select, now: i64) -> Answer<(Option<Window>, Vec<Dimensio
 
 /// An interval of nothing is no interval.
 fn time_dimension(arguments: &[Expr], now: i64, select: &Select) -> Answer<Option<Window>> {
+    if arguments.is_empty() || arguments.len() > 2 {
+        return Err("time dimension expected 1 or 2 arguments".into());
+    }
     let Some(Expr::Duration(every)) = arguments.first() else {
         return Err("time dimension must have duration argument".into());
     };
@@ -269,9 +273,6 @@ fn time_dimension(arguments: &[Expr], now: i64, select: &Select) -> Answer<Optio
         Some(Expr::Call(name, inner)) if name == "now" && inner.is_empty() => now,
         Some(_) => return Err("time dimension offset must be duration or now()".into()),
     };
-    if arguments.len() > 2 {
-        return Err("time dimension expected 1 or 2 arguments".into());
-    }
     if *every <= 0 {
         return Ok(None);
     }

@@ -57,7 +57,7 @@ pub(crate) fn answer(
         if !meanings.iter().any(|meaning| matches!(meaning, Meaning::Field(..))) {
             continue;
         }
-        let one = |(tags, streams): (Vec<Arc<str>>, Vec<(u32, Tags)>)| {
+        let one = |(tags, streams): Group| {
             budget.check()?;
             let series = Series {
                 store,
@@ -93,6 +93,9 @@ fn grouped_keys(view: &View, plan: &Plan) -> Vec<Arc<str>> {
     keys
 }
 
+/// Values of the grouped tags, and the streams that have them.
+type Group = (Vec<Arc<str>>, Vec<(u32, Tags)>);
+
 /// The streams that the tags of the condition allow, by the values of the grouped tags, in the order of the answer.
 fn groups(
     view: &View,
@@ -100,7 +103,7 @@ fn groups(
     condition: &Condition,
     select: &Select,
     budget: &Budget<'_>,
-) -> Answer<Vec<(Vec<Arc<str>>, Vec<(u32, Tags)>)>> {
+) -> Answer<Vec<Group>> {
     let mut groups: BTreeMap<Vec<Arc<str>>, Vec<(u32, Tags)>> = BTreeMap::new();
     let mut streams = 0;
     for (id, tags) in &view.streams {

@@ -23,7 +23,7 @@ impl Cursor<'_> {
             let right = match op {
                 Op::Match | Op::NotMatch => match self.regex()? {
                     Some(regex) => Expr::Regex(regex),
-                    None => return self.unexpected("regex"),
+                    None => return self.unexpected_pattern(),
                 },
                 _ => {
                     self.enter()?;
@@ -74,6 +74,7 @@ impl Cursor<'_> {
                 (_, Ok(number)) => Expr::Unsigned(number),
                 _ => return self.failed("unable to parse integer"),
             },
+            Kind::BadDuration(_) => return Err(ParseError("invalid duration".to_owned())),
             Kind::Parameter(name) => {
                 return Err(ParseError(format!("missing parameter: {name}")));
             }

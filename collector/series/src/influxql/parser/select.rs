@@ -68,7 +68,7 @@ impl Cursor<'_> {
                 // The policy between two points may be left out.
                 Kind::Mark(".") if before.len() == 1 => String::new(),
                 Kind::Name(_) => self.name()?,
-                _ => return self.unexpected("identifier, string, regex or ("),
+                _ => return self.unexpected("identifier"),
             };
             if before.len() == 2 || !self.mark(".") {
                 return Ok(qualified(before, Name::Is(part)));

@@ -135,7 +135,7 @@ impl Cursor<'_> {
         }
         let mark = match self.peek() {
             Kind::Mark(mark @ ("=" | "!=" | "<>" | "=~" | "!~")) => *mark,
-            _ => return self.unexpected("IN, =, !=, =~, !~"),
+            _ => return self.unexpected("IN, =, =~"),
         };
         self.step();
         match mark {

@@ -77,6 +77,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) mask: Option<&'a [bool]>,
+    /// Newest first: floats are added up in the order of the answer, as InfluxDB does.
+    pub(crate) descending: bool,
 }
 
 impl Rows<'_> {
@@ -86,6 +88,7 @@ impl Rows<'_> {
 
     fn values(&self) -> impl Iterator<Item = (usize, FieldValue)> + '_ {
         (self.from..self.to)
+            .map(|row| if self.descending { self.from + self.to - 1 - row } else { row })
             .filter(|row| self.mask.is_none_or(|mask| mask[*row]))
             .filter_map(|row| self.column.get(row).map(|value| (row, value)))
     }
@@ -143,8 +146,11 @@ impl Accumulator {
         match (self, &rows.column.values) {
             (Self::Count(count), _) => *count += (rows.to - rows.from) as u64,
             (Self::Mean(mean), Values::Float(values)) => {
-                for value in &values[rows.from..rows.to] {
-                    mean.sum += value;
+                let values = &values[rows.from..rows.to];
+                if rows.descending {
+                    values.iter().rev().for_each(|value| mean.sum += value);
+                } else {
+                    values.iter().for_each(|value| mean.sum += value);
                 }
                 mean.count += (rows.to - rows.from) as u64;
             }

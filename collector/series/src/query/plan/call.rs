@@ -112,12 +112,9 @@ pub(super) fn require_arguments(name: &str, arguments: &[Expr], least: usize, mo
     if (least..=most).contains(&got) {
         return Ok(());
     }
-    let expected = if least == most {
-        format!("{least}")
-    } else if got < least {
-        format!("at least {least} but no more than {most}")
-    } else {
-        format!("at least {least} but no more than {most}")
+    let expected = match least == most {
+        true => format!("{least}"),
+        false => format!("at least {least} but no more than {most}"),
     };
     Err(format!("invalid number of arguments for {name}, expected {expected}, got {got}").into())
 }
