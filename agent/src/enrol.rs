@@ -65,6 +65,9 @@ pub enum EnrolError {
     /// The collector said no, in its own words.
     #[error("the collector refused: {0}")]
     Refused(String),
+    /// The connection broke.
+    #[error("the connection to the collector broke")]
+    Lost(#[source] Box<tonic::Status>),
     /// The collector did not answer.
     #[error("the collector did not answer within {} s", REPLY_WAIT.as_secs())]
     Silence,
@@ -129,7 +132,14 @@ async fn exchange(collector: &str, token: &EnrolToken, request: EnrolRequest) ->
         .max_decoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES);
     let reply = tokio::time::timeout(REPLY_WAIT, client.enrol(request)).await.map_err(|_| EnrolError::Silence)?;
-    reply.map(tonic::Response::into_inner).map_err(|status| EnrolError::Refused(sentence(&status)))
+    reply.map(tonic::Response::into_inner).map_err(|status| {
+        // A status that has a cause was made on this side; one without is the collector's word.
+        if std::error::Error::source(&status).is_some() {
+            EnrolError::Lost(Box::new(status))
+        } else {
+            EnrolError::Refused(sentence(&status))
+        }
+    })
 }
 
 /// The collector's sentence, or the nearest thing to one.

@@ -26,6 +26,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 use self::complaints::Complaints;
+use self::generation::Generation;
 use self::looker::Looker;
 use self::reader::{Reader, Readings};
 use self::ticks::Ticks;
@@ -42,6 +43,7 @@ use crate::tls::{BadCredentials, ClientIdentity};
 use crate::uplink::{self, Link, LinkError};
 
 mod complaints;
+mod generation;
 mod looker;
 mod reader;
 mod ticks;
@@ -54,9 +56,6 @@ const FIRST_READING: Duration = Duration::from_secs(1);
 
 /// A round of readings is closed after this at the latest, with what there is.
 const ROUND_MAX: Duration = Duration::from_secs(8);
-
-/// How far the wall clock may stray from the boot clock within one generation.
-const CLOCK_STEP_MS: u64 = 2_000;
 
 /// A wall clock this near to the collector's is right enough to judge the age of what waits.
 const CLOCK_RIGHT_MS: u64 = 300_000;
@@ -153,10 +152,7 @@ struct Agent {
     round: Option<Round>,
     spool: Spool,
     spool_sync: Duration,
-    generation: u64,
-    next_sequence: u64,
-    /// Both clocks when the generation began.
-    begun: Now,
+    generation: Generation,
     uplink: Uplink,
     backoff: Backoff,
     complaints: Complaints,
@@ -176,8 +172,9 @@ impl Agent {
         if found.torn_bytes > 0 {
             tracing::warn!(bytes = found.torn_bytes, "cut what was half written when the machine went off");
         }
-        let generation = rand::random();
-        let mut uplink = Uplink::new(generation, 0);
+        let now = clock::now();
+        let generation = Generation::new(rand::random(), now);
+        let mut uplink = Uplink::new(generation.number, 0);
         for receipt in spool.held() {
             uplink.handle_held(receipt.generation, receipt.ranges);
         }
@@ -202,8 +199,6 @@ impl Agent {
             round: None,
             spool,
             generation,
-            next_sequence: 0,
-            begun: clock::now(),
             uplink,
             backoff: Backoff::new(),
             complaints: Complaints::default(),
@@ -213,7 +208,7 @@ impl Agent {
             identity,
             credentials,
         };
-        agent.reader.ask(agent.begun.wall);
+        agent.reader.ask(now.wall);
         agent.timers.set(Timer::Tick, FIRST_READING);
         agent.timers.set(Timer::Sync, agent.spool_sync);
         agent.call();
@@ -336,8 +331,7 @@ impl Agent {
     }
 
     fn spool_batch(&mut self, samples: &[Sample]) {
-        let id = BatchId { generation: self.generation, sequence: self.next_sequence };
-        self.next_sequence += 1;
+        let id = self.generation.next();
         let gone = self.spool.append(&batch::encode_alone(id, Lane::Live, samples));
         self.uplink.handle_spooled(id);
         self.forget(&gone);
@@ -355,16 +349,11 @@ impl Agent {
 
     /// One generation has one clock.
     fn watch_clock(&mut self, now: Now) {
-        let step_ms = clock::step_ms(self.begun, now);
-        if step_ms.unsigned_abs() <= CLOCK_STEP_MS {
-            return;
-        }
+        let Some(step_ms) = self.generation.step_ms(now) else { return };
         tracing::info!(step_ms, "the clock was set: a new generation begins");
         self.close_round();
-        self.generation = rand::random();
-        self.next_sequence = 0;
-        self.begun = now;
-        self.uplink.handle_new_generation(self.generation, 0);
+        self.generation = Generation::new(rand::random(), now);
+        self.uplink.handle_new_generation(self.generation.number, 0);
         if self.link.take().is_some() {
             self.call();
         }

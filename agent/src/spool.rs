@@ -381,7 +381,9 @@ impl Spool {
     fn remove_acknowledged(&mut self) {
         let mut index = 0;
         while let Some(segment) = self.segments.get(index) {
-            let active = index + 1 == self.segments.len() && segment.bytes < REUSE_BYTES;
+            // A disk in trouble may need just this room.
+            let reused = segment.bytes < REUSE_BYTES && self.trouble.is_none();
+            let active = index + 1 == self.segments.len() && reused;
             if active || !segment.is_within(&self.acked) {
                 index += 1;
             } else if let Some(segment) = self.segments.remove(index) {

@@ -4,6 +4,7 @@
 //! `bellwether_logic::backoff`. This file only carries: a task of its own connects, says `Hello`, waits for
 //! `Welcome` and hands over what comes, so that the agent's loop never waits for the network.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use crate::enrol::sentence;
+use crate::run::whole_chain;
 use crate::tls::{self, ClientIdentity, ConnectError, Trust, Validity};
 
 /// Messages between the loop and the network; the lanes' windows bound what is unacknowledged.
@@ -56,6 +58,9 @@ pub enum LinkError {
     /// Its certificate is valid neither at this machine's time nor at its own.
     #[error("the collector's certificate is not valid at the collector's own time")]
     Clock,
+    /// The connection broke.
+    #[error("the connection to the collector broke: {0}")]
+    Lost(String),
     /// It closed the stream.
     #[error("the collector closed the stream")]
     Closed,
@@ -156,6 +161,10 @@ async fn next(incoming: &mut Streaming<CollectorMessage>) -> Result<FromCollecto
     }
 }
 
+/// A status that has a cause was made on this side, of a connection that broke; one without is the collector's word.
 fn refused(status: &tonic::Status) -> LinkError {
-    LinkError::Refused(sentence(status))
+    match status.source() {
+        Some(cause) => LinkError::Lost(whole_chain(cause)),
+        None => LinkError::Refused(sentence(status)),
+    }
 }

@@ -31,8 +31,12 @@ pub(super) fn store(dir: &Path, acked: &BTreeMap<u64, RangeSet>) -> io::Result<(
         };
     }
     let beside = dir.join("acked.new");
-    fs::write(&beside, frame::encode(&payload))?;
-    fs::rename(beside, file(dir))
+    let written = fs::write(&beside, frame::encode(&payload)).and_then(|()| fs::rename(&beside, file(dir)));
+    if written.is_err() {
+        // On a full disk half a file is left.
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 fn file(dir: &Path) -> PathBuf {

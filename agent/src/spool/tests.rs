@@ -138,6 +138,21 @@ fn a_disk_that_takes_nothing_is_replaced_by_bounded_memory_until_it_does() {
 }
 
 #[test]
+fn a_full_disk_gets_its_room_back_as_soon_as_the_collector_has_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path());
+    spool.append(&batch(1, 0, 100));
+    ack(&mut spool, 1, 0..=0);
+    assert_eq!(files(dir.path()), 1, "a small file is written on");
+    spool.note_trouble(&std::io::Error::other("no space left on device"));
+    ack(&mut spool, 1, 0..=0);
+    assert_eq!(files(dir.path()), 0);
+    spool.append(&batch(1, 1, 100));
+    assert!(spool.status().on_disk);
+    assert_eq!(waiting(&spool), [(1, vec![1])]);
+}
+
+#[test]
 fn a_newer_format_is_left_untouched() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0000000000000001.spool");
