@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use bellwether_logic::engine::Counters;
 use metrics::{SetRecorderError, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -19,6 +20,8 @@ const JOURNAL_STORED: &str = "bellwether_journal_stored_bytes";
 const JOURNAL_DAMAGED: &str = "bellwether_journal_damaged_places";
 const ACKNOWLEDGE: &str = "bellwether_acknowledge_seconds";
 const EFFECTS: &str = "bellwether_effects_total";
+const ENGINE: &str = "bellwether_engine_total";
+const SERIES: &str = "bellwether_series_total";
 
 /// Where the figures are kept; begins counting for the whole process at the first call. A second collector in one
 /// process, which happens in tests alone, shares them.
@@ -51,6 +54,8 @@ fn describe() {
     describe_gauge!(JOURNAL_STORED, "Bytes of the journal on the disk");
     describe_gauge!(JOURNAL_DAMAGED, "Places where the journal was damaged and skipped");
     describe_histogram!(ACKNOWLEDGE, "Time from a batch's arrival to its acknowledgement");
+    describe_counter!(ENGINE, "What the engine has looked at, and what it has refused");
+    describe_counter!(SERIES, "What the series store has refused or lost");
     describe_counter!(EFFECTS, "Effects of the engine that were performed");
 }
 
@@ -107,6 +112,32 @@ pub fn journal(end: u64, stored: u64, damaged: u64) {
 /// A batch was acknowledged so long after it came.
 pub fn acknowledged(after: std::time::Duration) {
     histogram!(ACKNOWLEDGE).record(after.as_secs_f64());
+}
+
+/// What the engine has looked at and refused, since its memory began.
+pub fn engine(counters: &Counters) {
+    for (what, count) in [
+        ("samples", counters.samples),
+        ("samples_backfilled", counters.samples_backfilled),
+        ("samples_late", counters.samples_late),
+        ("samples_ahead", counters.samples_ahead),
+        ("unknown_device", counters.unknown_device),
+        ("devices_refused", counters.devices_refused),
+        ("holds_refused", counters.holds_refused),
+        ("tickets_refused", counters.tickets_refused),
+        ("incidents", counters.incidents),
+        ("actions_refused", counters.actions_refused),
+        ("own_pauses", counters.own_pauses),
+    ] {
+        counter!(ENGINE, "what" => what).absolute(count);
+    }
+}
+
+/// What the series store has refused or lost since it was opened.
+pub fn series(refused_points: u64, refused_values: u64, corrupt_blocks: u64) {
+    counter!(SERIES, "what" => "refused_points").absolute(refused_points);
+    counter!(SERIES, "what" => "refused_values").absolute(refused_values);
+    counter!(SERIES, "what" => "corrupt_blocks").absolute(corrupt_blocks);
 }
 
 /// Effects were performed.

@@ -1,5 +1,6 @@
 //! The collector's program: reads the command line, and turns what goes wrong into one line and an exit code.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use bellwether_collector::cli::{self, Cli};
@@ -12,7 +13,12 @@ const LOG_VARIABLE: &str = "BELLWETHER_LOG";
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

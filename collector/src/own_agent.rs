@@ -1,7 +1,7 @@
 //! The agent of the collector's own machine: enrolled by the same call, heard by the same stream as every other.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub fn start(parts: Parts, stop: watch::Receiver<bool>) -> JoinHandle<()> {
 
 async fn watch_machine(parts: Parts, mut stop: watch::Receiver<bool>) {
     loop {
-        let ended = if is_enrolled(&parts.folder) {
+        let ended = if is_enrolled(&parts).await {
             run(&parts, stop.clone()).await
         } else {
             tokio::select! {
@@ -79,8 +79,14 @@ async fn watch_machine(parts: Parts, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn is_enrolled(folder: &Path) -> bool {
-    bellwether_agent::state::read_identity(folder).is_ok()
+/// Whether the agent's folder names a device of this inventory. One that does not is of another collector's data, or of
+/// before the database was lost: it enrols again.
+async fn is_enrolled(parts: &Parts) -> bool {
+    let Ok(identity) = bellwether_agent::state::read_identity(&parts.folder) else { return false };
+    let state = Arc::clone(&parts.state);
+    let known = tokio::task::spawn_blocking(move || state.device(&identity.device_id)).await;
+    // A database that can't be asked just now is no reason to enrol again.
+    !matches!(known, Ok(Ok(None)))
 }
 
 /// Enrols over the loopback, with a token of its own that lives ten minutes.
@@ -107,7 +113,7 @@ async fn enrol(parts: &Parts) -> Result<(), String> {
         token: EnrolToken { secret, ca_sha256: parts.ca_sha256 }.to_string(),
         name: Some(NAME.into()),
         class: Some(Class::Server),
-        again: false,
+        again: true,
     };
     let enrolled = bellwether_agent::enrol(&enrolment).await.map_err(|error| chain(&error))?;
     tracing::info!(device = enrolled.device_id, "this machine is connected");

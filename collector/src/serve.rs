@@ -79,7 +79,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     stop_own_agent: watch::Sender<bool>,
     own_agent: Option<JoinHandle<()>>,
-    servers: Vec<JoinHandle<()>>,
+    servers: Vec<(&'static str, JoinHandle<()>)>,
     helpers: Vec<JoinHandle<()>>,
     readers: Vec<Driven>,
     // Last, so that the folder is another's only once everything is closed.
@@ -104,7 +104,7 @@ struct Starting {
     refusals: Arc<Refusals>,
     clicks: Clicks,
     stop: watch::Sender<bool>,
-    servers: Vec<JoinHandle<()>>,
+    servers: Vec<(&'static str, JoinHandle<()>)>,
     helpers: Vec<JoinHandle<()>>,
     readers: Vec<Driven>,
     visible: watch::Receiver<u64>,
@@ -240,11 +240,14 @@ impl Starting {
         );
         let service = Service { enrolment: Arc::new(enrolment), uplink: Arc::new(uplink) };
         let stop = self.stop.subscribe();
-        self.servers.push(tokio::spawn(async move {
-            if let Err(error) = grpc::serve(service, connections, stop).await {
-                tracing::error!(%error, "the agents' server ended");
-            }
-        }));
+        self.servers.push((
+            "the agents' server",
+            tokio::spawn(async move {
+                if let Err(error) = grpc::serve(service, connections, stop).await {
+                    tracing::error!(%error, "the agents' server ended");
+                }
+            }),
+        ));
         Ok(())
     }
 
@@ -265,11 +268,14 @@ impl Starting {
         let connections = accept::listen(listener, tls, bounds, self.stop.subscribe());
         let accepted = Accepted::new(connections, opened.http.1);
         let stop = self.stop.subscribe();
-        self.servers.push(tokio::spawn(async move {
-            if let Err(error) = http::run(routes, accepted, stop).await {
-                tracing::error!(%error, "the people's server ended");
-            }
-        }));
+        self.servers.push((
+            "the people's server",
+            tokio::spawn(async move {
+                if let Err(error) = http::run(routes, accepted, stop).await {
+                    tracing::error!(%error, "the people's server ended");
+                }
+            }),
+        ));
         Ok(())
     }
 
@@ -288,7 +294,11 @@ impl Starting {
             opened.config.network.name.clone(),
             self.clock.clone(),
         )));
-        self.helpers.push(tokio::spawn(tend::figures_of(Arc::clone(&opened.journal), self.figures.clone())));
+        self.helpers.push(tokio::spawn(tend::figures_of(
+            Arc::clone(&opened.journal),
+            Arc::clone(&opened.series),
+            self.figures.clone(),
+        )));
     }
 
     fn watch_own_machine(&self, stop: watch::Receiver<bool>) -> Option<JoinHandle<()>> {
@@ -329,7 +339,7 @@ impl Running {
         self.registry.end_all();
         self.stop.send_replace(true);
         for server in self.servers.drain(..) {
-            finish("a server", server, SERVERS_LIMIT).await;
+            finish(server.0, server.1, SERVERS_LIMIT).await;
         }
         for helper in self.helpers.drain(..) {
             helper.abort();
@@ -359,7 +369,10 @@ impl Running {
 }
 
 async fn finish(what: &str, mut task: JoinHandle<()>, limit: Duration) {
-    if tokio::time::timeout(limit, &mut task).await.is_err() {
+    let began = Instant::now();
+    let ended = tokio::time::timeout(limit, &mut task).await;
+    tracing::debug!(what, after_ms = began.elapsed().as_millis(), "ended");
+    if ended.is_err() {
         tracing::warn!(what, "took too long to stop and was cut off");
         task.abort();
         let _ = task.await;

@@ -55,7 +55,7 @@ pub struct NewApiToken {
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
     data: PathBuf,
     /// What it may do: viewer, champion, technician, coordinator or admin
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", value_parser = role)]
     role: Role,
     /// What it is for, so that it can be told from others
     #[arg(long, value_name = "NAME")]
@@ -90,6 +90,10 @@ pub enum TokenError {
     /// Nothing to revoke.
     #[error("device {0} has no certificate that is valid")]
     NothingToRevoke(String),
+}
+
+fn role(word: &str) -> Result<Role, &'static str> {
+    word.parse().map_err(|_| "expected viewer, champion, technician, coordinator or admin")
 }
 
 impl NewEnrol {

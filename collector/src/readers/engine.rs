@@ -9,8 +9,8 @@
 
 mod chunk;
 mod input;
+mod received;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,11 +26,12 @@ use super::{EFFECTS, ENGINE, IDLE, READ_BYTES, Reader, Step};
 use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::refusals::Refusals;
-use crate::state::engine::{EngineSnapshot, ReceiptRow};
+use crate::state::engine::EngineSnapshot;
 use crate::state::{State, StateError};
 use crate::{figures, ingest};
 
 use chunk::{Chunk, Deed};
+use received::Received;
 
 /// How often the engine's memory is written down: what is replayed after a crash is no longer than this.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
@@ -69,7 +70,7 @@ pub struct EngineReader {
     /// What was committed ends here.
     performed: Position,
     /// What was received, by device and generation.
-    receipts: BTreeMap<(String, u64), ReceiptRow>,
+    received: Received,
     /// What could not be committed yet.
     uncommitted: Option<Chunk>,
     /// Tells who waits for it how far effects are committed.
@@ -118,11 +119,11 @@ impl EngineReader {
             }
             None => (Snapshot::default(), journal.start()),
         };
-        let receipts = state.all_receipts()?.into_iter().map(|row| ((row.device.clone(), row.generation), row));
+        let received = Received::load(state.all_receipts()?);
         applied.send_replace(performed.0);
         Ok(Self {
             engine: Engine::restore(rules, settings, snapshot),
-            receipts: receipts.collect(),
+            received,
             journal,
             state,
             inventory,
@@ -169,7 +170,7 @@ impl EngineReader {
             }
         }
         if performs {
-            chunk.note(at, body, &mut self.receipts);
+            chunk.note(at, body, &mut self.received);
         }
     }
 
@@ -178,13 +179,14 @@ impl EngineReader {
         let Some(chunk) = &self.uncommitted else { return Ok(()) };
         let end = chunk.end.max(self.performed);
         self.state.commit_engine(|tx| {
-            chunk.perform(tx, &self.receipts)?;
+            chunk.perform(tx, &self.received)?;
             tx.put_cursor(ENGINE, end.0)
         })?;
         for changed in chunk.devices() {
             self.inventory.put(changed);
         }
         figures::effects(chunk.effects());
+        figures::engine(&self.engine.counters());
         figures::reader_position(ENGINE, end.0);
         self.performed = end;
         self.uncommitted = None;
@@ -202,8 +204,7 @@ impl EngineReader {
             tx.forget_receipts(forget_before)
         })?;
         if forgotten > 0 {
-            self.receipts =
-                self.state.all_receipts()?.into_iter().map(|row| ((row.device.clone(), row.generation), row)).collect();
+            self.received = Received::load(self.state.all_receipts()?);
         }
         self.journal.release(ENGINE, self.position);
         self.journal.release(EFFECTS, self.performed);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bellwether_journal::Journal;
 use bellwether_proto::record::v1::{AgentRevoked, record};
+use bellwether_series::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::ca::Authority;
@@ -23,8 +24,8 @@ const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 /// How often the server's certificate is looked at; it is renewed months before it ends.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(6 * 3600);
 
-/// How often the journal's figures are taken.
-const FIGURES_EVERY: Duration = Duration::from_secs(5);
+/// How often figures are taken; as often as Prometheus asks by default.
+const FIGURES_EVERY: Duration = Duration::from_secs(15);
 
 /// Cuts the streams of revoked certificates.
 pub(super) async fn revocations(state: Arc<State>, journal: Arc<Journal>, registry: Arc<Registry>, clock: Clock) {
@@ -86,11 +87,15 @@ pub(super) async fn certificate(
     }
 }
 
-/// Takes the journal's figures, and lets the counters drop what they have summed up.
-pub(super) async fn figures_of(journal: Arc<Journal>, kept: PrometheusHandle) {
+/// Takes the figures of journal and store, and lets the counters drop what they have summed up.
+pub(super) async fn figures_of(journal: Arc<Journal>, series: Arc<Store>, kept: PrometheusHandle) {
     loop {
         let statistics = journal.statistics();
         figures::journal(journal.end().0, statistics.stored_bytes, statistics.damaged_places);
+        let asked = Arc::clone(&series);
+        if let Ok(Ok(stats)) = tokio::task::spawn_blocking(move || asked.stats()).await {
+            figures::series(stats.refused_points, stats.refused_values, stats.corrupt_blocks);
+        }
         kept.run_upkeep();
         tokio::time::sleep(FIGURES_EVERY).await;
     }

@@ -89,7 +89,7 @@ impl State {
         self.list_receipts("WHERE device = ?1", device)
     }
 
-    /// What was received of every generation of every device: read once, when the collector starts.
+    /// What was received of every generation of every device, the one that changed longest ago first.
     ///
     /// # Errors
     /// When the database fails.
@@ -99,7 +99,7 @@ impl State {
 
     fn list_receipts(&self, condition: &str, device: &str) -> Result<Vec<ReceiptRow>, StateError> {
         let text = format!(
-            "SELECT device, generation, ranges, clock_offset_ms FROM receipts {condition} ORDER BY device, generation"
+            "SELECT device, generation, ranges, clock_offset_ms FROM receipts {condition} ORDER BY updated_at, device, generation"
         );
         self.reader()
             .prepare_cached(&text)
@@ -240,6 +240,18 @@ impl EngineTx<'_> {
                 ])
             })
             .during("put a receipt")?;
+        Ok(())
+    }
+
+    /// Forgets one generation: another took its room.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn forget_receipt(&self, device: &str, generation: u64) -> Result<(), StateError> {
+        self.transaction
+            .prepare_cached("DELETE FROM receipts WHERE device = ?1 AND generation = ?2")
+            .and_then(|mut forget| forget.execute(params![device, generation.cast_signed()]))
+            .during("forget a receipt")?;
         Ok(())
     }
 

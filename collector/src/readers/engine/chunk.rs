@@ -1,6 +1,6 @@
 //! What a run of records comes to: everything that one transaction commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_journal::Position;
 use bellwether_logic::device::{Class, LifeState};
@@ -8,6 +8,7 @@ use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{AgentConnected, AgentLeft, BatchReceived, DeviceChanged, record};
 
+use super::received::Received;
 use crate::figures;
 use crate::state::StateError;
 use crate::state::engine::{EngineTx, ReceiptRow};
@@ -21,6 +22,8 @@ pub(super) struct Chunk {
     pub(super) deeds: Vec<Deed>,
     /// Generations that something was received of, and when.
     received: BTreeMap<(String, u64), Timestamp>,
+    /// Generations that made room for others.
+    forgotten: BTreeSet<(String, u64)>,
     /// Devices that something was heard of, and when last.
     seen: BTreeMap<String, Timestamp>,
 }
@@ -37,19 +40,13 @@ pub(super) enum Deed {
 
 impl Chunk {
     /// Notes the facts of a record that need no deciding.
-    pub(super) fn note(
-        &mut self,
-        at: Timestamp,
-        body: record::Body,
-        receipts: &mut BTreeMap<(String, u64), ReceiptRow>,
-    ) {
+    pub(super) fn note(&mut self, at: Timestamp, body: record::Body, received: &mut Received) {
         match body {
-            record::Body::Batch(received) => self.note_batch(at, received, receipts),
+            record::Body::Batch(batch) => self.note_batch(at, batch, received),
             record::Body::Connected(connected) => {
-                let key = (connected.device_id.clone(), connected.generation);
-                let row = receipts.entry(key.clone()).or_insert_with(|| row(&key, connected.clock_offset_ms));
-                row.clock_offset_ms = connected.clock_offset_ms;
-                self.received.insert(key, at);
+                let offset_ms = connected.clock_offset_ms;
+                let row = self.touch(at, &connected.device_id, connected.generation, offset_ms, received);
+                row.clock_offset_ms = offset_ms;
                 self.deeds.push(Deed::Connected(at, connected));
             }
             record::Body::Left(left) => self.deeds.push(Deed::Left(at, left)),
@@ -65,26 +62,35 @@ impl Chunk {
         }
     }
 
-    fn note_batch(
+    fn note_batch(&mut self, at: Timestamp, batch: BatchReceived, received: &mut Received) {
+        let offset_ms = batch.clock_offset_ms;
+        let (Some(identity), Some(batch)) = (batch.identity, batch.batch) else { return };
+        self.touch(at, &identity.device_id, batch.generation, offset_ms, received).ranges.insert(batch.sequence);
+        self.seen.insert(identity.device_id, at);
+    }
+
+    /// A generation's row, noted as changed.
+    fn touch<'a>(
         &mut self,
         at: Timestamp,
-        received: BatchReceived,
-        receipts: &mut BTreeMap<(String, u64), ReceiptRow>,
-    ) {
-        let (Some(identity), Some(batch)) = (received.identity, received.batch) else { return };
-        let key = (identity.device_id, batch.generation);
-        let row = receipts.entry(key.clone()).or_insert_with(|| row(&key, received.clock_offset_ms));
-        row.ranges.insert(batch.sequence);
-        self.seen.insert(key.0.clone(), at);
+        device: &str,
+        generation: u64,
+        offset_ms: i64,
+        received: &'a mut Received,
+    ) -> &'a mut ReceiptRow {
+        let (row, forgotten) = received.touch(device, generation, offset_ms);
+        if let Some(forgotten) = forgotten {
+            self.received.remove(&(device.to_owned(), forgotten));
+            self.forgotten.insert((device.to_owned(), forgotten));
+        }
+        let key = (device.to_owned(), generation);
+        self.forgotten.remove(&key);
         self.received.insert(key, at);
+        row
     }
 
     /// Does it all, inside the transaction.
-    pub(super) fn perform(
-        &self,
-        tx: &EngineTx<'_>,
-        receipts: &BTreeMap<(String, u64), ReceiptRow>,
-    ) -> Result<(), StateError> {
+    pub(super) fn perform(&self, tx: &EngineTx<'_>, received: &Received) -> Result<(), StateError> {
         for deed in &self.deeds {
             match deed {
                 Deed::Connected(at, connected) => tx.put_connected(*at, connected)?,
@@ -101,10 +107,13 @@ impl Chunk {
         for (device, at) in &self.seen {
             tx.put_seen(*at, device)?;
         }
-        for (key, at) in &self.received {
-            if let Some(receipt) = receipts.get(key) {
+        for ((device, generation), at) in &self.received {
+            if let Some(receipt) = received.get(device, *generation) {
                 tx.put_receipt(*at, receipt)?;
             }
+        }
+        for (device, generation) in &self.forgotten {
+            tx.forget_receipt(device, *generation)?;
         }
         Ok(())
     }
@@ -130,8 +139,4 @@ fn is_known(changed: &DeviceChanged) -> bool {
         figures::refused("unknown_word");
     }
     known
-}
-
-fn row(key: &(String, u64), clock_offset_ms: i64) -> ReceiptRow {
-    ReceiptRow { device: key.0.clone(), generation: key.1, ranges: Default::default(), clock_offset_ms }
 }
