@@ -107,14 +107,6 @@ CREATE TABLE standings (                       -- how the deciders see a device
     body   TEXT NOT NULL                       -- JSON
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE refusals (                        -- what people did that could not be done; the last of each ticket
-    ticket INTEGER NOT NULL,
-    actor  TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    why    TEXT NOT NULL,
-    PRIMARY KEY (ticket, actor)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE receipts (
     device          TEXT NOT NULL,
     generation      INTEGER NOT NULL,          -- the 64 bits of the number, signed

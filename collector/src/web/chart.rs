@@ -95,7 +95,7 @@ type Points = Vec<(i64, f64, f64, f64)>;
 pub(super) fn day(series: &dyn Series, device: &str, now: Timestamp, zone: &TimeZone) -> Vec<Chart> {
     let ask = Ask { series, only: only(device), now };
     let cpu = ask.gauge("usage_idle", "\"cpu\" WHERE \"cpu\" = 'cpu-total'", None);
-    let cpu = cpu.into_iter().map(|(_, points)| ("in use".into(), points.into_iter().map(invert).collect())).collect();
+    let cpu = cpu.into_values().map(|points| ("in use".into(), points.into_iter().map(invert).collect())).collect();
     let memory = named(ask.gauge("used_percent", "\"mem\" WHERE \"device_id\" != ''", None), "in use");
     let disks = ask.gauge("used_percent", "\"disk\" WHERE \"device_id\" != ''", Some("path"));
     let ping = ask.gauge("average_response_ms", "\"ping\" WHERE \"device_id\" != ''", Some("target_id"));
@@ -211,7 +211,7 @@ impl Frame<'_> {
                 let _ = write!(path, "{step}{} {}", coordinate(*x), coordinate(y(point.1, top)));
             }
             if stretch.len() == 1 {
-                path.push_str("h0.1");
+                path.push_str("h1.5");
             } else if stretch.iter().any(|point| point.3 - point.2 > 0.0) {
                 let upper = at.iter().zip(stretch).map(|(x, point)| (x, point.3));
                 let lower = at.iter().zip(stretch).rev().map(|(x, point)| (x, point.2));

@@ -74,7 +74,11 @@ impl From<StateError> for PageError {
 
 impl From<SubmitError> for PageError {
     fn from(error: SubmitError) -> Self {
-        Self::Plain(StatusCode::SERVICE_UNAVAILABLE, format!("{}.", capital(&error.to_string())))
+        let status = match error {
+            SubmitError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self::Plain(status, format!("{}.", capital(&error.to_string())))
     }
 }
 

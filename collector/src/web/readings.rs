@@ -101,10 +101,13 @@ impl Desk {
     }
 }
 
+/// Puts the newest values of a row into a device's readings.
+type Put<'a> = &'a mut dyn FnMut(&mut Live, &Rows, &[Option<f64>]);
+
 /// The newest readings; `only` narrows them, as the end of a WHERE clause.
 pub(super) fn ask_latest(series: &dyn Series, only: &str, now: Timestamp) -> BTreeMap<String, Live> {
     let mut devices: BTreeMap<String, Live> = BTreeMap::new();
-    let mut each = |fields: &str, from: &str, by: &str, put: &mut dyn FnMut(&mut Live, &Rows, &[Option<f64>])| {
+    let mut each = |fields: &str, from: &str, by: &str, put: Put<'_>| {
         let query = format!("SELECT {fields} FROM {from} AND time > now() - {LIVE}{only} GROUP BY \"device_id\"{by}");
         for rows in series.ask(&query, now) {
             let (Some(device), Some((_, values))) = (rows.tags.get("device_id"), rows.rows.last()) else { continue };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
-use bellwether_logic::engine::{Effect, Refused};
+use bellwether_logic::engine::Effect;
 use bellwether_logic::presence::{DeviceState, Presence};
 use bellwether_logic::rules::Severity;
 use bellwether_logic::tickets::{Actor, Refusal, TicketEvent, TicketState, What};
@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use tower::ServiceExt;
 
 use super::readings::{Rows, Series};
-use crate::app::{App, Clicks, Connect};
+use crate::app::{App, Clicks, Connect, SubmitError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::state::State;
@@ -57,8 +57,7 @@ impl School {
         let applied = Arc::clone(&state);
         tokio::spawn(async move {
             while let Some(click) = queue.recv().await {
-                apply(&applied, click.record);
-                let _ = click.done.send(Ok(()));
+                let _ = click.done.send(apply(&applied, click.record));
             }
         });
         let clock = Clock::manual(NOW);
@@ -172,14 +171,14 @@ fn form_request(path: &str) -> axum::http::request::Builder {
 }
 
 /// What the engine reader does, as far as pages can tell.
-fn apply(state: &State, record: Record) {
+fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
     match record.body.unwrap() {
         record::Body::Device(device) => state.commit_engine(|tx| tx.put_device(NOW, &device)).unwrap(),
         record::Body::Ticket(TicketActed { ticket: number, actor, action: Some(action) }) => {
             let mut ticket = state.ticket(number).unwrap().unwrap();
-            let refuse = matches!(action, ticket_acted::Action::Take(_)) && ticket.assignee.is_some();
-            let refused =
-                Refused { number: 1, ticket: number, at: NOW, actor: actor.clone(), because: Refusal::YoursAlready };
+            if matches!(action, ticket_acted::Action::Take(_)) && ticket.assignee.is_some() {
+                return Err(SubmitError::Refused(Refusal::YoursAlready.to_string()));
+            }
             ticket.assignee = Some(actor.clone());
             ticket.state = TicketState::Assigned;
             if matches!(action, ticket_acted::Action::Close(_)) {
@@ -191,15 +190,12 @@ fn apply(state: &State, record: Record) {
                 _ => What::Taken { from: None },
             };
             let event = TicketEvent { ticket: number, sequence: 2, at: NOW, actor: Actor::Person(actor), what };
-            let effects = if refuse {
-                vec![Effect::Refused(refused)]
-            } else {
-                vec![Effect::Ticket(Box::new(ticket)), Effect::TicketEvent(event)]
-            };
+            let effects = [Effect::Ticket(Box::new(ticket)), Effect::TicketEvent(event)];
             state.commit_engine(|tx| effects.iter().try_for_each(|effect| tx.put_effect(effect))).unwrap();
         }
         other => panic!("no page submits {other:?}"),
     }
+    Ok(())
 }
 
 const PAGES: [&str; 7] = [

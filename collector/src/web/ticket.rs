@@ -15,6 +15,7 @@ use super::page::{PageError, Shell, render};
 use super::tickets::Card;
 use super::when::When;
 use super::{Desk, words};
+use crate::app::SubmitError;
 use crate::state::people::Deed;
 
 /// More minutes than this in one repair note are a slip of the finger.
@@ -240,22 +241,16 @@ async fn act(
     draft: RepairForm,
 ) -> Result<Response, PageError> {
     let number = ticket_number(number)?;
-    let actor = visitor.person.login.clone();
-    let asked = actor.clone();
-    let (exists, before) = desk
-        .with_state(move |state| Ok::<_, PageError>((state.ticket(number)?.is_some(), state.refusal(number, &asked)?)))
-        .await?;
-    if !exists {
+    if desk.with_state(move |state| state.ticket(number)).await?.is_none() {
         return Err(PageError::NotFound);
     }
-    let acted = TicketActed { ticket: number, actor: actor.clone(), action: Some(action) };
-    desk.app.clicks.submit(Record { body: Some(record::Body::Ticket(acted)) }).await?;
-    let after = desk.with_state(move |state| state.refusal(number, &actor)).await?;
-    match after {
-        Some((n, why)) if before.is_none_or(|(earlier, _)| n > earlier) => {
+    let acted = TicketActed { ticket: number, actor: visitor.person.login.clone(), action: Some(action) };
+    match desk.app.clicks.submit(Record { body: Some(record::Body::Ticket(acted)) }).await {
+        Ok(()) => Ok(Redirect::to(&format!("/tickets/{number}")).into_response()),
+        Err(SubmitError::Refused(why)) => {
             page(desk, visitor, number, draft, Some(format!("That could not be done: {why}."))).await
         }
-        _ => Ok(Redirect::to(&format!("/tickets/{number}")).into_response()),
+        Err(failed) => Err(failed.into()),
     }
 }
 
