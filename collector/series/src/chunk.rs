@@ -243,11 +243,10 @@ fn gather<T: Clone + Default>(values: &[T], order: &[u32]) -> Vec<T> {
 impl Chunk {
     /// Merges chunks into one sorted chunk with each time once. For the same time and field the later chunk wins,
     /// inside a chunk the later row.
-    pub(crate) fn merge(chunks: &[Chunk]) -> Chunk {
-        if let [only] = chunks
-            && only.times.windows(2).all(|pair| pair[0] < pair[1])
-        {
-            return only.clone();
+    pub(crate) fn merge(mut chunks: Vec<Chunk>) -> Chunk {
+        chunks.retain(|chunk| !chunk.times.is_empty());
+        if chunks.len() == 1 && chunks[0].times.windows(2).all(|pair| pair[0] < pair[1]) {
+            return chunks.swap_remove(0);
         }
         let total = chunks.iter().map(|chunk| chunk.times.len()).sum();
         let mut rows: Vec<(i64, u32, u32)> = Vec::with_capacity(total);

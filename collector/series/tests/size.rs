@@ -13,7 +13,7 @@ impl Noise {
 }
 
 #[test]
-fn a_value_of_rounded_health_data_takes_less_than_a_byte_and_a_half() {
+fn a_value_of_rounded_health_data_takes_less_than_a_byte() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path(), Options::default()).unwrap();
     let mut noise = Noise(7);
@@ -47,5 +47,5 @@ fn a_value_of_rounded_health_data_takes_less_than_a_byte_and_a_half() {
     store.vacuum().unwrap();
     let stats = store.stats().unwrap();
     let bytes = stats.disk_bytes as f64 / values as f64;
-    assert!(bytes < 1.5, "{bytes} bytes a value, {stats:?}");
+    assert!(bytes < 1.0, "{bytes} bytes a value, {stats:?}");
 }

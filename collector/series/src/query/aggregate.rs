@@ -62,7 +62,8 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     for (back, chosen) in passes {
         let range = reach(series, back);
         let passed = pass(series, &chosen, range)?;
-        found |= passed.range(first_bucket(series)..).next().is_some() && !passed.is_empty();
+        let inside = first_bucket(series)..=last_bucket(series);
+        found |= passed.keys().any(|bucket| inside.contains(bucket));
         for (slot, at) in chosen.iter().enumerate() {
             for (time, value) in column(series, &calls[*at], slot, range, &passed)? {
                 table.entry(time).or_insert_with(|| vec![Value::Null; calls.len()])[*at] = value;

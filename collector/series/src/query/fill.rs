@@ -59,7 +59,7 @@ fn linear(points: &mut [(i64, Value)]) {
 }
 
 fn between(start: &(i64, Value), end: &(i64, Value), time: i64) -> Value {
-    let share = (time - start.0) as f64 / (end.0 - start.0) as f64;
+    let share = time.abs_diff(start.0) as f64 / end.0.abs_diff(start.0) as f64;
     match (&start.1, &end.1) {
         (Value::Integer(from), Value::Integer(to)) => {
             Value::Integer((*from as f64 + (*to as f64 - *from as f64) * share) as i64)

@@ -75,9 +75,9 @@ impl Splitter<'_> {
         let all = TimeRange::ALL;
         let range = match op {
             Op::Equal => TimeRange { from: time, to: time },
-            Op::Greater => TimeRange { from: time + 1, ..all },
+            Op::Greater => TimeRange { from: time.saturating_add(1), ..all },
             Op::GreaterEqual => TimeRange { from: time, ..all },
-            Op::Less => TimeRange { to: time - 1, ..all },
+            Op::Less => TimeRange { to: time.saturating_sub(1), ..all },
             Op::LessEqual => TimeRange { to: time, ..all },
             other => {
                 return Err(format!("invalid time comparison operator: {}", other.text()).into());
@@ -91,7 +91,7 @@ impl Splitter<'_> {
             Expr::Paren(inner) => self.value(inner),
             Expr::Integer(time) => Ok(Term::Time(i128::from(*time))),
             Expr::Unsigned(time) => Ok(Term::Time(i128::from(*time))),
-            Expr::Number(time) => Ok(Term::Time(*time as i128)),
+            Expr::Number(time) => Ok(Term::Time(i128::from(*time as i64))),
             Expr::Duration(span) => Ok(Term::Span(i128::from(*span))),
             Expr::Text(text) => self.literal(text).map(Term::Time).ok_or_else(|| bad(expr)),
             Expr::Call(name, arguments) if name == "now" && arguments.is_empty() => {

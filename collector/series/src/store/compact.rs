@@ -52,7 +52,7 @@ impl Store {
         for group in worth_rewriting(&entries) {
             let transaction = writer.connection.transaction().map_err(at("compact"))?;
             let Some(chunks) = self.read_group(&transaction, stream, group)? else { continue };
-            let written = rewrite(&transaction, stream, group, &Chunk::merge(&chunks)).map_err(at("compact"))?;
+            let written = rewrite(&transaction, stream, group, &Chunk::merge(chunks)).map_err(at("compact"))?;
             transaction.commit().map_err(at("compact"))?;
             fewer += (group.len() as u64).saturating_sub(written);
         }

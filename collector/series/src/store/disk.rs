@@ -26,7 +26,7 @@ const APPLICATION_AT: usize = 68;
 
 /// Small pages: the end of every block leaves a gap of half a page, and with SQLite's usual 4 KiB that is a sixth of the file.
 const SCHEMA: &str = "
-    PRAGMA page_size = 1024;
+    PRAGMA page_size = 2048;
     PRAGMA application_id = 0x62777372;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
     CREATE TABLE database (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -174,7 +174,7 @@ impl Saved {
 
 /// In the old journal mode, so that the format number is in the file's header, where a look at the header finds it.
 fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("PRAGMA page_size = 1024; BEGIN IMMEDIATE;")?;
+    connection.execute_batch("PRAGMA page_size = 2048; BEGIN IMMEDIATE;")?;
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch("INSERT INTO meta VALUES ('position', 0); COMMIT;")
 }

@@ -72,7 +72,7 @@ impl Head {
         }
         let inside = |row: &u32| (from..=to).contains(&times[*row as usize]);
         let order: Vec<u32> = (0..times.len() as u32).filter(inside).collect();
-        Chunk::merge(&[self.rows.select(&order, wanted), Chunk::default()])
+        Chunk::merge(vec![self.rows.select(&order, wanted)])
     }
 
     /// All rows, sorted, each time once.

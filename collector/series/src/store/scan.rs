@@ -81,7 +81,7 @@ impl Store {
                     chunks.extend(self.load(connection, scan, entry.id));
                 }
             }
-            if emit(Chunk::merge(&chunks), scan, each) == Flow::Enough {
+            if emit(Chunk::merge(chunks), scan, each) == Flow::Enough {
                 break;
             }
         }
