@@ -18,6 +18,9 @@ pub const NAME: &str = "bellwether-collector";
 /// How long a collector may take until it answers. Unoptimised, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// The last line of what it prints once everything is in place.
+const BANNER_ENDS: &str = "Ctrl-C stops it.";
+
 /// Below the ports that the system hands out for outgoing connections, so that none takes ours between two starts.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
@@ -60,6 +63,21 @@ impl Collector {
         collector
     }
 
+    /// One that has its configuration in its data folder, ports and all, as after `setup`.
+    ///
+    /// # Panics
+    /// If there is no room on the disk.
+    #[must_use]
+    pub fn start_configured() -> Self {
+        let mut collector = Self::prepare("");
+        let text = format!("[network]\nhttp = \"{}\"\ngrpc = \"{}\"\n", collector.http, collector.grpc);
+        fs::write(collector.data().join("collector.toml"), text).expect("a folder takes a file");
+        let mut command = Command::new(program::built(NAME));
+        collector.program = Some(Program::start(NAME, command.arg("--data").arg(collector.data())));
+        collector.wait_until_ready();
+        collector
+    }
+
     /// Starts it, again or for the first time, and waits until it answers.
     ///
     /// # Panics
@@ -74,7 +92,7 @@ impl Collector {
         self.program = Some(Program::start(NAME, Command::new(program::built(NAME)).args(self.arguments())));
     }
 
-    /// Waits until it answers.
+    /// Waits until it answers and has said so.
     ///
     /// # Panics
     /// If it does not.
@@ -83,7 +101,7 @@ impl Collector {
             let program = self.program.as_mut().expect("it was started");
             assert!(program.ended().is_none(), "the collector ended: {}", program.text());
             match self.client.get("/healthz", None) {
-                Ok(answer) if answer.status == 200 => Ok(()),
+                Ok(answer) if answer.status == 200 && program.text().contains(BANNER_ENDS) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         });

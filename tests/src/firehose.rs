@@ -23,6 +23,9 @@ use tonic::Streaming;
 /// Batches under way unacknowledged.
 const WINDOW: usize = 32;
 
+/// How long an answer may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
 /// What a message costs on the line beside itself: gRPC's prefix, HTTP/2's frame header, and a record of TLS 1.3.
 const FRAMING_BYTES: u64 = 5 + 9 + 22;
 
@@ -202,10 +205,11 @@ impl Line {
     /// # Errors
     /// If the stream has ended: what the collector said.
     pub async fn receive(&mut self) -> Result<collector_message::Body, String> {
-        match self.from.message().await {
-            Ok(Some(CollectorMessage { body: Some(body) })) => Ok(body),
-            Ok(_) => Err("the stream closed".to_owned()),
-            Err(status) => Err(status.message().to_owned()),
+        match tokio::time::timeout(ANSWER_LIMIT, self.from.message()).await {
+            Ok(Ok(Some(CollectorMessage { body: Some(body) }))) => Ok(body),
+            Ok(Ok(_)) => Err("the stream closed".to_owned()),
+            Ok(Err(status)) => Err(status.message().to_owned()),
+            Err(_) => Err(format!("no answer within {ANSWER_LIMIT:?}")),
         }
     }
 }

@@ -67,7 +67,7 @@ fn a_token_of_another_collector_finds_no_trust_here() {
     let other = Collector::start(NO_OWN_AGENT);
     let token = other.enrol_token("Lincoln High", 1);
     let line = Agent::new().enrol(&collector.grpc.to_string(), &token, "desktop", "PC").one_clear_line();
-    assert!(line.contains("not from the collector that this machine knows"), "{line}");
+    assert!(line.contains("not the collector that this machine knows"), "{line}");
     let _ = collector.program().wait_for_line("handshake", SOON);
 }
 
@@ -80,7 +80,7 @@ fn an_agent_of_another_collector_finds_no_trust_here_and_keeps_trying() {
     let text = std::fs::read_to_string(&identity).unwrap();
     std::fs::write(&identity, text.replace(&other.grpc.to_string(), &collector.grpc.to_string())).unwrap();
     agent.go();
-    let _ = agent.program().wait_for_line("not from the collector that this machine knows", SOON);
+    let _ = agent.program().wait_for_line("not the collector that this machine knows", SOON);
     let _ = collector.program().wait_for_line("handshake", SOON);
     assert!(agent.program().ended().is_none(), "an agent never ends because of its collector");
     assert!(agent.program().stop().success());

@@ -42,7 +42,7 @@ fn a_fresh_collector_shows_live_points_of_its_own_machine_within_a_minute() {
 
 #[test]
 fn a_second_agent_by_the_printed_command_appears_in_the_api_and_on_the_fleet_page() {
-    let collector = Collector::start("");
+    let collector = Collector::start_configured();
     let printed = collector.command(&["token", "enrol", "--site", "Lincoln High", "--uses", "1", "--expires", "7d"]);
     let printed = printed.success();
     let command = printed.lines().find(|line| line.contains("bellwether-agent enrol")).expect("a command to paste");

@@ -4,7 +4,7 @@ use bellwether_logic::batch::{BatchId, Lane};
 use bellwether_logic::sample::{Sample, Value};
 use bellwether_proto::MAX_MESSAGE_BYTES;
 use bellwether_proto::batch::encode_alone;
-use bellwether_proto::v1::{AgentMessage, Batch, agent_message, collector_message};
+use bellwether_proto::v1::{AgentMessage, Batch, Hello, agent_message, collector_message};
 use bellwether_tests::collector::Collector;
 use bellwether_tests::firehose::{Sender, numbered};
 
@@ -54,10 +54,21 @@ fn a_batch_that_uses_a_series_which_it_never_defined_is_refused() {
 }
 
 #[test]
-fn a_message_without_a_body_is_refused() {
+fn a_message_of_a_kind_that_only_a_newer_agent_knows_is_passed_over() {
     let collector = Collector::start(NO_OWN_AGENT);
-    let said = refusal(&collector, AgentMessage { body: None });
-    assert!(said.contains("refused"), "{said}");
+    runtime().block_on(async {
+        let mut sender = sender(&collector).await;
+        let mut line = sender.connect().await.unwrap();
+        line.send(AgentMessage { body: None }).await.unwrap();
+        sender.pour(&mut line, 1, numbered).await.unwrap();
+    });
+}
+
+#[test]
+fn a_second_hello_is_refused() {
+    let collector = Collector::start(NO_OWN_AGENT);
+    let said = refusal(&collector, AgentMessage { body: Some(agent_message::Body::Hello(Hello::default())) });
+    assert!(said.contains("a second Hello"), "{said}");
 }
 
 #[test]
