@@ -54,6 +54,7 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let calls = &series.plan.calls;
     let mut table: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
     let mut found = false;
+    let empty: Vec<Value> = calls.iter().map(|call| missing(series, call)).collect();
     let mut passes: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (at, call) in calls.iter().enumerate() {
         let back = call.transform.filter(|_| series.plan.window.is_some());
@@ -66,7 +67,7 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
         found |= passed.keys().any(|bucket| inside.contains(bucket));
         for (slot, at) in chosen.iter().enumerate() {
             for (time, value) in column(series, &calls[*at], slot, range, &passed)? {
-                table.entry(time).or_insert_with(|| vec![Value::Null; calls.len()])[*at] = value;
+                table.entry(time).or_insert_with(|| empty.clone())[*at] = value;
             }
         }
     }
@@ -83,6 +84,17 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     } else {
         series.cut(table.into_iter().map(row))
     })
+}
+
+/// What a row shows for a transformation that has no value there, because another column keeps the row.
+fn missing(series: &Series<'_>, call: &Call) -> Value {
+    match (series.fill, call.transform) {
+        (Fill::Number(number), Some(transform)) if series.plan.window.is_some() => {
+            let kind = answer_kind(series, call).map(|kind| transform.answer_kind(kind));
+            fill::number_as(number, kind)
+        }
+        _ => Value::Null,
+    }
 }
 
 /// The points of one call: its buckets, filled, transformed, inside the range.

@@ -38,7 +38,9 @@ pub(crate) fn number_as(number: f64, kind: Option<FieldKind>) -> Value {
         None | Some(FieldKind::Float) => Value::Float(number),
         Some(FieldKind::Integer) => Value::Integer(number as i64),
         Some(FieldKind::Unsigned) => Value::Unsigned(number as u64),
-        Some(FieldKind::Boolean | FieldKind::Text) => Value::Null,
+        // What is no number has its own nothing.
+        Some(FieldKind::Boolean) => Value::Boolean(false),
+        Some(FieldKind::Text) => Value::Text("".into()),
     }
 }
 

@@ -111,4 +111,13 @@ impl Transform {
             _ => 1,
         }
     }
+
+    /// The kind of what it makes of this kind.
+    pub(crate) fn answer_kind(self, kind: FieldKind) -> FieldKind {
+        match self {
+            Self::CumulativeSum | Self::Difference { .. } => kind,
+            Self::Derivative { .. } | Self::MovingAverage(_) => FieldKind::Float,
+            Self::Elapsed(_) => FieldKind::Integer,
+        }
+    }
 }

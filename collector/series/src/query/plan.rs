@@ -112,7 +112,7 @@ impl Node {
 /// Plans a SELECT over these measurements.
 pub(crate) fn plan(select: &Select, views: &[View], now: i64) -> Answer<Plan> {
     let (window, dimensions) = dimensions(select, now)?;
-    let mut planner = Planner { window: window.as_ref(), inputs: Vec::new(), calls: Vec::new(), occurrences: 0 };
+    let mut planner = Planner { window: window.as_ref(), inputs: Vec::new(), calls: Vec::new() };
     let mut time_name: Arc<str> = "time".into();
     let mut named = Vec::new();
     for field in expand::fields(&select.fields, views, &dimensions)? {
@@ -134,8 +134,8 @@ pub(crate) fn plan(select: &Select, views: &[View], now: i64) -> Answer<Plan> {
         return Err("at least 1 non-time field must be queried".into());
     }
     let columns = columns(named);
-    let Planner { inputs, calls, occurrences, .. } = planner;
-    let shape = shape(&columns, &calls, occurrences, window.is_some())?;
+    let Planner { inputs, calls, .. } = planner;
+    let shape = shape(&columns, &calls, window.is_some())?;
     if shape == Shape::Rows && matches!(select.fill, Fill::None | Fill::Linear) {
         let word = if select.fill == Fill::None { "none" } else { "linear" };
         return Err(format!("fill({word}) must be used with a function").into());
@@ -151,7 +151,7 @@ fn is_wild(expr: &Expr) -> bool {
     }
 }
 
-fn shape(columns: &[Column], calls: &[Call], occurrences: usize, windowed: bool) -> Answer<Shape> {
+fn shape(columns: &[Column], calls: &[Call], windowed: bool) -> Answer<Shape> {
     let plain = columns.iter().any(|column| column.node.has_input());
     let selector = |call: &Call| call.transform.is_none() && call.function.is_selector();
     if calls.is_empty() {
@@ -161,12 +161,12 @@ fn shape(columns: &[Column], calls: &[Call], occurrences: usize, windowed: bool)
         return Ok(Shape::Rows);
     }
     if calls.iter().any(|call| call.function == Function::Distinct && call.transform.is_none()) {
-        if occurrences > 1 || plain {
+        if calls.len() > 1 || plain {
             return Err("aggregate function distinct() cannot be combined with other functions or fields".into());
         }
         return Ok(Shape::Distinct);
     }
-    if occurrences == 1 && calls.iter().all(selector) {
+    if calls.len() == 1 && calls.iter().all(selector) {
         return Ok(Shape::Selected);
     }
     if plain {
@@ -183,8 +183,6 @@ struct Planner<'a> {
     window: Option<&'a Window>,
     inputs: Vec<Input>,
     calls: Vec<Call>,
-    /// Calls as they are written: the same one twice is one to compute and two to count.
-    occurrences: usize,
 }
 
 impl Planner<'_> {
@@ -211,7 +209,6 @@ impl Planner<'_> {
                     Node::Scalar(name.clone(), nodes.collect::<Answer<_>>()?)
                 }
                 None => {
-                    self.occurrences += 1;
                     let call = self.call(name, arguments)?;
                     Node::Call(position_or_push(&mut self.calls, call))
                 }

@@ -116,16 +116,32 @@ fn groups(
     }
     budget.series(streams)?;
     let mut groups: Vec<_> = groups.into_iter().collect();
-    if select.descending {
-        groups.reverse();
-    }
     for (_, streams) in &mut groups {
         // In the order of their tags, so that sums of floats do not depend on who wrote first.
         streams.sort_by(|a, b| a.1.cmp(&b.1));
     }
     let Page { series_limit, series_offset, .. } = select.page;
-    let most = if series_limit == 0 { usize::MAX } else { series_limit };
-    Ok(groups.into_iter().skip(series_offset).take(most).collect())
+    if series_limit > 0 || series_offset > 0 {
+        let most = if series_limit == 0 { usize::MAX } else { series_limit };
+        groups.sort_by_cached_key(|(values, _)| limit_key(keys, values));
+        groups = groups.into_iter().skip(series_offset).take(most).collect();
+        groups.sort_by(|a, b| a.0.cmp(&b.0));
+    }
+    if select.descending {
+        groups.reverse();
+    }
+    Ok(groups)
+}
+
+/// SLIMIT and SOFFSET count in the order of InfluxDB's index, whatever the order of the answer: the keys that are there, then their values.
+fn limit_key(keys: &BTreeSet<Arc<str>>, values: &[Arc<str>]) -> String {
+    let there = || keys.iter().zip(values).filter(|(_, value)| !value.is_empty());
+    let mut key = String::new();
+    for part in there().map(|(key, _)| key).chain(there().map(|(_, value)| value)) {
+        key.push_str(part);
+        key.push('|');
+    }
+    key
 }
 
 impl Series<'_> {

@@ -11,7 +11,7 @@ use crate::query::functions::Function;
 #[derive(Debug)]
 pub(crate) enum Accumulator {
     Count(u64),
-    Sum(Option<FieldValue>),
+    Sum(Sum),
     Mean(Mean),
     Best(Option<Held>),
     Spread(Option<(FieldValue, FieldValue)>),
@@ -50,6 +50,30 @@ impl Mean {
     fn answer(&self) -> Option<f64> {
         let (weighted, total) = self.with_current();
         (total > 0).then(|| weighted / total as f64)
+    }
+}
+
+/// A sum is added up stream by stream, for the same reason as a [`Mean`].
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    total: Option<FieldValue>,
+    current: Option<FieldValue>,
+    stream: u32,
+}
+
+impl Sum {
+    fn begin(&mut self, stream: u32) {
+        if self.stream != stream {
+            self.total = plus(self.total.take(), self.current.take().as_ref());
+            self.stream = stream;
+        }
+    }
+}
+
+fn plus(a: Option<FieldValue>, b: Option<&FieldValue>) -> Option<FieldValue> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(added(&a, b)),
+        (a, b) => a.or_else(|| b.cloned()),
     }
 }
 
@@ -98,7 +122,7 @@ impl Accumulator {
     pub(crate) fn new(function: Function) -> Self {
         match function {
             Function::Count => Self::Count(0),
-            Function::Sum => Self::Sum(None),
+            Function::Sum => Self::Sum(Sum::default()),
             Function::Mean => Self::Mean(Mean::default()),
             Function::First | Function::Last | Function::Max | Function::Min => Self::Best(None),
             Function::Spread => Self::Spread(None),
@@ -113,8 +137,10 @@ impl Accumulator {
         rows: &Rows<'_>,
         neighbours: &dyn Fn(usize) -> Vec<Value>,
     ) -> usize {
-        if let Self::Mean(mean) = self {
-            mean.begin(rows.stream);
+        match self {
+            Self::Mean(mean) => mean.begin(rows.stream),
+            Self::Sum(sum) => sum.begin(rows.stream),
+            _ => {}
         }
         if self.feed_dense(rows) {
             return 0;
@@ -166,12 +192,7 @@ impl Accumulator {
     fn add(&mut self, value: &FieldValue) {
         match self {
             Self::Count(count) => *count += 1,
-            Self::Sum(sum) => {
-                *sum = Some(match sum.take() {
-                    None => value.clone(),
-                    Some(sum) => added(&sum, value),
-                });
-            }
+            Self::Sum(sum) => sum.current = plus(sum.current.take(), Some(value)),
             Self::Mean(mean) => {
                 match value {
                     FieldValue::Integer(value) => mean.whole += i128::from(*value),
@@ -196,7 +217,7 @@ impl Accumulator {
         match self {
             Self::Count(0) => None,
             Self::Count(count) => Some(plain(Value::Integer(*count as i64))),
-            Self::Sum(sum) => sum.clone().map(|sum| plain(sum.into())),
+            Self::Sum(sum) => plus(sum.total.clone(), sum.current.as_ref()).map(|sum| plain(sum.into())),
             Self::Mean(mean) => mean.answer().map(|mean| plain(Value::Float(mean))),
             Self::Best(best) => best.as_ref().map(Held::picked),
             Self::Spread(spread) => spread.as_ref().map(|(low, high)| plain(subtracted(high, low))),
@@ -332,18 +353,16 @@ fn stddev(points: &[Held]) -> Option<Value> {
     (count > 0.0).then(|| Value::Float((squares / (count - 1.0)).sqrt()))
 }
 
-/// The most frequent value; of several the one that was seen first. When none is there twice it is the smallest, as InfluxDB has it.
+/// The most frequent value; of several the smallest, as InfluxDB has it.
 fn mode(points: &[Held]) -> Option<Value> {
     let sorted = sorted(points);
-    let smallest = sorted.first()?;
-    let mut best = (1, smallest.time, &smallest.value);
+    let mut best: Option<&[&Held]> = None;
     for run in sorted.chunk_by(|a, b| compare(&a.value, &b.value).is_eq()) {
-        let (count, time) = (run.len(), run[0].time);
-        if count > best.0 || (count == best.0 && count > 1 && time <= best.1) {
-            best = (count, time, &run[0].value);
+        if best.is_none_or(|best| run.len() > best.len()) {
+            best = Some(run);
         }
     }
-    Some(best.2.clone().into())
+    best.map(|run| run[0].value.clone().into())
 }
 
 /// A value that can be looked up.
