@@ -18,6 +18,7 @@ use super::readings::Live;
 use super::when::When;
 use super::{Desk, words};
 use crate::state::devices::{self, DeviceRow};
+use crate::state::people::Role;
 use crate::state::tickets::{self, TicketFilter};
 
 /// Devices on one page of the list.
@@ -162,6 +163,8 @@ struct FleetPage {
     shown: usize,
     pager: Pager,
     only_own: bool,
+    /// Parts of the collector that do not do their work, and why; for admins, because they name paths.
+    troubles: Vec<(&'static str, String)>,
 }
 
 /// What of the fleet is asked for.
@@ -270,6 +273,7 @@ fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTr
         shown,
         pager,
         only_own,
+        troubles: if visitor.person.role == Role::Admin { desk.app.health.troubles() } else { Vec::new() },
     }
 }
 

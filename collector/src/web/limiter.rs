@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
 
-/// Failures within [`WINDOW`] after which further tries are refused unlooked-at.
+/// Failures of one login from one address, within [`WINDOW`], after which further tries are refused unlooked-at.
 pub(super) const FAILURES_MAX: u32 = 5;
+/// The same for one login from anywhere, and for one address with any login: a whole school may sit behind one
+/// address, and nobody should be locked out by a stranger's five guesses.
+pub(super) const FAILURES_MAX_SHARED: u32 = 50;
 /// How long failures count.
 pub(super) const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Names and addresses that are remembered. The one that failed longest ago is forgotten first.
@@ -25,9 +28,9 @@ struct Failures {
 }
 
 impl Limiter {
-    /// Whether this key may try.
-    pub(super) fn may_try(&self, key: &str, now: Timestamp) -> bool {
-        self.0.get(&cut(key)).is_none_or(|failures| failures.count < FAILURES_MAX || now.since(failures.last) >= WINDOW)
+    /// Whether this key may try, with fewer than `most` failures.
+    pub(super) fn may_try(&self, key: &str, most: u32, now: Timestamp) -> bool {
+        self.0.get(&cut(key)).is_none_or(|failures| failures.count < most || now.since(failures.last) >= WINDOW)
     }
 
     /// It tried and failed.
@@ -71,14 +74,14 @@ mod tests {
         let mut limiter = Limiter::default();
         let now = Timestamp(1_000_000);
         for _ in 0..FAILURES_MAX {
-            assert!(limiter.may_try("Rivera", now));
+            assert!(limiter.may_try("Rivera", FAILURES_MAX, now));
             limiter.failed("rivera", now);
         }
-        assert!(!limiter.may_try("RIVERA", now));
-        assert!(limiter.may_try("chen", now));
-        assert!(limiter.may_try("rivera", now + WINDOW));
+        assert!(!limiter.may_try("RIVERA", FAILURES_MAX, now));
+        assert!(limiter.may_try("chen", FAILURES_MAX, now));
+        assert!(limiter.may_try("rivera", FAILURES_MAX, now + WINDOW));
         limiter.failed("rivera", now + WINDOW);
-        assert!(limiter.may_try("rivera", now + WINDOW));
+        assert!(limiter.may_try("rivera", FAILURES_MAX, now + WINDOW));
     }
 
     #[test]
@@ -88,7 +91,7 @@ mod tests {
             limiter.failed("rivera", Timestamp(0));
         }
         limiter.succeeded("rivera");
-        assert!(limiter.may_try("rivera", Timestamp(0)));
+        assert!(limiter.may_try("rivera", FAILURES_MAX, Timestamp(0)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::Desk;
 use super::access::{Signed, set_cookie};
-use super::limiter::Limiter;
+use super::limiter::{FAILURES_MAX, FAILURES_MAX_SHARED, Limiter};
 use super::page::{PageError, Shell, render};
 use crate::state::people::{
     AddPersonError, LOGIN_CHARS_MAX, PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, Person, Role, hash_password,
@@ -90,14 +90,14 @@ pub(super) async fn log_in(
 ) -> Result<Response, PageError> {
     let keys = limit_keys(&form.login, peer.as_ref());
     let now = desk.app.clock.now();
-    if !keys.iter().all(|key| desk.logins().may_try(key, now)) {
+    if !keys.iter().all(|(key, most)| desk.logins().may_try(key, *most, now)) {
         return Ok(refuse(form, StatusCode::TOO_MANY_REQUESTS, "Too many tries. Wait 15 minutes and try again."));
     }
     let Some(person) = check(&desk, form.login.clone(), form.password.clone()).await? else {
-        keys.iter().for_each(|key| desk.logins().failed(key, now));
+        keys.iter().for_each(|(key, _)| desk.logins().failed(key, now));
         return Ok(refuse(form, StatusCode::UNAUTHORIZED, "Login or password is wrong."));
     };
-    keys.iter().for_each(|key| desk.logins().succeeded(key));
+    keys.iter().take(1).for_each(|(key, _)| desk.logins().succeeded(key));
     begin(&desk, &person, &own_path(&form.next)).await
 }
 
@@ -107,11 +107,14 @@ impl Desk {
     }
 }
 
-/// One password guessed at many logins is counted by address, many at one login by login.
-fn limit_keys(login: &str, peer: Option<&Extension<ConnectInfo<SocketAddr>>>) -> Vec<String> {
-    let mut keys = vec![format!("login {login}")];
-    keys.extend(peer.map(|Extension(ConnectInfo(peer))| format!("from {}", peer.ip())));
-    keys
+/// What failures are counted by, and how many of each are too many. The first is the pair, which a success wipes.
+fn limit_keys(login: &str, peer: Option<&Extension<ConnectInfo<SocketAddr>>>) -> Vec<(String, u32)> {
+    let from = peer.map_or_else(|| "unknown".into(), |Extension(ConnectInfo(peer))| peer.ip().to_string());
+    vec![
+        (format!("{from} {login}"), FAILURES_MAX),
+        (format!("from {from}"), FAILURES_MAX_SHARED),
+        (format!("login {login}"), FAILURES_MAX_SHARED),
+    ]
 }
 
 fn refuse(form: Credentials, status: StatusCode, why: &str) -> Response {

@@ -19,6 +19,7 @@ use super::readings::{Rows, Series};
 use crate::app::{App, Clicks, Connect, SubmitError};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::health::Health;
 use crate::state::State;
 use crate::state::people::{Role, hash_password};
 use crate::state::secret::Secret;
@@ -34,6 +35,7 @@ struct School {
     state: Arc<State>,
     clock: Clock,
     pages: Router,
+    health: Arc<Health>,
 }
 
 /// Two readings of every measurement, for whoever asks.
@@ -61,16 +63,17 @@ impl School {
             }
         });
         let clock = Clock::manual(NOW);
+        let health: Arc<Health> = Arc::default();
         let app = App {
             state: Arc::clone(&state),
             clicks,
             config: Config::default(),
             clock: clock.clone(),
             connect: Connect { endpoint: "127.0.0.1:7443".into(), this_machine_only: true, ca_sha256: [7; 32] },
-            health: Arc::default(),
+            health: Arc::clone(&health),
         };
         let pages = super::router(Arc::new(app), Arc::new(Readings), TimeZone::UTC);
-        Self { _folder: folder, state, clock, pages }
+        Self { _folder: folder, state, clock, pages, health }
     }
 
     /// Someone with this role, and the cookie of their session.
@@ -417,6 +420,15 @@ async fn a_token_is_shown_once_with_the_command_that_uses_it() {
     for wrong in ["building=&uses=1&days=1", "building=Oak&uses=0&days=1", "building=Oak&uses=1&days=900"] {
         assert_eq!(school.post("/connect", &admin, wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn the_collectors_own_troubles_are_told_to_admins_alone() {
+    let school = School::new();
+    school.health.trouble("journal", "cannot write /data/journal: <no space>".into());
+    let told = |page: &Answer| page.text.contains("cannot write /data/journal");
+    assert!(told(&school.get("/", Some(&school.visitor(Role::Admin))).await));
+    assert!(!told(&school.get("/", Some(&school.visitor(Role::Coordinator))).await));
 }
 
 #[tokio::test]
