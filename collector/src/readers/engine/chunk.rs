@@ -97,11 +97,7 @@ impl Chunk {
                 Deed::Device(at, changed) => tx.put_device(*at, changed)?,
                 Deed::Left(at, left) => tx.put_left(*at, left)?,
                 Deed::Nobody(at) => tx.put_nobody_connected(*at)?,
-                Deed::Effect(Effect::Ticket(ticket)) => tx.put_ticket(ticket)?,
-                Deed::Effect(Effect::TicketEvent(event)) => tx.put_ticket_event(event)?,
-                Deed::Effect(Effect::DeviceState(_)) => {}
-                // Whoever clicked was told.
-                Deed::Effect(Effect::Refused(_)) => {}
+                Deed::Effect(effect) => tx.put_effect(effect)?,
             }
         }
         for (device, at) in &self.seen {
