@@ -301,3 +301,40 @@ fn a_newer_file_is_refused_untouched() {
     std::fs::write(&path, vec![7; 5000]).unwrap();
     assert!(matches!(Store::open(folder.path(), Options::default()), Err(StoreError::Foreign { .. })));
 }
+
+/// The rows that a query sees now.
+fn count(store: &Store) -> i64 {
+    let response = store.query(DATABASE, "SELECT count(b) FROM cpu", &QueryOptions::at(0));
+    match response.results[0].series.first().map(|series| &series.values[0][1]) {
+        Some(Value::Integer(count)) => *count,
+        None => 0,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn no_row_is_ever_missing_while_heads_move_to_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let written = std::sync::atomic::AtomicI64::new(0);
+    std::thread::scope(|threads| {
+        let writer = threads.spawn(|| {
+            for batch in 0..200i64 {
+                let points: Vec<_> = (0..20).map(|at| row(1, batch * 20 + at, 1)).collect();
+                store.apply(batch as u64, DATABASE, &points).unwrap();
+                written.store((batch + 1) * 20, std::sync::atomic::Ordering::SeqCst);
+                match batch % 9 {
+                    2 => store.seal_all().map(|_| ()).unwrap(),
+                    5 => store.checkpoint().map(|_| ()).unwrap(),
+                    8 => store.compact().map(|_| ()).unwrap(),
+                    _ => {}
+                }
+            }
+        });
+        while !writer.is_finished() {
+            let least = written.load(std::sync::atomic::Ordering::SeqCst);
+            assert!(count(&store) >= least);
+        }
+    });
+    assert_eq!(count(&store), 4000);
+}
