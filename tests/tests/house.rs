@@ -399,7 +399,9 @@ mod documents {
     /// Whether `span` names a file or folder of the tree, as against a route, a command or a name in code.
     fn is_path(span: &str) -> bool {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-        let of_the_tree = !span.starts_with('/') && !span.starts_with("..") && span.chars().all(plain);
+        // `NAME` stands for a name that the reader chooses.
+        let is_pattern = span.starts_with('/') || span.starts_with("..") || span.contains("NAME");
+        let of_the_tree = !is_pattern && span.chars().all(plain);
         let is_file =
             [".json", ".md", ".proto", ".rs", ".sh", ".toml", ".yaml"].iter().any(|ending| span.ends_with(ending));
         of_the_tree && (span.contains('/') || is_file)

@@ -1,6 +1,7 @@
 //! From a fault to a ticket and back, with rules of short durations.
 
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -80,8 +81,12 @@ impl Small {
         Self { mounted }
     }
 
+    /// To the last byte.
     fn fill(&self) {
-        fs::write(self.mounted.join("filler"), vec![7; 54 << 20]).unwrap();
+        let mut file = fs::File::create(self.mounted.join("filler")).unwrap();
+        let chunk = vec![7; 1 << 20];
+        let full = (0..64).find_map(|_| file.write_all(&chunk).err()).expect("it is smaller than 64 MiB");
+        assert_eq!(full.kind(), ErrorKind::StorageFull);
     }
 
     fn free(&self) {
@@ -150,7 +155,7 @@ fn a_killed_server_opens_one_ticket_and_a_stopped_one_none() {
     });
     assert!(stopped.program().stop().success());
     killed.program().kill();
-    // For two minutes after its start a collector holds nobody's silence against them.
+    // Beyond the two minutes after its start in which a collector holds nobody's silence against them.
     let open = one_ticket(&collector, &token, "new", Duration::from_secs(200));
     assert!(open.to_string().contains("SRV-KILLED"), "{open}");
     wait::holds("one ticket", Duration::from_secs(8), || match tickets(&collector, &token)?.len() {
