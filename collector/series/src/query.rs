@@ -1,7 +1,7 @@
 //! Answers InfluxQL requests. In the order in which a statement passes through:
 //! [`view`] (what is stored of a measurement), [`range`] (time out of WHERE), [`condition`] (the rest of WHERE), [`plan`] (what to
 //! compute), [`select`] (groups and series), then [`raw`] rows or [`aggregate`]d buckets with [`fill`] and [`transform`], and
-//! [`page`](ast::Page) clauses. [`show`] answers from the catalogue alone.
+//! the clauses that cut. [`show`] answers from the catalogue alone.
 //!
 //! Every part works on one series at a time and holds what its answer needs, so memory is bounded by the answer and its limits.
 

@@ -53,7 +53,6 @@ fn refuse_kinds(series: &Series<'_>) -> Answer<()> {
 fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let calls = &series.plan.calls;
     let mut table: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
-    let mut found = false;
     let empty: Vec<Value> = calls.iter().map(|call| missing(series, call)).collect();
     let mut passes: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (at, call) in calls.iter().enumerate() {
@@ -63,16 +62,11 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     for (back, chosen) in passes {
         let range = reach(series, back);
         let passed = pass(series, &chosen, range)?;
-        let inside = first_bucket(series)..=last_bucket(series);
-        found |= passed.keys().any(|bucket| inside.contains(bucket));
         for (slot, at) in chosen.iter().enumerate() {
             for (time, value) in column(series, &calls[*at], slot, range, &passed)? {
                 table.entry(time).or_insert_with(|| empty.clone())[*at] = value;
             }
         }
-    }
-    if !found {
-        return Ok(Vec::new());
     }
     let nothing = |_: usize| Value::Null;
     let row = |(time, values): (i64, Vec<Value>)| {

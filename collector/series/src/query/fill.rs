@@ -60,17 +60,22 @@ fn linear(points: &mut [(i64, Value)]) {
     }
 }
 
+/// In the order of InfluxDB's operations, so that the last digit is the same.
 fn between(start: &(i64, Value), end: &(i64, Value), time: i64) -> Value {
-    let share = time.abs_diff(start.0) as f64 / end.0.abs_diff(start.0) as f64;
+    let line = |from: f64, rise: f64| {
+        // Both differences turn their sign when the order is descending.
+        let slope = rise / end.0.wrapping_sub(start.0) as f64;
+        slope * time.wrapping_sub(start.0) as f64 + from
+    };
     match (&start.1, &end.1) {
         (Value::Integer(from), Value::Integer(to)) => {
-            Value::Integer((*from as f64 + (*to as f64 - *from as f64) * share) as i64)
+            Value::Integer(line(*from as f64, to.wrapping_sub(*from) as f64) as i64)
         }
         (Value::Unsigned(from), Value::Unsigned(to)) => {
-            Value::Unsigned((*from as f64 + (*to as f64 - *from as f64) * share) as u64)
+            Value::Unsigned(line(*from as f64, *to as f64 - *from as f64) as u64)
         }
         (from, to) => match (from.as_f64(), to.as_f64()) {
-            (Some(from), Some(to)) => Value::Float(from + (to - from) * share),
+            (Some(from), Some(to)) => Value::Float(line(from, to - from)),
             _ => Value::Null,
         },
     }

@@ -129,6 +129,7 @@ fn groups(
     }
     if select.descending {
         groups.reverse();
+        groups.iter_mut().for_each(|(_, streams)| streams.reverse());
     }
     Ok(groups)
 }
