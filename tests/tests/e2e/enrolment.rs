@@ -1,12 +1,18 @@
 //! Who may come in: each refusal has its own sentence, on both ends.
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
 
 use bellwether_proto::token::EnrolToken;
 use bellwether_tests::agent::{self, Agent};
 use bellwether_tests::collector::Collector;
 use bellwether_tests::program::{self, Program};
 use bellwether_tests::wait;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, Stream};
 
 use super::{NO_OWN_AGENT, SOON};
 
@@ -152,4 +158,35 @@ fn a_revoked_machine_is_cut_off_and_told_why() {
     collector.go();
     agent.go();
     let _ = agent.program().wait_for_line("certificate was revoked: enrol it again", SOON);
+}
+
+/// Shakes hands as the agent whose state this is, with a memory for sessions, and reads what the collector offers.
+fn shake_hands(config: &Arc<ClientConfig>, collector: &Collector) -> HandshakeKind {
+    let name = ServerName::try_from(bellwether_proto::COLLECTOR_NAME).unwrap();
+    let mut connection = ClientConnection::new(config.clone(), name).unwrap();
+    let mut socket = TcpStream::connect(collector.grpc).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    // The collector's first bytes of HTTP/2 come after the tickets, if there are any.
+    let mut settings = [0; 9];
+    Stream::new(&mut connection, &mut socket).read_exact(&mut settings).unwrap();
+    connection.handshake_kind().unwrap()
+}
+
+#[test]
+fn a_session_is_never_resumed_so_every_connection_proves_who_it_is_anew() {
+    let collector = Collector::start(NO_OWN_AGENT);
+    let agent = Agent::enrolled(&collector, "desktop", "PC-1");
+    let chain: Vec<_> = CertificateDer::pem_file_iter(agent.state().join("chain.pem")).unwrap().flatten().collect();
+    let key = PrivateKeyDer::from_pem_file(agent.state().join("key.pem")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(chain.last().unwrap().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots);
+    let mut config = config.with_client_auth_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let config = Arc::new(config);
+    for _ in 0..3 {
+        assert_eq!(shake_hands(&config, &collector), HandshakeKind::Full);
+    }
 }
