@@ -171,13 +171,14 @@ impl Starting {
             connect,
             health: Arc::clone(&self.health),
         });
+        let scheme = if self.opened.config.network.tls { "https" } else { "http" };
+        let pages = pages_address(&self.opened.config, self.opened.http.1, scheme);
+        // Before anything answers: whoever finds `/healthz` well finds the files, too.
+        let (folder, state) = (&self.opened.folder, &self.opened.state);
+        let welcome = secrets::leave(folder, state, &self.clock, &pages, &app.connect.endpoint).await?;
         self.serve_agents()?;
         self.serve_people(&app)?;
         self.tend();
-        let scheme = if self.opened.config.network.tls { "https" } else { "http" };
-        let pages = pages_address(&self.opened.config, self.opened.http.1, scheme);
-        let welcome =
-            secrets::leave(&self.opened.folder, &self.opened.state, &self.clock, &pages, &app.connect.endpoint).await?;
         let (stop_own_agent, told) = watch::channel(false);
         let own_agent = self.watch_own_machine(told);
         tracing::debug!(refusals = ?self.refusals, "started");

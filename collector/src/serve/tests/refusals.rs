@@ -104,6 +104,12 @@ async fn malformed_and_oversized_messages_are_refused_with_their_sentence() {
     stream.send(agent_message::Body::Hello(Hello::default())).await;
     let refused = stream.refusal().await;
     assert_eq!(refused.message(), format!("message of {} refused: a second Hello", machine.device));
+
+    let mut stream = site.stream(&machine, 4).await.unwrap();
+    stream.send_nothing().await;
+    let refused = stream.refusal().await;
+    let sentence = format!("message of {} refused: nothing in it that this collector knows", machine.device);
+    assert_eq!(refused.message(), sentence);
     site.stop().await;
 }
 

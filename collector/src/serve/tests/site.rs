@@ -206,6 +206,11 @@ impl Stream {
         self.send.send(AgentMessage { body: Some(body) }).await.unwrap();
     }
 
+    /// Sends a message that says nothing, as one of a newer agent would look to this collector.
+    pub(super) async fn send_nothing(&self) {
+        self.send.send(AgentMessage { body: None }).await.unwrap();
+    }
+
     /// Sends readings as a batch.
     pub(super) async fn batch(&mut self, sequence: u64, samples: &[Sample]) -> Batch {
         let id = BatchId { generation: self.generation, sequence };
