@@ -219,10 +219,10 @@ impl Session {
             Some(agent_message::Body::Batch(batch)) => self.decode(&batch),
             Some(agent_message::Body::Goodbye(goodbye)) => Err(Ending::Goodbye(goodbye.reason())),
             Some(agent_message::Body::Hello(_)) => Err(Ending::Refused(bad(&self.device, "a second Hello"))),
-            // Also a kind that only a newer agent knows: taking it for granted would lose what it says.
+            // A kind that only a newer agent knows: it must cope with a collector that does not.
             None => {
                 figures::refused("unknown_message");
-                Err(Ending::Refused(bad(&self.device, "nothing in it that this collector knows")))
+                Ok(())
             }
         }
     }
