@@ -10,10 +10,11 @@ mod tend;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bellwether_journal::Journal;
-use bellwether_proto::record::v1::{CollectorStopped, record};
+use bellwether_journal::{AppendError, Journal};
+use bellwether_proto::record::v1::{CollectorStarted, CollectorStopped, record};
 use bellwether_series::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
@@ -46,6 +47,10 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long streams and requests may take to end.
 const SERVERS_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a start waits for room in a full journal, and how often it looks.
+const ROOM_LIMIT: Duration = Duration::from_secs(60);
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +105,7 @@ struct Starting {
     opened: Opened,
     clock: Clock,
     health: Arc<Health>,
+    started: Arc<AtomicBool>,
     registry: Arc<Registry>,
     refusals: Arc<Refusals>,
     clicks: Clicks,
@@ -118,6 +124,7 @@ impl Starting {
         let clock = opened.clock.clone();
         let health = Arc::new(Health::default());
         let refusals = Arc::new(Refusals::default());
+        let started = Arc::new(AtomicBool::new(false));
         let (applied, committed) = watch::channel(0);
         let (shown, visible) = watch::channel(0);
         let engine = EngineReader::new(
@@ -127,6 +134,7 @@ impl Starting {
                 inventory: Arc::clone(&opened.inventory),
                 refusals: Arc::clone(&refusals),
                 clock: clock.clone(),
+                started: Arc::clone(&started),
                 rules: opened.rules.clone(),
                 settings: opened.config.engine,
             },
@@ -148,6 +156,7 @@ impl Starting {
             opened,
             clock,
             health,
+            started,
             registry: Arc::default(),
             refusals,
             clicks,
@@ -176,6 +185,7 @@ impl Starting {
         // Before anything answers: whoever finds `/healthz` well finds the files, too.
         let (folder, state) = (&self.opened.folder, &self.opened.state);
         let welcome = secrets::leave(folder, state, &self.clock, &pages, &app.connect.endpoint).await?;
+        self.write_start().await?;
         self.serve_agents()?;
         self.serve_people(&app)?;
         self.tend();
@@ -200,6 +210,27 @@ impl Starting {
             readers: self.readers,
             _folder: folder,
         })
+    }
+
+    /// Writes down that the collector runs again, before anyone is heard. A full journal is waited for: the readers, which
+    /// run already, make room in it.
+    async fn write_start(&self) -> Result<(), StartError> {
+        let deadline = Instant::now() + ROOM_LIMIT;
+        loop {
+            let started = CollectorStarted { version: env!("CARGO_PKG_VERSION").into() };
+            match ingest::append(&self.opened.journal, self.clock.now(), record::Body::Started(started)) {
+                Ok(receipt) => {
+                    receipt.await.map_err(StartError::Commit)?;
+                    self.started.store(true, Ordering::SeqCst);
+                    return Ok(());
+                }
+                Err(AppendError::Full { .. }) if Instant::now() < deadline => {
+                    tracing::warn!("the journal is full: waiting for its readers to make room");
+                    tokio::time::sleep(ROOM_PAUSE).await;
+                }
+                Err(error) => return Err(StartError::Append(error)),
+            }
+        }
     }
 
     fn connect(&self) -> Connect {

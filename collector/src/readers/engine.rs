@@ -4,6 +4,9 @@
 //! it remembered. The cursor's, at or behind it: up to there effects were committed, in the same transaction as the
 //! cursor itself, and are not performed again. Between the two the engine is fed and its effects are thrown away.
 //!
+//! New rules come into force with the record of the collector's start. The snapshot after that record is committed with
+//! its effects: what was decided by the rules of one run is never decided again by those of a later one.
+//!
 //! Facts that need no deciding (inventory rows, presence, receipts) go the same way in the same transaction, so that
 //! the tables are always those of one place in the journal.
 
@@ -12,6 +15,7 @@ mod input;
 mod received;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bellwether_journal::{AppendError, CommitError, Entry, Journal, JournalError, Position};
@@ -36,6 +40,10 @@ use received::Received;
 /// How often the engine's memory is written down: what is replayed after a crash is no longer than this.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 
+/// How much of the journal may be read before it is written down in any case, so that a small journal is not full of
+/// records that only a snapshot would release.
+const SNAPSHOT_BYTES: u64 = 32 << 20;
+
 /// How long receipts are remembered: no spool keeps a batch that long.
 const RECEIPTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
 
@@ -51,6 +59,8 @@ pub struct Parts {
     pub refusals: Arc<Refusals>,
     /// The time, for wakes alone: what is decided goes by the records' stamps.
     pub clock: Clock,
+    /// Whether the collector's start is written down. A wake before it would judge silences that are the collector's own.
+    pub started: Arc<AtomicBool>,
     /// The rules in force.
     pub rules: RuleSet,
     /// How the engine decides.
@@ -64,6 +74,7 @@ pub struct EngineReader {
     inventory: Arc<Inventory>,
     refusals: Arc<Refusals>,
     clock: Clock,
+    started: Arc<AtomicBool>,
     engine: Engine,
     /// What the engine was fed ends here.
     position: Position,
@@ -76,6 +87,8 @@ pub struct EngineReader {
     /// Tells who waits for it how far effects are committed.
     applied: watch::Sender<u64>,
     snapshot_at: Instant,
+    /// Where the last snapshot stands.
+    remembered: Position,
     /// The place of a wake that was appended and not read yet.
     woken_at: Option<Position>,
 }
@@ -109,7 +122,7 @@ impl EngineReader {
     /// # Errors
     /// When the snapshot or the tables can't be read.
     pub fn new(parts: Parts, applied: watch::Sender<u64>) -> Result<Self, EngineError> {
-        let Parts { journal, state, inventory, refusals, clock, rules, settings } = parts;
+        let Parts { journal, state, inventory, refusals, clock, started, rules, settings } = parts;
         let kept = state.engine_snapshot()?;
         let performed = Position(state.cursor(ENGINE)?.unwrap_or(0));
         let (snapshot, position) = match kept {
@@ -129,11 +142,13 @@ impl EngineReader {
             inventory,
             refusals,
             clock,
+            started,
             position,
             performed,
             uncommitted: None,
             applied,
             snapshot_at: Instant::now() + SNAPSHOT_EVERY,
+            remembered: position,
             woken_at: None,
         })
     }
@@ -144,6 +159,10 @@ impl EngineReader {
         for entry in entries {
             self.feed_one(entry, &mut chunk);
             self.position = entry.next;
+            // What follows is read again: the chunk must end where its snapshot does.
+            if chunk.starts {
+                break;
+            }
         }
         chunk.end = self.position;
         self.uncommitted = Some(chunk);
@@ -158,6 +177,7 @@ impl EngineReader {
             return;
         };
         let performs = entry.position >= self.performed;
+        chunk.starts |= matches!(body, record::Body::Started(_));
         if let Some(input) = input::of(&body) {
             self.engine.handle(at, input);
         }
@@ -178,8 +198,12 @@ impl EngineReader {
     fn commit(&mut self) -> Result<(), EngineError> {
         let Some(chunk) = &self.uncommitted else { return Ok(()) };
         let end = chunk.end.max(self.performed);
+        let kept = if false && chunk.starts { Some(self.snapshot()?) } else { None };
         self.state.commit_engine(|tx| {
             chunk.perform(tx, &self.received)?;
+            if let Some(kept) = &kept {
+                tx.put_snapshot(kept)?;
+            }
             tx.put_cursor(ENGINE, end.0)
         })?;
         for changed in chunk.devices() {
@@ -194,10 +218,15 @@ impl EngineReader {
         Ok(())
     }
 
+    /// The engine as it is at its place.
+    fn snapshot(&self) -> Result<EngineSnapshot, EngineError> {
+        let snapshot = serde_json::to_vec(self.engine.snapshot()).map_err(EngineError::Remember)?;
+        Ok(EngineSnapshot { snapshot, position: self.position.0 })
+    }
+
     /// Writes the engine's memory down, and lets go of the journal before it.
     fn remember(&mut self) -> Result<(), EngineError> {
-        let snapshot = serde_json::to_vec(self.engine.snapshot()).map_err(EngineError::Remember)?;
-        let kept = EngineSnapshot { snapshot, position: self.position.0 };
+        let kept = self.snapshot()?;
         let forget_before = self.clock.now() - RECEIPTS_KEPT;
         let forgotten = self.state.commit_engine(|tx| {
             tx.put_snapshot(&kept)?;
@@ -208,17 +237,15 @@ impl EngineReader {
         }
         self.journal.release(ENGINE, self.position);
         self.journal.release(EFFECTS, self.performed);
+        self.remembered = self.position;
         self.snapshot_at = Instant::now() + SNAPSHOT_EVERY;
         Ok(())
     }
 
     /// Everything is read: appends a wake if its time has come, else waits for a record or for that time.
     fn rest(&mut self) -> Result<(), EngineError> {
-        if Instant::now() >= self.snapshot_at {
-            self.remember()?;
-        }
         let now = self.clock.now();
-        let wake = self.engine.poll_wake();
+        let wake = self.engine.poll_wake().filter(|_| self.started.load(Ordering::SeqCst));
         if wake.is_some_and(|wake| wake <= now) && self.woken_at != Some(self.position) {
             let body = record::Body::Wake(Wake {});
             let receipt = ingest::append(&self.journal, now, body).map_err(EngineError::Wake)?;
@@ -238,6 +265,9 @@ impl Reader for EngineReader {
 
     fn step(&mut self) -> Result<Step, EngineError> {
         self.commit()?;
+        if Instant::now() >= self.snapshot_at || self.position.0 - self.remembered.0 >= SNAPSHOT_BYTES {
+            self.remember()?;
+        }
         let entries = match self.journal.read(self.position, READ_BYTES) {
             // Lost by a disk that forgot what it had promised; what is left is read.
             Err(JournalError::Released { start, .. }) if start > self.position => {

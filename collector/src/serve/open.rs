@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use bellwether_journal::{AppendError, CommitError, Journal, JournalError, Position};
 use bellwether_logic::rules::RuleSet;
-use bellwether_proto::record::v1::{CollectorStarted, record};
 use bellwether_series::{Store, StoreError};
 use tokio::net::TcpListener;
 
@@ -19,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::disk;
 use crate::folder::{self, Folder, FolderError};
-use crate::ingest::{self, LedgerError, Ledgers};
+use crate::ingest::{LedgerError, Ledgers};
 use crate::inventory::Inventory;
 use crate::readers::engine::EngineError;
 use crate::readers::{EFFECTS, ENGINE, SERIES};
@@ -138,9 +137,6 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     let state = State::open(&folder.join("state.sqlite"))?;
     let series = Store::open(&folder.join("series"), bellwether_series::Options::default())?;
     let journal = open_journal(&folder, &config, &state, &series)?;
-    let started = CollectorStarted { version: env!("CARGO_PKG_VERSION").into() };
-    let receipt = ingest::append(&journal, now, record::Body::Started(started)).map_err(StartError::Append)?;
-    receipt.await.map_err(StartError::Commit)?;
     let inventory = Inventory::load(&state)?;
     let ledgers = Ledgers::rebuild(&state, &journal)?;
     Ok(Opened {

@@ -18,6 +18,8 @@ use crate::state::engine::{EngineTx, ReceiptRow};
 pub(super) struct Chunk {
     /// Where the run ends.
     pub(super) end: Position,
+    /// Whether it ends with a start of the collector.
+    pub(super) starts: bool,
     /// What is to be done.
     pub(super) deeds: Vec<Deed>,
     /// Generations that something was received of, and when.

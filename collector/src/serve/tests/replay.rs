@@ -7,6 +7,7 @@ use bellwether_journal::{Journal, Options, Position};
 use bellwether_logic::engine::Settings;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{Comment, Record, TicketActed, record, ticket_acted};
+use prost::Message;
 use tokio::sync::watch;
 
 use super::site::{Site, disk};
@@ -42,6 +43,7 @@ fn reader(journal: &Arc<Journal>, state: &Arc<State>, rules_folder: &Path) -> En
         inventory: Arc::new(Inventory::default()),
         refusals: Arc::default(),
         clock: Clock::manual(Timestamp(0)),
+        started: Arc::default(),
         rules: rules::load(rules_folder).unwrap(),
         settings: Settings::default(),
     };
@@ -129,6 +131,36 @@ async fn a_crash_at_any_step_between_journal_and_tables_changes_nothing() {
         first.finish().unwrap();
         read_all(&mut reader(&journal, &state, &rules));
         assert_eq!(tables(&state), live, "snapshot after {position:?}");
+    }
+    assert!(count > 10, "{count} records");
+}
+
+/// Where the reader is once it has read the last start of the collector.
+fn after_last_start(journal: &Journal) -> Position {
+    let entries = journal.read(journal.start(), usize::MAX).unwrap();
+    let is_start = |entry: &&bellwether_journal::Entry| {
+        matches!(Record::decode(entry.payload.as_slice()).unwrap().body, Some(record::Body::Started(_)))
+    };
+    entries.iter().rfind(is_start).unwrap().next
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_that_change_after_a_crash_do_not_decide_anew_what_was_decided() {
+    let (folder, live) = morning().await;
+    let journal = open(folder.path());
+    let rules = folder.path().join("rules");
+    let others = folder.path().join("other rules");
+    let mut position = after_last_start(&journal);
+    let mut count = 0;
+    while position < journal.end() {
+        count += 1;
+        let path = folder.path().join(format!("rules-{count}.sqlite"));
+        let state = Arc::new(State::open(&path).unwrap());
+        reader(&journal, &state, &rules).read_until(position);
+        // The admin had changed the rules before the next start, which is not in the journal yet.
+        read_all(&mut reader(&journal, &state, &others));
+        assert_eq!(tables(&state), live, "crash after {position:?}");
+        position = journal.read(position, 1).unwrap()[0].next;
     }
     assert!(count > 10, "{count} records");
 }
