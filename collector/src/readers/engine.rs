@@ -198,7 +198,7 @@ impl EngineReader {
     fn commit(&mut self) -> Result<(), EngineError> {
         let Some(chunk) = &self.uncommitted else { return Ok(()) };
         let end = chunk.end.max(self.performed);
-        let kept = if false && chunk.starts { Some(self.snapshot()?) } else { None };
+        let kept = if chunk.starts { Some(self.snapshot()?) } else { None };
         self.state.commit_engine(|tx| {
             chunk.perform(tx, &self.received)?;
             if let Some(kept) = &kept {
