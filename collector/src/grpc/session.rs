@@ -145,6 +145,7 @@ impl Session {
         // What is durable is acknowledged even now: a stopped agent then knows that its spool is empty.
         if tokio::time::timeout(SETTLE_WAIT, self.settle_all()).await.is_err() {
             tracing::error!(device = self.device, "the journal did not settle the last batches of a stream");
+            tokio::spawn(settle_unheard(std::mem::take(&mut self.in_flight)));
         }
         self.end(ending).await;
     }
@@ -391,6 +392,12 @@ async fn settle_later(
     Settled { id, outcome, arrived }
 }
 
+/// Waits for batches whose stream is over. The ledger must hear what became of each: one that it believes to be on its
+/// way is taken from nobody, and the device could bring nothing else until the collector restarts.
+async fn settle_unheard(mut in_flight: FuturesUnordered<BoxFuture<'static, Settled>>) {
+    while in_flight.next().await.is_some() {}
+}
+
 /// Everything that is ready, as one message.
 fn acknowledgement(ready: &mut BTreeMap<u64, RangeSet>) -> CollectorMessage {
     let receipts = std::mem::take(ready).iter().map(|(generation, ranges)| receipt(*generation, ranges)).collect();
@@ -421,4 +428,29 @@ fn unreadable(device: &str, status: &Status) -> Option<Status> {
 async fn refuse(device: &str, replies: &mpsc::Sender<Result<CollectorMessage, Status>>, status: Status) {
     tracing::warn!(device, why = status.message(), "a stream was refused");
     let _ = tokio::time::timeout(Duration::from_secs(1), replies.send(Err(status))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_journal::{Journal, Options};
+    use bellwether_logic::receipts::Offer;
+
+    #[tokio::test]
+    async fn a_batch_that_outlives_its_stream_is_known_to_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(folder.path(), Options::default()).unwrap();
+        let ledger = Ledger::default();
+        let id = BatchId { generation: 1, sequence: 0 };
+        assert_eq!(ledger.offer(id), Offer::Accept);
+        let receipt = journal.append(0, b"batch".to_vec()).unwrap();
+        let room = Arc::new(tokio::sync::Semaphore::new(1)).acquire_owned().await.unwrap();
+        let (_store, visible) = watch::channel(u64::MAX);
+        let settled = settle_later(receipt, room, visible, ledger.clone(), id, Instant::now());
+        let in_flight: FuturesUnordered<BoxFuture<'static, Settled>> = FuturesUnordered::new();
+        in_flight.push(Box::pin(settled));
+        assert_eq!(ledger.offer(id), Offer::InFlight);
+        settle_unheard(in_flight).await;
+        assert_eq!(ledger.offer(id), Offer::Duplicate);
+    }
 }
