@@ -29,7 +29,7 @@ use super::registry::{End, Place};
 use super::uplink::{IN_FLIGHT_BYTES_MAX, REVOKED, Uplink, VISIBLE_WAIT, receipt};
 use crate::ca::Bearer;
 use crate::figures;
-use crate::ingest::{Ledger, TakeError, Taken};
+use crate::ingest::{Ingest, Ledger, TakeError, Taken};
 
 /// Batches of one stream on their way into the journal. An agent keeps fewer unacknowledged.
 const IN_FLIGHT_MAX: usize = 256;
@@ -330,13 +330,27 @@ impl Session {
         if let Some(reason) = reason {
             let left =
                 AgentLeft { device_id: self.device.clone(), generation: self.hello.generation, reason: reason.into() };
-            if let Err(error) = self.uplink.ingest.append(record::Body::Left(left)) {
+            if let Err(error) = write_left(&self.uplink.ingest, left).await {
                 tracing::error!(device = self.device, %error, "an agent's leave could not be stored");
             }
         }
         if let Some(status) = status {
             // Nobody may be there to read it.
             let _ = tokio::time::timeout(Duration::from_secs(1), self.replies.send(Err(status))).await;
+        }
+    }
+}
+
+/// Appends that an agent is gone, when the journal has room: without the goodbyes of a whole school that goes home at
+/// once, its silence would look like an outage.
+async fn write_left(ingest: &Ingest, left: AgentLeft) -> Result<(), AppendError> {
+    let deadline = Instant::now() + SETTLE_WAIT;
+    loop {
+        match ingest.append(record::Body::Left(left.clone())) {
+            Err(AppendError::Busy | AppendError::Full { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            appended => return appended.map(drop),
         }
     }
 }
