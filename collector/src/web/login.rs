@@ -25,6 +25,8 @@ use crate::state::sessions;
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$4oTeapmqXrFTtUP9yLTQOA$w2n5o3tFu9aM7yi4DY6hWA3MkNMh3ty3YMiRZDzSK6w";
 
+const TOO_MANY_TRIES: &str = "Too many tries. Wait 15 minutes and try again.";
+
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
@@ -90,13 +92,20 @@ pub(super) async fn log_in(
 ) -> Result<Response, PageError> {
     let keys = limit_keys(&form.login, peer.as_ref());
     let now = desk.app.clock.now();
-    if !keys.iter().all(|(key, most)| desk.logins().may_try(key, *most, now)) {
-        return Ok(refuse(form, StatusCode::TOO_MANY_REQUESTS, "Too many tries. Wait 15 minutes and try again."));
+    let may_try = || keys.iter().all(|(key, most)| desk.logins().may_try(key, *most, now));
+    if !may_try() {
+        return Ok(refuse(form, StatusCode::TOO_MANY_REQUESTS, TOO_MANY_TRIES));
+    }
+    let one_of_few = desk.hashes.acquire().await.map_err(|closed| PageError::Internal(closed.to_string()))?;
+    // Asked again: those who waited in the same line have failed meanwhile.
+    if !may_try() {
+        return Ok(refuse(form, StatusCode::TOO_MANY_REQUESTS, TOO_MANY_TRIES));
     }
     let Some(person) = check(&desk, form.login.clone(), form.password.clone()).await? else {
         keys.iter().for_each(|(key, _)| desk.logins().failed(key, now));
         return Ok(refuse(form, StatusCode::UNAUTHORIZED, "Login or password is wrong."));
     };
+    drop(one_of_few);
     keys.iter().take(1).for_each(|(key, _)| desk.logins().succeeded(key));
     begin(&desk, &person, &own_path(&form.next)).await
 }
@@ -128,11 +137,11 @@ fn refuse(form: Credentials, status: StatusCode, why: &str) -> Response {
     (status, render(&page)).into_response()
 }
 
+/// The caller holds one of the few places for hashing.
 async fn check(desk: &Desk, login: String, password: String) -> Result<Option<Person>, PageError> {
     if password.len() > PASSWORD_BYTES_MAX || login.chars().count() > LOGIN_CHARS_MAX {
         return Ok(None);
     }
-    let _one_of_few = desk.hashes.acquire().await.map_err(|closed| PageError::Internal(closed.to_string()))?;
     desk.with_state(move |state| {
         let found = state.person_by_login(&login)?;
         let hash = found.as_ref().map_or(NOBODY, |(_, hash)| hash);

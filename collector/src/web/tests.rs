@@ -485,3 +485,22 @@ async fn the_api_lists_devices_and_tickets_for_a_token_and_no_one_else() {
     let nowhere = school.send(ask("/api/v1/nowhere", token.reveal())).await;
     assert_eq!((nowhere.status, json(&nowhere)["status"].clone()), (StatusCode::NOT_FOUND, 404.into()));
 }
+
+#[tokio::test]
+async fn guesses_that_come_all_at_once_are_no_more_than_those_that_come_in_turn() {
+    let school = School::new();
+    let link = Secret::new();
+    school.state.add_first_login(link.hash(), Role::Admin, NOW, Timestamp(NOW.0 + 1)).unwrap();
+    let hash = hash_password(PASSWORD).unwrap();
+    school.state.add_person_by_link(link.hash(), "rivera", &hash, NOW).unwrap();
+    let guesses = (0..20).map(|n| {
+        let request = Request::post("/login")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(format!("login=rivera&password=guess+number+{n}")))
+            .unwrap();
+        school.send(request)
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    let tried = answers.iter().filter(|answer| answer.status == StatusCode::UNAUTHORIZED).count();
+    assert!((5..=6).contains(&tried), "{tried} guesses were looked at");
+}
