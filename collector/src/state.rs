@@ -223,3 +223,20 @@ pub(crate) mod testing {
         (folder, state)
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn neither_the_file_nor_its_log_is_for_others_to_read() {
+        let (folder, state) = super::testing::fresh();
+        state.commit_engine(|tx| tx.put_cursor("engine", 1)).unwrap();
+        let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+        assert!(files.iter().any(|file| file.file_name() == "state.sqlite-wal"));
+        for file in files {
+            let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}", file.path().display());
+        }
+    }
+}
