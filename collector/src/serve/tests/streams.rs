@@ -1,5 +1,7 @@
 //! What is acknowledged is there once.
 
+use std::sync::Arc;
+
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::v1::{Goodbye, GoodbyeReason, Hello, Receipt, agent_message};
 use tonic::Code;
@@ -47,9 +49,11 @@ async fn a_clock_a_year_behind_is_corrected_on_the_stream() {
     stream.acknowledged().await.unwrap();
     let recent = site.query(r#"SELECT "used_percent" FROM "disk" WHERE time > now() - 5m"#).await;
     assert!(recent.contains("12.5"), "{recent}");
-    let device = site.running().app.state.device(&machine.device).unwrap().unwrap();
-    assert_eq!(device.clock_offset_ms, stream.welcome.clock_offset_ms);
+    let state = Arc::clone(&site.running().app.state);
+    // An acknowledgement does not wait for the engine; a clean stop does.
     site.stop().await;
+    let device = state.device(&machine.device).unwrap().unwrap();
+    assert_eq!(device.clock_offset_ms, stream.welcome.clock_offset_ms);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
