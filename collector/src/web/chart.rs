@@ -1,4 +1,5 @@
-//! Charts of a day, drawn here as SVG: no script, and the same on paper.
+//! Charts of a day, drawn here as SVG: no script, and the same on paper. A device that was connected today has a
+//! shorter chart, or its first hour would be a dot at the edge of an empty page.
 //!
 //! A chart has one scale and a few lines. Where nothing was read there is no line, because a line drawn over a gap
 //! says something that nobody saw.
@@ -11,11 +12,42 @@ use jiff::tz::TimeZone;
 
 use super::readings::{Rows, Series, only};
 
-/// How much a chart shows.
-const SPAN_MS: i64 = 24 * 3_600_000;
-/// The width of one point, as InfluxQL has it, and in milliseconds: 288 points are as many as a screen resolves.
-const STEP: &str = "5m";
-const STEP_MS: i64 = 300_000;
+const HOUR_MS: i64 = 3_600_000;
+
+/// How much a chart shows, and how finely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Window {
+    span_ms: i64,
+    /// The width of one point; never below the interval of a fleet's agents, or every line would be dots.
+    step_ms: i64,
+    tick_ms: i64,
+    tick_label: &'static str,
+    /// How the page names it.
+    pub(super) name: &'static str,
+}
+
+/// From the shortest to the longest. 288 points are as many as a screen resolves.
+const WINDOWS: [Window; 3] = [
+    Window { span_ms: HOUR_MS, step_ms: 60_000, tick_ms: HOUR_MS / 4, tick_label: "%-I:%M %p", name: "last hour" },
+    Window { span_ms: 6 * HOUR_MS, step_ms: 120_000, tick_ms: HOUR_MS, tick_label: "%-I %p", name: "last 6 hours" },
+    Window {
+        span_ms: 24 * HOUR_MS,
+        step_ms: 300_000,
+        tick_ms: 6 * HOUR_MS,
+        tick_label: "%-I %p",
+        name: "last 24 hours",
+    },
+];
+
+impl Window {
+    /// The shortest that shows everything since a device was connected; a day at most.
+    pub(super) fn since(connected: Timestamp, now: Timestamp) -> Self {
+        let age_ms = now.0 - connected.0;
+        let [.., day] = WINDOWS;
+        WINDOWS.into_iter().find(|window| age_ms <= window.span_ms).unwrap_or(day)
+    }
+}
+
 /// Lines of one chart that can be told apart; the first in order of their names are drawn, the rest is counted.
 const LINES_MAX: usize = 6;
 /// The drawing, in units of the view box.
@@ -92,8 +124,8 @@ impl Unit {
 type Points = Vec<(i64, f64, f64, f64)>;
 
 /// All charts of a device that have anything to show.
-pub(super) fn day(series: &dyn Series, device: &str, now: Timestamp, zone: &TimeZone) -> Vec<Chart> {
-    let ask = Ask { series, only: only(device), now };
+pub(super) fn all(series: &dyn Series, device: &str, window: Window, now: Timestamp, zone: &TimeZone) -> Vec<Chart> {
+    let ask = Ask { series, only: only(device), window, now };
     let cpu = ask.gauge("usage_idle", "\"cpu\" WHERE \"cpu\" = 'cpu-total'", None);
     let cpu = cpu.into_values().map(|points| ("in use".into(), points.into_iter().map(invert).collect())).collect();
     let memory = named(ask.gauge("used_percent", "\"mem\" WHERE \"device_id\" != ''", None), "in use");
@@ -110,7 +142,7 @@ pub(super) fn day(series: &dyn Series, device: &str, now: Timestamp, zone: &Time
         ("Lost pings", Unit::Percent, loss),
         ("Network", Unit::BytesPerSecond, traffic),
     ];
-    let frame = Frame { now, zone };
+    let frame = Frame { window, now, zone };
     charts.into_iter().filter_map(|(title, unit, lines)| frame.draw(title, unit, lines)).collect()
 }
 
@@ -125,6 +157,7 @@ fn named(lines: BTreeMap<String, Points>, name: &str) -> BTreeMap<String, Points
 struct Ask<'a> {
     series: &'a dyn Series,
     only: String,
+    window: Window,
     now: Timestamp,
 }
 
@@ -132,8 +165,8 @@ impl Ask<'_> {
     fn rows(&self, fields: &str, from: &str, by: Option<&str>) -> Vec<Rows> {
         let by = by.map(|tag| format!(", \"{tag}\"")).unwrap_or_default();
         let query = format!(
-            "SELECT {fields} FROM {from}{} AND time > now() - 24h GROUP BY time({STEP}){by} fill(none)",
-            self.only
+            "SELECT {fields} FROM {from}{} AND time > now() - {}ms GROUP BY time({}ms){by} fill(none)",
+            self.only, self.window.span_ms, self.window.step_ms
         );
         self.series.ask(&query, self.now)
     }
@@ -155,6 +188,7 @@ impl Ask<'_> {
 
     /// The rate of a counter, by interface, named with its way. A counter that went back has begun anew: no rate is known there.
     fn rate(&self, field: &str, way: &str) -> BTreeMap<String, Points> {
+        let step_ms = self.window.step_ms;
         let rows = self.rows(&format!("last(\"{field}\")"), "\"net\" WHERE \"device_id\" != ''", Some("interface"));
         rows.into_iter()
             .map(|rows| {
@@ -165,8 +199,8 @@ impl Ask<'_> {
                     .collect();
                 let points = counts.windows(2).filter_map(|pair| {
                     let ((from, before), (to, after)) = (pair[0], pair[1]);
-                    let apart = to - from == STEP_MS && after >= before;
-                    let rate = (after - before) / (seconds(STEP_MS));
+                    let apart = to - from == step_ms && after >= before;
+                    let rate = (after - before) / seconds(step_ms);
                     apart.then_some((to, rate, rate, rate))
                 });
                 let interface = rows.tags.get("interface").map_or("", String::as_str);
@@ -182,6 +216,7 @@ fn seconds(ms: i64) -> f64 {
 }
 
 struct Frame<'a> {
+    window: Window,
     now: Timestamp,
     zone: &'a TimeZone,
 }
@@ -196,14 +231,14 @@ impl Frame<'_> {
         let lines: Vec<Line> =
             lines.into_iter().filter_map(|(name, points)| self.line(name, &points, unit, top)).collect();
         let first = lines.first()?;
-        let summary = format!("{title}, last 24 hours: now {}, from {} to {}", first.now, first.min, first.max);
+        let summary = format!("{title}, {}: now {}, from {} to {}", self.window.name, first.now, first.min, first.max);
         let y_ticks = [0.0, top / 2.0, top].map(|value| (coordinate(y(value, top)), unit.write(value))).to_vec();
         Some(Chart { title, more, y_ticks, x_ticks: self.x_ticks(), summary, lines })
     }
 
     fn line(&self, name: String, points: &Points, unit: Unit, top: f64) -> Option<Line> {
         let (mut path, mut band) = (String::new(), String::new());
-        let stretches = points.chunk_by(|before, after| after.0 - before.0 <= STEP_MS * 3 / 2);
+        let stretches = points.chunk_by(|before, after| after.0 - before.0 <= self.window.step_ms * 3 / 2);
         for stretch in stretches {
             let at: Vec<f64> = stretch.iter().map(|point| self.x(point.0)).collect();
             for (n, (x, point)) in at.iter().zip(stretch).enumerate() {
@@ -226,27 +261,30 @@ impl Frame<'_> {
         let most = points.iter().map(|point| point.3).fold(f64::NEG_INFINITY, f64::max);
         let last = points.last()?;
         // A reading of an hour ago is not "now".
-        let now = if self.now.0 - last.0 <= 3 * STEP_MS { unit.write(last.1) } else { "–".into() };
+        let now = if self.now.0 - last.0 <= 3 * self.window.step_ms { unit.write(last.1) } else { "–".into() };
         Some(Line { name, path, band, now, min: unit.write(least), max: unit.write(most) })
     }
 
     fn x(&self, at: i64) -> f64 {
         // A point stands for the step that begins there: it is drawn in its middle.
-        let share = seconds(at + STEP_MS / 2 - (self.now.0 - SPAN_MS)) / seconds(SPAN_MS);
+        let Window { span_ms, step_ms, .. } = self.window;
+        let share = seconds(at + step_ms / 2 - (self.now.0 - span_ms)) / seconds(span_ms);
         LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
     }
 
-    /// Every sixth hour of the school's clock.
+    /// Round times of the school's clock.
     fn x_ticks(&self) -> Vec<(String, String)> {
-        let hour = 3_600_000;
-        let first = (self.now.0 - SPAN_MS).div_euclid(hour) + 1;
-        (first..=self.now.0.div_euclid(hour))
+        let Window { span_ms, step_ms, tick_ms, tick_label, .. } = self.window;
+        // Zones differ from UTC by whole quarters of an hour.
+        let quarter = HOUR_MS / 4;
+        let first = (self.now.0 - span_ms).div_euclid(quarter) + 1;
+        (first..=self.now.0.div_euclid(quarter))
             .filter_map(|n| {
-                let at = jiff::Timestamp::from_millisecond(n * hour).ok()?.to_zoned(self.zone.clone());
-                let label = at.strftime("%-I %p").to_string();
-                let x = self.x(n * hour - STEP_MS / 2);
+                let at = jiff::Timestamp::from_millisecond(n * quarter).ok()?.to_zoned(self.zone.clone());
+                let since_midnight_ms = i64::from(at.hour()) * HOUR_MS + i64::from(at.minute()) * 60_000;
+                let x = self.x(n * quarter - step_ms / 2);
                 let fits = x > LEFT + 12.0 && x < WIDTH - RIGHT - 12.0;
-                (at.hour() % 6 == 0 && fits).then(|| (coordinate(x), label))
+                (since_midnight_ms % tick_ms == 0 && fits).then(|| (coordinate(x), at.strftime(tick_label).to_string()))
             })
             .collect()
     }
@@ -266,19 +304,20 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_795_212_000_000);
 
-    fn frame() -> (Timestamp, TimeZone) {
-        (NOW, TimeZone::UTC)
+    const DAY: Window = WINDOWS[2];
+
+    fn frame(zone: &TimeZone) -> Frame<'_> {
+        Frame { window: DAY, now: NOW, zone }
     }
 
     fn points(at: &[i64]) -> BTreeMap<String, Points> {
-        let points = at.iter().map(|n| (NOW.0 - n * STEP_MS, 40.0, 30.0, 50.0)).collect();
+        let points = at.iter().map(|n| (NOW.0 - n * DAY.step_ms, 40.0, 30.0, 50.0)).collect();
         [("a".to_owned(), points)].into()
     }
 
     #[test]
     fn a_gap_stays_a_gap() {
-        let (now, zone) = frame();
-        let chart = Frame { now, zone: &zone }.draw("Load", Unit::Percent, points(&[9, 8, 7, 3, 2])).unwrap();
+        let chart = frame(&TimeZone::UTC).draw("Load", Unit::Percent, points(&[9, 8, 7, 3, 2])).unwrap();
         assert_eq!(chart.lines[0].path.matches('M').count(), 2);
         assert_eq!(chart.lines[0].band.matches('Z').count(), 2);
         assert_eq!((chart.lines[0].min.as_str(), chart.lines[0].max.as_str()), ("30%", "50%"));
@@ -286,8 +325,8 @@ mod tests {
 
     #[test]
     fn an_old_reading_is_not_called_now() {
-        let (now, zone) = frame();
-        let frame = Frame { now, zone: &zone };
+        let zone = TimeZone::UTC;
+        let frame = frame(&zone);
         assert_eq!(frame.draw("Load", Unit::Percent, points(&[9])).unwrap().lines[0].now, "–");
         assert_eq!(frame.draw("Load", Unit::Percent, points(&[1])).unwrap().lines[0].now, "40%");
         assert_eq!(frame.draw("Load", Unit::Percent, points(&[])), None);
@@ -305,8 +344,20 @@ mod tests {
     #[test]
     fn hours_are_the_schools() {
         let zone = TimeZone::get("America/Chicago").unwrap();
-        let labels: Vec<String> =
-            Frame { now: NOW, zone: &zone }.x_ticks().into_iter().map(|(_, label)| label).collect();
-        assert_eq!(labels, ["6 PM", "12 AM", "6 AM", "12 PM"]);
+        let labels = |window| -> Vec<String> {
+            Frame { window, now: NOW, zone: &zone }.x_ticks().into_iter().map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(DAY), ["6 PM", "12 AM", "6 AM", "12 PM"]);
+        assert_eq!(labels(WINDOWS[0]).len(), 3);
+        assert!(labels(WINDOWS[0])[0].ends_with(":15 PM"), "{:?}", labels(WINDOWS[0]));
+    }
+
+    #[test]
+    fn a_young_device_has_a_short_chart() {
+        let name = |minutes: i64| Window::since(Timestamp(NOW.0 - minutes * 60_000), NOW).name;
+        assert_eq!(name(-1), "last hour", "connected just now, by a clock a little ahead");
+        assert_eq!(name(59), "last hour");
+        assert_eq!(name(300), "last 6 hours");
+        assert_eq!(name(100_000), "last 24 hours");
     }
 }

@@ -11,7 +11,7 @@ use bellwether_proto::record::v1::{DeviceChanged, Record, record};
 use serde::Deserialize;
 
 use super::access::{Signed, Visitor};
-use super::chart::{self, Chart};
+use super::chart::{self, Chart, Window};
 use super::fleet::{self, Gauge, Standing};
 use super::page::{PageError, Shell, render};
 use super::readings::{self, Live};
@@ -47,6 +47,7 @@ struct DevicePage {
     enrolled: When,
     facts: Vec<(&'static str, String)>,
     readings: Vec<Reading>,
+    window: &'static str,
     charts: Vec<Chart>,
     tickets: Vec<Card>,
     edit: Edit,
@@ -77,8 +78,9 @@ pub(super) async fn show(
         })
         .await?;
     let device = device.ok_or(PageError::NotFound)?;
-    let (live, charts) = day(&desk, id).await?;
     let now = desk.app.clock.now();
+    let window = Window::since(device.enrolled_at, now);
+    let (live, charts) = ask_readings(&desk, id, window).await?;
     let when = |at| When::new(at, now, &desk.zone);
     let shown = Standing::of(&device, standing.as_ref(), tickets.iter().any(|ticket| ticket.state.is_open()));
     let role = visitor.person.role;
@@ -92,6 +94,7 @@ pub(super) async fn show(
         enrolled: when(device.enrolled_at),
         facts: facts(&device),
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
+        window: window.name,
         charts,
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
         edit: Edit {
@@ -111,11 +114,11 @@ fn device_id(id: String) -> Result<String, PageError> {
     if ours { Ok(id) } else { Err(PageError::NotFound) }
 }
 
-async fn day(desk: &Desk, id: String) -> Result<(Option<Live>, Vec<Chart>), PageError> {
+async fn ask_readings(desk: &Desk, id: String, window: Window) -> Result<(Option<Live>, Vec<Chart>), PageError> {
     let (series, zone, now) = (Arc::clone(&desk.series), desk.zone.clone(), desk.app.clock.now());
     let asked = tokio::task::spawn_blocking(move || {
         let live = readings::ask_latest(&*series, &readings::only(&id), now).remove(&id);
-        (live, chart::day(&*series, &id, now, &zone))
+        (live, chart::all(&*series, &id, window, now, &zone))
     });
     Ok(asked.await?)
 }
