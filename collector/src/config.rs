@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use bellwether_logic::engine::Settings;
 use bellwether_logic::span::Span;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "collector.toml";
@@ -41,8 +42,10 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
     /// Where people and tools look.
+    #[serde(deserialize_with = "address")]
     pub http: SocketAddr,
     /// Where agents call.
+    #[serde(deserialize_with = "address")]
     pub grpc: SocketAddr,
     /// The DNS name of both; empty until `setup` has run.
     pub name: String,
@@ -54,6 +57,11 @@ impl Default for Network {
     fn default() -> Self {
         Self { http: loopback(7080), grpc: loopback(7443), name: String::new(), tls: false }
     }
+}
+
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| D::Error::custom("expected an address and a port, such as 127.0.0.1:7080 or [::1]:7080"))
 }
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -340,6 +348,8 @@ mod tests {
         let error = parse("[own_agent]\ninterval = \"soon\"\n").unwrap_err().to_string();
         assert!(error.contains("line 2: `interval = \"soon\"`"), "{error}");
         assert!(error.contains("such as `5m`"), "{error}");
+        let error = parse("[network]\nhttp = \"here\"\n").unwrap_err().to_string();
+        assert!(error.contains("`http = \"here\"`: expected an address and a port"), "{error}");
         let error = parse("[network]\ntls = true\n").unwrap_err().to_string();
         assert!(error.contains("network.tls = true: expected false"), "{error}");
     }

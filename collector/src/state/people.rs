@@ -3,6 +3,7 @@
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use bellwether_logic::device::UnknownWord;
 use bellwether_logic::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -67,13 +68,12 @@ impl std::fmt::Display for Role {
 }
 
 impl std::str::FromStr for Role {
-    type Err = StateError;
+    type Err = UnknownWord;
 
-    fn from_str(text: &str) -> Result<Self, StateError> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or_else(|| StateError::Unreadable { what: "role", value: text.into() })
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        const WORDS: &[&str] = &["admin", "coordinator", "technician", "champion", "viewer"];
+        let role = Self::ALL.into_iter().find(|role| role.as_str() == word);
+        role.ok_or_else(|| UnknownWord { what: "role", word: word.into(), expected: WORDS })
     }
 }
 
