@@ -79,9 +79,10 @@ impl Driven {
     pub fn start<R: Reader>(reader: R, health: Arc<Health>) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name(format!("{} reader", R::NAME))
-            .spawn(move || drive(reader, &health, &told))?;
+        let thread = std::thread::Builder::new().name(format!("{} reader", R::NAME)).spawn(move || {
+            let _guard = Fallen { name: R::NAME, health: Arc::clone(&health) };
+            drive(reader, &health, &told);
+        })?;
         Ok(Self { name: R::NAME, stop, thread })
     }
 
@@ -103,6 +104,22 @@ impl Driven {
             tracing::error!(reader = self.name, "a reader of the journal had ended before");
         }
         true
+    }
+}
+
+/// Says aloud that a reader's thread has panicked: the journal waits for it until it is full, and nothing else would tell.
+struct Fallen {
+    name: &'static str,
+    health: Arc<Health>,
+}
+
+impl Drop for Fallen {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            figures::reader_failure(self.name);
+            tracing::error!(reader = self.name, "a reader of the journal ended by a fault: restart the collector");
+            self.health.trouble(self.name, "it ended by a fault of the program: restart the collector".into());
+        }
     }
 }
 
@@ -151,5 +168,34 @@ fn pause(wait: Duration, stop: &AtomicBool) {
     let until = Instant::now() + wait;
     while Instant::now() < until && !stop.load(Ordering::SeqCst) {
         std::thread::sleep(STOP_POLL.min(until.saturating_duration_since(Instant::now())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Faulty;
+
+    impl Reader for Faulty {
+        const NAME: &'static str = "faulty";
+        type Error = std::io::Error;
+
+        fn step(&mut self) -> Result<Step, std::io::Error> {
+            panic!("a fault of the program");
+        }
+
+        fn finish(&mut self) -> Result<(), std::io::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_ended_by_a_fault_is_a_trouble_that_is_shown() {
+        let health = Arc::new(Health::default());
+        let driven = Driven::start(Faulty, Arc::clone(&health)).unwrap();
+        let _ = driven.stop(Instant::now() + Duration::from_secs(10));
+        assert_eq!(health.troubles().len(), 1);
+        assert_eq!(health.troubles()[0].0, "faulty");
     }
 }
