@@ -14,7 +14,7 @@ use crate::ca::Authority;
 use crate::clock::Clock;
 use crate::grpc::Registry;
 use crate::health::chain;
-use crate::state::State;
+use crate::state::{State, StateError};
 use crate::tls::ServerKeys;
 use crate::{figures, ingest};
 
@@ -29,7 +29,9 @@ const FIGURES_EVERY: Duration = Duration::from_secs(15);
 
 /// Cuts the streams of revoked certificates.
 pub(super) async fn revocations(state: Arc<State>, journal: Arc<Journal>, registry: Arc<Registry>, clock: Clock) {
-    let mut known: Option<BTreeSet<String>> = None;
+    // Nobody said to the engine what was revoked while no collector ran. Saying it again is harmless, and certificates
+    // that have ended are no longer among them.
+    let mut told = BTreeSet::new();
     loop {
         let asked = Arc::clone(&state);
         let now = clock.now();
@@ -41,11 +43,11 @@ pub(super) async fn revocations(state: Arc<State>, journal: Arc<Journal>, regist
                 if cut > 0 {
                     tracing::warn!(cut, "streams of revoked certificates were cut");
                 }
-                if let Some(known) = &known {
-                    let new: Vec<String> = serials.difference(known).cloned().collect();
-                    tell_engine(&state, &journal, &clock, new).await;
+                told.retain(|serial| serials.contains(serial));
+                let new: Vec<String> = serials.difference(&told).cloned().collect();
+                if !new.is_empty() && tell_engine(&state, &journal, &clock, new.clone()).await {
+                    told.extend(new);
                 }
-                known = Some(serials);
             }
             Ok(Err(error)) => tracing::error!(why = chain(&error), "revocations could not be looked up"),
             Err(error) => tracing::error!(%error, "revocations could not be looked up"),
@@ -54,19 +56,29 @@ pub(super) async fn revocations(state: Arc<State>, journal: Arc<Journal>, regist
     }
 }
 
-/// Writes new revocations into the journal: the silence of a revoked device means nothing.
-async fn tell_engine(state: &Arc<State>, journal: &Journal, clock: &Clock, serials: Vec<String>) {
+/// Writes new revocations into the journal: the silence of a revoked device means nothing. Says whether all are there.
+async fn tell_engine(state: &Arc<State>, journal: &Journal, clock: &Clock, serials: Vec<String>) -> bool {
     let asked = Arc::clone(state);
     let devices = tokio::task::spawn_blocking(move || {
-        let found = serials.iter().filter_map(|serial| asked.certificate(serial).ok().flatten());
-        found.map(|certificate| certificate.device).collect::<BTreeSet<String>>()
+        let found = serials.iter().map(|serial| asked.certificate(serial));
+        found.filter_map(Result::transpose).map(|found| Ok(found?.device)).collect::<Result<BTreeSet<_>, StateError>>()
     });
-    for device_id in devices.await.unwrap_or_default() {
+    let Ok(Ok(devices)) = devices.await else {
+        tracing::error!("the devices of revoked certificates could not be looked up");
+        return false;
+    };
+    for device_id in devices {
         let revoked = AgentRevoked { device_id, actor: "revoke".into() };
-        if let Err(error) = ingest::append(journal, clock.now(), record::Body::Revoked(revoked)) {
-            tracing::error!(%error, "a revocation could not be written down");
+        let written = match ingest::append(journal, clock.now(), record::Body::Revoked(revoked)) {
+            Ok(receipt) => receipt.await.map(drop).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(why) = written {
+            tracing::error!(why, "a revocation could not be written down; trying again");
+            return false;
         }
     }
+    true
 }
 
 /// Renews the server's certificate when its time has come, without a restart.

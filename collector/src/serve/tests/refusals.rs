@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::record::v1::{Record, record};
 use bellwether_proto::v1::collector_client::CollectorClient;
 use bellwether_proto::v1::{Batch, Hello, agent_message};
 use hyper_util::rt::TokioIo;
+use prost::Message;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
@@ -14,6 +17,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use super::site::{Machine, Site, Stream, disk};
+use crate::state::State;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_without_a_certificate_is_refused() {
@@ -130,5 +134,33 @@ async fn a_message_of_a_kind_that_only_a_newer_agent_knows_is_passed_over() {
     stream.send_nothing().await;
     stream.batch(0, &[disk(site.now(), 42.0)]).await;
     assert!(stream.acknowledged().await.unwrap()[0].sequences().contains(0));
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_engine_hears_of_what_was_revoked_while_no_collector_ran() {
+    let site = Site::start().await;
+    let machine = site.machine().await;
+    let begin = site.running().journal.end();
+    let site = site
+        .restart_after(|data| {
+            let state = State::open(&data.join("state.sqlite")).unwrap();
+            assert_eq!(state.revoke_certificates(&machine.device, Timestamp(1)).unwrap(), 1);
+        })
+        .await;
+    let journal = Arc::clone(&site.running().journal);
+    let device = tokio::task::spawn_blocking(move || {
+        let mut position = begin;
+        while journal.wait_beyond(position, Duration::from_secs(10)) {
+            for entry in journal.read(position, 1 << 20).unwrap() {
+                position = entry.next;
+                if let Some(record::Body::Revoked(revoked)) = Record::decode(entry.payload.as_slice()).unwrap().body {
+                    return revoked.device_id;
+                }
+            }
+        }
+        String::new()
+    });
+    assert_eq!(device.await.unwrap(), machine.device);
     site.stop().await;
 }

@@ -54,10 +54,16 @@ impl Site {
         Self { folder, running: None }.restart().await
     }
 
-    pub(super) async fn restart(mut self) -> Self {
+    pub(super) async fn restart(self) -> Self {
+        self.restart_after(|_| {}).await
+    }
+
+    /// Restarts; `meanwhile` is done to the folder while no collector runs.
+    pub(super) async fn restart_after(mut self, meanwhile: impl FnOnce(&Path)) -> Self {
         if let Some(running) = self.running.take() {
             running.stop().await;
         }
+        meanwhile(self.folder.path());
         self.running = Some(start(&super::options(self.folder.path())).await.unwrap());
         self
     }
