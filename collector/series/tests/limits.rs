@@ -152,3 +152,35 @@ fn no_query_makes_the_store_panic() {
         })
         .unwrap();
 }
+
+#[test]
+fn times_at_both_ends_of_the_line_are_stored_and_asked_for_without_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), Options::default()).unwrap();
+    for (position, time) in (1..).zip([0, i64::MAX, i64::MIN, i64::MIN + 1, i64::MAX - 1, 60 * SECOND]) {
+        let fields = vec![("idle".into(), FieldValue::Float(1.5))];
+        let point = Point { measurement: "cpu".into(), tags: vec![("host".into(), "a".into())], time, fields };
+        let applied = store.apply(position, "bellwether", &[point]).unwrap();
+        assert_eq!(applied.values, 1);
+    }
+    for sealed in [false, true] {
+        if sealed {
+            assert_eq!(store.seal_all().unwrap(), 6);
+        } else {
+            assert_eq!(store.checkpoint().unwrap(), 6);
+        }
+        let options = QueryOptions::at(60 * SECOND);
+        for text in [
+            "SELECT idle FROM cpu",
+            "SELECT count(idle) FROM cpu",
+            "SELECT mean(idle) FROM cpu GROUP BY time(10s)",
+            "SELECT last(idle) FROM cpu WHERE time > now() - 1h GROUP BY time(10s) fill(none)",
+            "SELECT mean(idle) FROM cpu WHERE time < now() GROUP BY time(1000w) fill(linear)",
+            "SELECT first(idle), last(idle) FROM cpu WHERE time >= -9223372036854775808 AND time <= 9223372036854775807 GROUP BY time(7d, 3d)",
+            "SELECT idle FROM cpu ORDER BY time DESC LIMIT 2",
+        ] {
+            let answer = store.query("bellwether", text, &options).to_json(false);
+            assert!(answer.contains("results"), "{text}: {answer}");
+        }
+    }
+}
