@@ -41,7 +41,13 @@ impl SeriesReader {
     /// Goes on where the store's content ends.
     #[must_use]
     pub fn new(journal: Arc<Journal>, store: Arc<Store>, clock: Clock, visible: watch::Sender<u64>) -> Self {
-        let position = Position(store.position()).max(journal.start());
+        let position = Position(store.position());
+        if position < journal.start() {
+            // The store was put back to an older copy, or the disk has forgotten what it had promised.
+            tracing::error!(from = position.0, to = journal.start().0, "records that the store has not read are gone");
+            figures::refused("released_record");
+        }
+        let position = position.max(journal.start());
         visible.send_replace(position.0);
         Self { journal, store, clock, visible, position }
     }

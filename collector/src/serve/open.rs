@@ -16,7 +16,6 @@ use super::secrets::SecretError;
 use crate::ca::{Authority, CaError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::disk;
 use crate::folder::{self, Folder, FolderError};
 use crate::ingest::{LedgerError, Ledgers};
 use crate::inventory::Inventory;
@@ -25,6 +24,7 @@ use crate::readers::{EFFECTS, ENGINE, SERIES};
 use crate::rules::{self, RulesError};
 use crate::state::{State, StateError};
 use crate::tls::{ServerKeys, TlsError};
+use crate::{disk, figures};
 
 /// The authority's folder in the data folder.
 pub const CA_FOLDER: &str = "ca";
@@ -180,6 +180,15 @@ fn open_journal(folder: &Folder, config: &Config, state: &State, series: &Store)
     };
     let (journal, recovery) = Journal::open(path, options)?;
     tracing::debug!(?recovery, "the journal is open");
+    if recovery.missing_bytes > 0 || !recovery.damaged_segments.is_empty() {
+        // Not the torn tail of a crash, of which nothing was acknowledged.
+        figures::refused("lost_journal");
+        tracing::error!(
+            missing_bytes = recovery.missing_bytes,
+            damaged_segments = recovery.damaged_segments.len(),
+            "the disk has lost a part of the journal; what is left is read"
+        );
+    }
     Ok(journal)
 }
 
