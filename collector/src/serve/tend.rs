@@ -21,8 +21,9 @@ use crate::{figures, ingest};
 /// How often revocations are looked up: `revoke` runs in a process of its own and leaves its word in the database.
 const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the server's certificate is looked at; it is renewed months before it ends.
-const CERTIFICATE_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// How often the server's certificate is looked at. It is renewed months before it ends; but a machine that starts
+/// without a clock makes one that no agent believes, and needs another soon after its clock is set.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
 
 /// How often figures are taken; as often as Prometheus asks by default.
 const FIGURES_EVERY: Duration = Duration::from_secs(15);
@@ -94,7 +95,7 @@ pub(super) async fn certificate(
         let renewed = authority.server(&folder, &name, clock.now()).map_err(|error| chain(&error));
         let shown = renewed.and_then(|identity| keys.replace(identity).map_err(|error| chain(&error)));
         if let Err(why) = shown {
-            tracing::error!(why, "the server's certificate could not be renewed; trying again in some hours");
+            tracing::error!(why, "the server's certificate could not be renewed; trying again in a minute");
         }
     }
 }
