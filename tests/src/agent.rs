@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use bellwether_agent::state;
 use tempfile::TempDir;
@@ -13,6 +14,9 @@ use crate::program::{self, Ended, Program};
 
 /// The program.
 pub const NAME: &str = "bellwether-agent";
+
+/// How long an agent may take until it listens to signals.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// An agent, running or not, with its state folder.
 #[derive(Debug)]
@@ -66,6 +70,17 @@ impl Agent {
     /// Starts it.
     pub fn go(&mut self) {
         self.program = Some(Program::start(NAME, &mut self.command("run")));
+    }
+
+    /// Stops it cleanly, once it has come so far that it can be told to.
+    ///
+    /// # Panics
+    /// If it ends in any other way.
+    pub fn stop(&mut self) {
+        let program = self.program();
+        let _ = program.wait_for_line("the agent runs", START_LIMIT);
+        let status = program.stop();
+        assert!(status.success(), "{status}: {}", program.text());
     }
 
     /// One of its commands on its state folder.
