@@ -371,7 +371,8 @@ impl Agent {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: opening.generation,
             boot_id: clock::boot_id(),
-            now_unix_ms: clock::now().wall.0,
+            // Set when it is sent.
+            now_unix_ms: 0,
             interval_s: u32::try_from(self.interval.as_secs()).unwrap_or(u32::MAX),
             config_revision: 0,
             live_from: opening.live_from,

@@ -19,6 +19,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use crate::clock;
 use crate::enrol::sentence;
 use crate::run::whole_chain;
 use crate::tls::{self, ClientIdentity, ConnectError, Trust, Validity};
@@ -112,7 +113,7 @@ pub const fn message(body: ToCollector) -> AgentMessage {
 async fn talk(
     endpoint: &str,
     identity: &ClientIdentity,
-    hello: Hello,
+    mut hello: Hello,
     to_send: mpsc::Receiver<AgentMessage>,
     events: &mpsc::Sender<Event>,
 ) -> Result<std::convert::Infallible, LinkError> {
@@ -120,6 +121,8 @@ async fn talk(
     let mut client = CollectorClient::new(connection.channel)
         .max_decoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES);
+    // Only now: the collector takes what lies between this and its own time for an error of the clock.
+    hello.now_unix_ms = clock::now().wall.0;
     let outgoing = tokio_stream::once(message(ToCollector::Hello(hello))).chain(ReceiverStream::new(to_send));
     let greeting = async {
         let mut incoming = client.uplink(outgoing).await.map_err(|status| refused(&status))?.into_inner();

@@ -229,3 +229,39 @@ async fn a_refused_agent_keeps_its_readings_and_tries_again() {
     assert!(told.times().values().all(|times| *times == 1));
     agent.stop(GoodbyeReason::GoodbyeStop).await;
 }
+
+/// A line that lets the first connection through at once, and each later one only after a while: it answers with the
+/// time at which it let the last one through.
+async fn slow_line(to: std::net::SocketAddr) -> (std::net::SocketAddr, Arc<std::sync::atomic::AtomicI64>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let opened_at = Arc::new(std::sync::atomic::AtomicI64::new(0));
+    let opened = Arc::clone(&opened_at);
+    tokio::spawn(async move {
+        for count in 0.. {
+            let (mut near, _) = listener.accept().await.unwrap();
+            if count > 0 {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                opened.store(bellwether_agent::clock::now().wall.0, std::sync::atomic::Ordering::SeqCst);
+            }
+            let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    (address, opened_at)
+}
+
+#[tokio::test]
+async fn a_slow_line_does_not_look_like_a_slow_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Arc::new(Authority::new(NOW));
+    let collector = TestCollector::start(Arc::clone(&authority), GOOD).await;
+    let (line, opened_at) = slow_line(collector.address).await;
+    let by_line = Enrolment { collector: line.to_string(), ..enrolment(dir.path(), &collector, &authority.token()) };
+    bellwether_agent::enrol(&by_line).await.unwrap();
+    let agent = run(dir.path());
+    let told = collector.wait_until("it said hello", |told| !told.hellos.is_empty()).await;
+    let opened_at = opened_at.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(told.hellos[0].now_unix_ms >= opened_at, "{} before {opened_at}", told.hellos[0].now_unix_ms);
+    agent.stop(GoodbyeReason::GoodbyeStop).await;
+}
