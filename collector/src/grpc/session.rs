@@ -53,6 +53,8 @@ pub(super) struct Session {
     place: Place,
     ledger: Ledger,
     hello: Hello,
+    /// When the hello came: the stream before may take a while to end, which is no error of the agent's clock.
+    heard_at: Timestamp,
     decoder: Decoder,
     replies: mpsc::Sender<Result<CollectorMessage, Status>>,
     /// What was read and finds no room yet; nothing else is read until it has.
@@ -112,6 +114,7 @@ impl Session {
                 return refuse(&bearer.device, &replies, status).await;
             }
         };
+        let heard_at = uplink.ingest.stamp();
         let (place, older) = uplink.registry.enter(&bearer.device, &bearer.serial);
         if let Some(older) = older {
             older.gone().await;
@@ -123,6 +126,7 @@ impl Session {
             place,
             ledger,
             hello,
+            heard_at,
             decoder: Decoder::new(),
             replies,
             pending: None,
@@ -152,9 +156,8 @@ impl Session {
 
     /// Writes down that the agent is here, and welcomes it.
     async fn begin(&mut self) -> Result<(), Status> {
-        let now = self.uplink.ingest.stamp();
         let hello = &self.hello;
-        let clock_offset_ms = self.ledger.hello(hello.generation, Timestamp(hello.now_unix_ms), now);
+        let clock_offset_ms = self.ledger.hello(hello.generation, Timestamp(hello.now_unix_ms), self.heard_at);
         if clock_offset_ms != 0 {
             tracing::warn!(device = self.device, clock_offset_ms, "an agent's clock is wrong: its times are corrected");
         }
