@@ -21,7 +21,7 @@ use crate::tls::{self, ConnectError, Trust};
 const REPLY_WAIT: Duration = Duration::from_secs(30);
 
 /// What an admin says when a machine is enrolled.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Enrolment {
     /// Where the agent keeps its state; made if it is not there.
     pub state_dir: PathBuf,
@@ -35,6 +35,13 @@ pub struct Enrolment {
     pub class: Option<Class>,
     /// Whether a folder that is already enrolled may be enrolled again.
     pub again: bool,
+}
+
+/// Without the token, which must not end up in a log.
+impl std::fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enrolment").field("collector", &self.collector).finish_non_exhaustive()
+    }
 }
 
 /// What enrolment gave.
@@ -178,6 +185,19 @@ fn pem(chain: &[Vec<u8>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_never_shows_itself_in_a_log() {
+        let enrolment = Enrolment {
+            state_dir: PathBuf::new(),
+            collector: "collector.example.org:7443".into(),
+            token: "bw1.secret".into(),
+            name: None,
+            class: None,
+            again: false,
+        };
+        assert!(!format!("{enrolment:?}").contains("secret"));
+    }
 
     #[test]
     fn an_address_needs_a_host_and_a_port() {
