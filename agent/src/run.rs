@@ -190,7 +190,7 @@ impl Agent {
             ticks: Ticks::new(config.interval, &identity.device_id),
             interval: config.interval,
             timers: Timers::default(),
-            declared: schema::ALL.iter().collect(),
+            declared: schema::all().collect(),
             reader: Reader::start(&host, &config).map_err(RunError::Thread)?,
             spool_sync: config.spool.sync,
             looker: Looker::start(host, config),

@@ -44,10 +44,10 @@ fn page(reports: &[Report], look: &Look, time: bellwether_logic::time::Timestamp
     let mut samples: Vec<Sample> = reports.iter().flat_map(|report| report.reading.samples.clone()).collect();
     samples.extend(reports.iter().map(|report| report.sample(time)));
     samples.extend(look.samples.iter().cloned());
-    let declared: Vec<_> = schema::ALL.iter().collect();
+    let declared: Vec<_> = schema::all().collect();
     samples.retain(|sample| declared::check(&declared, sample).is_ok());
     let mut text = String::from("What this machine would send next.\n");
-    for measurement in schema::ALL {
+    for measurement in schema::all() {
         let rows: Vec<&Sample> = samples.iter().filter(|sample| sample.measurement == measurement.name).collect();
         if !rows.is_empty() {
             let privacy = measurement.privacy.as_str();

@@ -176,6 +176,6 @@ pub fn append(journal: &Journal, stamp: Timestamp, body: record::Body) -> Result
 
 /// Everything that our own agents may send.
 fn declared() -> &'static [&'static Measurement] {
-    static DECLARED: LazyLock<Vec<&'static Measurement>> = LazyLock::new(|| schema::ALL.iter().collect());
+    static DECLARED: LazyLock<Vec<&'static Measurement>> = LazyLock::new(|| schema::all().collect());
     &DECLARED
 }

@@ -80,7 +80,7 @@ async fn an_enrolled_agent_streams_what_is_declared_and_says_goodbye() {
     agent.stop(GoodbyeReason::GoodbyeUpdate).await;
     assert_eq!(collector.told.borrow().goodbyes, [GoodbyeReason::GoodbyeUpdate]);
 
-    let declared: Vec<_> = schema::ALL.iter().collect();
+    let declared: Vec<_> = schema::all().collect();
     let samples: Vec<_> = told.batches.iter().flat_map(|(_, _, samples)| samples).collect();
     for sample in &samples {
         bellwether_proto::schema::check(&declared, sample).unwrap();
