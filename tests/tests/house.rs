@@ -13,10 +13,11 @@ use serde::Deserialize;
 const FILE_LINES_MAX: usize = 600;
 
 /// What stands in a data folder, not in the tree.
-const DATA_FOLDER: [&str; 12] = [
+const DATA_FOLDER: [&str; 13] = [
     "agent/",
     "bellwether-data",
     "ca/",
+    "addresses.json",
     "collector.toml",
     "first-login.txt",
     "format.json",
