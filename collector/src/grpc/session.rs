@@ -116,6 +116,9 @@ impl Session {
         };
         let heard_at = uplink.ingest.stamp();
         let (place, older) = uplink.registry.enter(&bearer.device, &bearer.serial);
+        if let Err(status) = uplink.judge(&bearer).await {
+            return refuse(&bearer.device, &replies, status).await;
+        }
         if let Some(older) = older {
             older.gone().await;
         }

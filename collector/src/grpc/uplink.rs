@@ -77,6 +77,16 @@ impl Uplink {
             figures::refused("no_certificate");
             Status::unauthenticated("no client certificate")
         })?;
+        self.judge(&bearer).await?;
+        Ok(bearer)
+    }
+
+    /// Whether the bearer of a certificate may stream now. Asked when a stream is opened, and again once the registry
+    /// knows it: what is revoked in between would be told to nobody.
+    ///
+    /// # Errors
+    /// The sentence for the agent's log.
+    pub(super) async fn judge(&self, bearer: &Bearer) -> Result<(), Status> {
         let state = Arc::clone(&self.state);
         let serial = bearer.serial.clone();
         let known = tokio::task::spawn_blocking(move || state.certificate(&serial)).await;
@@ -92,7 +102,7 @@ impl Uplink {
             Some(_) => None,
         };
         match refusal {
-            None => Ok(bearer),
+            None => Ok(()),
             Some(sentence) => {
                 figures::refused("certificate");
                 tracing::warn!(device = bearer.device, serial = bearer.serial, why = sentence, "a stream was refused");
