@@ -157,6 +157,41 @@ impl Sender {
         Ok(())
     }
 
+    /// Encodes new batches without sending them, so that a measurement can leave the making out.
+    pub fn make(&mut self, line: &mut Line, batches: u64, rows: impl Fn(u64) -> Vec<Sample>) -> Vec<AgentMessage> {
+        let first = self.next;
+        self.next += batches;
+        (first..self.next)
+            .map(|sequence| {
+                let samples = rows(sequence);
+                self.sent_values += samples.iter().map(|sample| sample.fields.len() as u64).sum::<u64>();
+                let id = BatchId { generation: self.generation, sequence };
+                message(agent_message::Body::Batch(line.encoder.encode(id, Lane::Live, &samples)))
+            })
+            .collect()
+    }
+
+    /// Sends what was made; returns once all of it is acknowledged.
+    ///
+    /// # Errors
+    /// When the stream breaks.
+    pub async fn send_made(&mut self, line: &mut Line, made: Vec<AgentMessage>) -> Result<(), String> {
+        for message in made {
+            if let Some(agent_message::Body::Batch(batch)) = &message.body {
+                self.pending.insert(batch.sequence, Vec::new());
+            }
+            self.sent_bytes += message.encoded_len() as u64 + FRAMING_BYTES;
+            line.send(message).await?;
+            while self.pending.len() >= WINDOW {
+                self.hear(line).await?;
+            }
+        }
+        while !self.pending.is_empty() {
+            self.hear(line).await?;
+        }
+        Ok(())
+    }
+
     async fn offer(&mut self, line: &mut Line, sequence: u64, lane: Lane) -> Result<(), String> {
         let Some(samples) = self.pending.get(&sequence) else {
             return Ok(());

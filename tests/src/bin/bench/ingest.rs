@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bellwether_logic::sample::Sample;
+use bellwether_proto::v1::AgentMessage;
 use bellwether_tests::collector::{self, Collector};
-use bellwether_tests::firehose::{Sender, now_ms};
+use bellwether_tests::firehose::{Line, Sender, now_ms};
 use bellwether_tests::program::Program;
 use bellwether_tests::wait;
 
@@ -91,26 +92,26 @@ fn ours() -> Measured {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let begin = begin_ms();
     let (senders, took) = runtime.block_on(async {
-        let mut senders = Vec::new();
+        let mut ready = Vec::new();
         for agent in 0..AGENTS {
             let folder = collector.room().join(format!("sender-{agent}"));
             let name = format!("PC-{agent:03}");
             let endpoint = collector.grpc.to_string();
-            senders.push(Sender::enrol(&folder, &endpoint, &token, &name).await.expect("an enrolment"));
+            let mut sender = Sender::enrol(&folder, &endpoint, &token, &name).await.expect("an enrolment");
+            let mut line = sender.connect().await.expect("a stream");
+            // The peer's bodies are made before the clock runs, too.
+            let made = sender.make(&mut line, READINGS, |number| reading(agent, number, begin));
+            ready.push((sender, line, made));
         }
-        let started = Instant::now();
         let tasks = tokio::task::LocalSet::new();
-        let running: Vec<_> = (0..AGENTS)
-            .zip(senders)
-            .map(|(agent, mut sender)| {
-                tasks.spawn_local(async move {
-                    let mut line = sender.connect().await.expect("a stream");
-                    let make = |number| reading(agent, number, begin);
-                    sender.pour(&mut line, READINGS, make).await.expect("acknowledgements");
-                    sender
-                })
+        let started = Instant::now();
+        let pour = |(mut sender, mut line, made): (Sender, Line, Vec<AgentMessage>)| {
+            tasks.spawn_local(async move {
+                sender.send_made(&mut line, made).await.expect("acknowledgements");
+                sender
             })
-            .collect();
+        };
+        let running: Vec<_> = ready.into_iter().map(pour).collect();
         let mut done = Vec::new();
         tasks
             .run_until(async {
