@@ -326,6 +326,7 @@ impl Starting {
             opened.config.network.name.clone(),
             self.clock.clone(),
         )));
+        self.helpers.push(tokio::spawn(tend::own_clock(Arc::clone(&self.registry))));
         self.helpers.push(tokio::spawn(tend::figures_of(
             Arc::clone(&opened.journal),
             Arc::clone(&opened.series),

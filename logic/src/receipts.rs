@@ -103,17 +103,27 @@ impl Receipts {
         self.generations.get(&generation).and_then(|kept| kept.clock_offset_ms).unwrap_or(0)
     }
 
-    /// An agent said hello with its clock. Returns the offset to add to the times of this generation: fixed at its
-    /// first hello, zero if the clock is right within [`CLOCK_TOLERANCE`].
+    /// An agent said hello with its clock. Returns the offset to add to the times of this generation, zero if the
+    /// clock is right within [`CLOCK_TOLERANCE`].
+    ///
+    /// A generation has one clock on the agent's side. What was measured first therefore stands, unless this hello
+    /// contradicts it: then the collector's own clock was set meanwhile, and keeping the old offset would put every
+    /// reading of this agent beside its time until the agent's next start.
     pub fn hello(&mut self, generation: u64, agent: Timestamp, collector: Timestamp) -> i64 {
+        let tolerance_ms = CLOCK_TOLERANCE.as_millis();
         let off_by = collector.0.saturating_sub(agent.0);
-        let offset = if u128::from(off_by.unsigned_abs()) > CLOCK_TOLERANCE.as_millis() { off_by } else { 0 };
-        self.hello_seen(generation, offset)
+        let measured = if u128::from(off_by.unsigned_abs()) > tolerance_ms { off_by } else { 0 };
+        let standing = self.generations.get(&generation).and_then(|kept| kept.clock_offset_ms);
+        // Twice the tolerance: a clock at its edge must not move back and forth with each stream.
+        let agrees = |standing: &i64| u128::from(off_by.saturating_sub(*standing).unsigned_abs()) <= 2 * tolerance_ms;
+        let offset = standing.filter(agrees).unwrap_or(measured);
+        self.hello_seen(generation, offset);
+        offset
     }
 
-    /// The journal says that a generation's offset was fixed to this; an earlier one stands. Returns what stands.
-    pub fn hello_seen(&mut self, generation: u64, clock_offset_ms: i64) -> i64 {
-        *self.touch(generation).clock_offset_ms.get_or_insert(clock_offset_ms)
+    /// The journal says that a generation's offset is this from now on.
+    pub fn hello_seen(&mut self, generation: u64, clock_offset_ms: i64) {
+        self.touch(generation).clock_offset_ms = Some(clock_offset_ms);
     }
 
     /// A batch arrived: what to do with it.

@@ -14,6 +14,8 @@ pub enum End {
     Superseded,
     /// Its certificate was revoked.
     Revoked,
+    /// The collector's clock was set: the agent's must be measured against it anew.
+    ClockSet,
     /// The collector stops.
     Stopping,
 }
@@ -81,9 +83,12 @@ impl Registry {
     pub fn end_all(&self) {
         let mut streams = self.lock();
         streams.stopping = true;
-        for entry in streams.by_device.values() {
-            entry.end.send_replace(Some(End::Stopping));
-        }
+        streams.tell(End::Stopping);
+    }
+
+    /// Ends all streams; agents begin new ones with a hello that bears their time.
+    pub fn end_for_clock(&self) {
+        self.lock().tell(End::ClockSet);
     }
 
     /// How many streams are open.
@@ -94,6 +99,14 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, Streams> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Streams {
+    fn tell(&self, end: End) {
+        for entry in self.by_device.values() {
+            entry.end.send_replace(Some(end));
+        }
     }
 }
 
@@ -135,6 +148,16 @@ mod tests {
         assert_eq!(*second.end.borrow(), None);
         drop(second);
         assert_eq!(registry.count(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_ends_the_streams_of_now_and_not_those_that_follow() {
+        let registry = Arc::new(Registry::default());
+        let (before, _) = registry.enter("d1", "01");
+        registry.end_for_clock();
+        let (after, _) = registry.enter("d2", "02");
+        assert_eq!(*before.end.borrow(), Some(End::ClockSet));
+        assert_eq!(*after.end.borrow(), None);
     }
 
     #[test]

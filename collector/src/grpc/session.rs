@@ -81,6 +81,9 @@ struct Settled {
     arrived: Instant,
 }
 
+/// For streams that end because the collector's clock was set.
+const CLOCK_SET: &str = "the collector's clock was set: begin another stream";
+
 /// How a stream ended.
 enum Ending {
     Goodbye(GoodbyeReason),
@@ -325,6 +328,9 @@ impl Session {
             }
             // The device is here, by a newer stream: nobody left.
             Ending::Told(End::Superseded) => (None, Some(Status::aborted("this device has begun another stream"))),
+            Ending::Told(End::ClockSet) => {
+                (Some(GoodbyeReason::GoodbyeUnspecified), Some(Status::unavailable(CLOCK_SET)))
+            }
             Ending::Told(End::Stopping) => (None, Some(Status::unavailable("the collector is stopping"))),
         };
         tracing::info!(

@@ -1,11 +1,13 @@
-//! What must be looked after while the collector runs: revocations, the server's certificate, figures.
+//! What must be looked after while the collector runs: revocations, the server's certificate, the clock, figures.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_agent::clock as machine;
 use bellwether_journal::Journal;
+use bellwether_logic::receipts::CLOCK_TOLERANCE;
 use bellwether_proto::record::v1::{AgentRevoked, record};
 use bellwether_series::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -24,6 +26,9 @@ const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 /// How often the server's certificate is looked at. It is renewed months before it ends; but a machine that starts
 /// without a clock makes one that no agent believes, and needs another soon after its clock is set.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often this machine's wall clock is compared with the one that never steps.
+const CLOCK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often figures are taken; as often as Prometheus asks by default.
 const FIGURES_EVERY: Duration = Duration::from_secs(15);
@@ -97,6 +102,21 @@ pub(super) async fn certificate(
         if let Err(why) = shown {
             tracing::error!(why, "the server's certificate could not be renewed; trying again in a minute");
         }
+    }
+}
+
+/// Ends the streams when this machine's clock was set: what was measured of the agents' clocks holds no longer.
+pub(super) async fn own_clock(registry: Arc<Registry>) {
+    let mut before = machine::now();
+    loop {
+        tokio::time::sleep(CLOCK_EVERY).await;
+        let now = machine::now();
+        let step_ms = machine::step_ms(before, now);
+        if u128::from(step_ms.unsigned_abs()) > CLOCK_TOLERANCE.as_millis() {
+            tracing::warn!(step_ms, "this machine's clock was set: agents are asked for their time again");
+            registry.end_for_clock();
+        }
+        before = now;
     }
 }
 

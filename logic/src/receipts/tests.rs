@@ -41,17 +41,35 @@ fn what_is_pending_dies_with_the_process() {
 }
 
 #[test]
-fn a_generation_has_one_clock_fixed_at_its_first_hello() {
+fn a_generation_has_one_clock_measured_at_its_first_hello() {
     let mut receipts = Receipts::default();
     let noon = Timestamp(1_000_000_000);
     let slow = noon - Duration::from_secs(3600);
     assert_eq!(receipts.hello(1, slow, noon), 3_600_000);
-    assert_eq!(receipts.hello(1, noon, noon), 3_600_000, "set right meanwhile, but that makes a new generation");
+    assert_eq!(receipts.hello(1, slow - Duration::from_secs(3), noon), 3_600_000, "a slow line is no other clock");
     assert_eq!(receipts.hello(2, noon + Duration::from_secs(2), noon), 0);
     assert_eq!(receipts.hello(3, noon + Duration::from_millis(2001), noon), -2001);
     assert_eq!(receipts.clock_offset_ms(1), 3_600_000);
     assert_eq!(receipts.clock_offset_ms(9), 0);
     assert_eq!(receipts.hello(4, Timestamp(i64::MIN), noon), i64::MAX);
+}
+
+#[test]
+fn a_collector_whose_clock_was_set_measures_anew() {
+    let mut receipts = Receipts::default();
+    let noon = Timestamp(1_000_000_000);
+    let early = noon - Duration::from_secs(3600);
+    assert_eq!(receipts.hello(1, noon, early), -3_600_000, "the collector started before its clock was set");
+    assert_eq!(receipts.hello(1, noon, noon), 0);
+    assert_eq!(receipts.clock_offset_ms(1), 0);
+}
+
+#[test]
+fn a_clock_at_the_edge_of_the_tolerance_does_not_move_with_each_stream() {
+    let mut receipts = Receipts::default();
+    let noon = Timestamp(1_000_000_000);
+    let mut hello = |off_ms: u64| receipts.hello(1, noon - Duration::from_millis(off_ms), noon);
+    assert_eq!([hello(1_900), hello(2_100), hello(1_900)], [0, 0, 0]);
 }
 
 #[test]
