@@ -13,6 +13,7 @@ pub mod enrol;
 pub mod hardware;
 pub mod host;
 pub mod probe;
+pub mod reading;
 pub mod run;
 pub mod schema;
 pub mod show;

@@ -208,7 +208,7 @@ impl Agent {
             identity,
             credentials,
         };
-        agent.reader.ask(now.wall);
+        agent.reader.prime(now.wall);
         agent.timers.set(Timer::Tick, FIRST_READING);
         agent.timers.set(Timer::Sync, agent.spool_sync);
         agent.call();
@@ -276,7 +276,7 @@ impl Agent {
     }
 
     fn handle_readings(&mut self, readings: Readings) {
-        if !std::mem::replace(&mut self.primed, true) {
+        if readings.of_round && !std::mem::replace(&mut self.primed, true) {
             return;
         }
         let mut samples = Vec::new();
@@ -287,8 +287,12 @@ impl Agent {
                 tracing::debug!(source = report.source, problem = problem.text, "a source met a problem");
             }
         }
-        samples.push(self.spool.sample(readings.time));
-        self.add(samples, |round| round.waits_for_sources = false);
+        if readings.of_round {
+            samples.push(self.spool.sample(readings.time));
+            self.add(samples, |round| round.waits_for_sources = false);
+        } else {
+            self.spool_samples(samples);
+        }
     }
 
     fn handle_look(&mut self, _time: Timestamp, look: Look) {
@@ -314,9 +318,14 @@ impl Agent {
 
     fn close_round(&mut self) {
         self.timers.clear(Timer::Round);
-        let Some(mut round) = self.round.take() else { return };
-        round.samples.retain(|sample| self.is_declared(sample));
-        for samples in round.samples.chunks(ROWS_PER_BATCH) {
+        if let Some(round) = self.round.take() {
+            self.spool_samples(round.samples);
+        }
+    }
+
+    fn spool_samples(&mut self, mut samples: Vec<Sample>) {
+        samples.retain(|sample| self.is_declared(sample));
+        for samples in samples.chunks(ROWS_PER_BATCH) {
             self.spool_batch(samples);
         }
     }

@@ -13,7 +13,7 @@ use crate::host::Host;
 use crate::probe::ping::{Look, Pinger};
 use crate::probe::targets;
 use crate::schema;
-use crate::source::{self, Report, Source};
+use crate::source::{self, Pace, Report, Source};
 use crate::state;
 
 /// Counters are told as differences, so they are read twice.
@@ -29,13 +29,14 @@ pub async fn show(state_dir: Option<&Path>) -> Result<String, ConfigError> {
         None => Config::default(),
     };
     let host = Host::default();
-    let mut sources: Vec<Box<dyn Source>> = source::ALL.iter().map(|entry| (entry.make)(&host, &config)).collect();
-    for source in &mut sources {
+    let made = source::ALL.iter().map(|entry| (entry.pace, (entry.make)(&host, &config)));
+    let mut sources: Vec<(Pace, Box<dyn Source>)> = made.collect();
+    for (_, source) in sources.iter_mut().filter(|(pace, _)| *pace == Pace::Round) {
         source.read(clock::now().wall);
     }
     tokio::time::sleep(BETWEEN).await;
     let time = clock::now().wall;
-    let reports: Vec<Report> = sources.iter_mut().map(|source| source::read(source.as_mut(), time)).collect();
+    let reports: Vec<Report> = sources.iter_mut().map(|(_, source)| source::read(source.as_mut(), time)).collect();
     let look = Pinger::default().look(targets(&host, &config), time).await;
     Ok(page(&reports, &look, time))
 }
@@ -90,7 +91,7 @@ fn word(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Problem, ProblemKind, Reading, sample};
+    use crate::reading::{Problem, ProblemKind, Reading, sample};
     use bellwether_logic::time::Timestamp;
 
     #[test]

@@ -30,7 +30,7 @@ use prost::Message;
 
 use self::segment::{Cursor, Head, Segment};
 use crate::config::SpoolConfig;
-use crate::source::{integer, sample};
+use crate::reading::{integer, sample};
 
 mod acks;
 mod frame;

@@ -14,7 +14,7 @@ use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
 use futures_util::stream::{self, StreamExt};
 
-use crate::source::{integer, millis, percent, sample, share};
+use crate::reading::{integer, millis, percent, sample, share};
 
 use super::Target;
 use crate::config::Address;

@@ -1,46 +1,104 @@
-//! The thread that reads the sources: a source that hangs must not hang the agent.
+//! The threads that read the sources: a source that hangs must not hang the agent, and one that is slow must not hold
+//! up the others.
 
 use std::sync::mpsc as std_mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use bellwether_logic::time::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::host::Host;
-use crate::source::{self, Report};
+use crate::source::{self, Entry, Pace, Report, Source};
 
-/// What one reading of all sources gave.
+/// What one reading gave.
 pub(super) struct Readings {
     /// The time that the samples bear.
     pub time: Timestamp,
+    /// Whether a round waits for it.
+    pub of_round: bool,
     pub reports: Vec<Report>,
 }
 
-/// The loop's end of the thread, which ends when this is dropped.
+/// The loop's end of the threads, which end when this is dropped.
 pub(super) struct Reader {
-    requests: std_mpsc::SyncSender<Timestamp>,
+    round: std_mpsc::SyncSender<Timestamp>,
+    slow: std_mpsc::SyncSender<Timestamp>,
     pub readings: mpsc::Receiver<Readings>,
 }
 
 impl Reader {
     pub(super) fn start(host: &Host, config: &Config) -> std::io::Result<Self> {
-        let mut sources: Vec<_> = source::ALL.iter().map(|entry| (entry.make)(host, config)).collect();
-        let (requests, to_read) = std_mpsc::sync_channel::<Timestamp>(1);
+        let make = |entry: &Entry| (entry.make)(host, config);
+        let of_round = source::ALL.iter().filter(|entry| entry.pace == Pace::Round).map(make).collect();
+        let slow = source::ALL.iter().filter_map(|entry| match entry.pace {
+            Pace::Round => None,
+            Pace::Slow(apart) => Some(Slow { source: make(entry), apart, last: None }),
+        });
+        let slow: Vec<Slow> = slow.collect();
         let (sender, readings) = mpsc::channel(1);
-        thread::Builder::new().name("sources".to_owned()).stack_size(256 << 10).spawn(move || {
-            while let Ok(time) = to_read.recv() {
-                let reports = sources.iter_mut().map(|source| source::read(source.as_mut(), time)).collect();
-                if sender.blocking_send(Readings { time, reports }).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { requests, readings })
+        let to_loop = sender.clone();
+        let round = thread("sources", move |requests| read_rounds(requests, of_round, &to_loop))?;
+        let slow = thread("slow-sources", move |requests| read_slow(requests, slow, &sender))?;
+        Ok(Self { round, slow, readings })
     }
 
-    /// Asks for a reading; false if the last one is not done yet.
+    /// Asks for a reading before the first round, from which the counters' differences are taken.
+    pub(super) fn prime(&self, time: Timestamp) -> bool {
+        self.round.try_send(time).is_ok()
+    }
+
+    /// Asks for a reading; false if the sources of the round are not done with the last one yet.
     pub(super) fn ask(&self, time: Timestamp) -> bool {
-        self.requests.try_send(time).is_ok()
+        // Slow sources that are still at work are asked with the next round.
+        let _ = self.slow.try_send(time);
+        self.round.try_send(time).is_ok()
+    }
+}
+
+/// A thread that takes one request at a time.
+fn thread(
+    name: &str,
+    work: impl FnOnce(&std_mpsc::Receiver<Timestamp>) + Send + 'static,
+) -> std::io::Result<std_mpsc::SyncSender<Timestamp>> {
+    let (sender, requests) = std_mpsc::sync_channel::<Timestamp>(1);
+    thread::Builder::new().name(name.to_owned()).stack_size(256 << 10).spawn(move || work(&requests))?;
+    Ok(sender)
+}
+
+fn read_rounds(
+    requests: &std_mpsc::Receiver<Timestamp>,
+    mut sources: Vec<Box<dyn Source>>,
+    to_loop: &mpsc::Sender<Readings>,
+) {
+    while let Ok(time) = requests.recv() {
+        let reports = sources.iter_mut().map(|source| source::read(source.as_mut(), time)).collect();
+        if to_loop.blocking_send(Readings { time, of_round: true, reports }).is_err() {
+            return;
+        }
+    }
+}
+
+/// A source of the slow thread, and when it was read.
+struct Slow {
+    source: Box<dyn Source>,
+    apart: Duration,
+    last: Option<Instant>,
+}
+
+fn read_slow(requests: &std_mpsc::Receiver<Timestamp>, mut sources: Vec<Slow>, to_loop: &mpsc::Sender<Readings>) {
+    while let Ok(time) = requests.recv() {
+        let now = Instant::now();
+        for slow in &mut sources {
+            if slow.last.is_some_and(|last| now.duration_since(last) < slow.apart) {
+                continue;
+            }
+            slow.last = Some(now);
+            let reports = vec![source::read(slow.source.as_mut(), time)];
+            if to_loop.blocking_send(Readings { time, of_round: false, reports }).is_err() {
+                return;
+            }
+        }
     }
 }

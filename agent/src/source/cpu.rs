@@ -6,12 +6,17 @@ use bellwether_logic::sample::Value;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
-use super::{Entry, Problem, ProblemKind, Reading, Source, percent, sample, share};
+use super::{Entry, Pace, Source};
 use crate::host::Host;
+use crate::reading::{Problem, ProblemKind, Reading, percent, sample, share};
 
 /// This source's line in the list.
-pub const ENTRY: Entry =
-    Entry { name: "cpu", measurements: MEASUREMENTS, make: |host, _| Box::new(Cpu::new(host.clone())) };
+pub const ENTRY: Entry = Entry {
+    name: "cpu",
+    measurements: MEASUREMENTS,
+    pace: Pace::Round,
+    make: |host, _| Box::new(Cpu::new(host.clone())),
+};
 
 /// What this source says.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {

@@ -16,9 +16,10 @@ use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
 use self::asker::{Answer, Asker, Space};
 use self::mounts::Mount;
-use super::{Entry, Problem, ProblemKind, Reading, Source, integer, percent, sample, share};
+use super::{Entry, Pace, Source};
 use crate::config::Config;
 use crate::host::Host;
+use crate::reading::{Problem, ProblemKind, Reading, integer, percent, sample, share};
 
 mod asker;
 mod mounts;
@@ -27,6 +28,7 @@ mod mounts;
 pub const ENTRY: Entry = Entry {
     name: "disk",
     measurements: MEASUREMENTS,
+    pace: Pace::Round,
     make: |host, config| Box::new(Disk::new(host.clone(), config, asker::statvfs)),
 };
 

@@ -8,12 +8,17 @@ use std::collections::BTreeMap;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
-use super::{Entry, Problem, ProblemKind, Reading, Source, integer, percent, sample, share};
+use super::{Entry, Pace, Source};
 use crate::host::Host;
+use crate::reading::{Problem, ProblemKind, Reading, integer, percent, sample, share};
 
 /// This source's line in the list.
-pub const ENTRY: Entry =
-    Entry { name: "mem", measurements: MEASUREMENTS, make: |host, _| Box::new(Mem { host: host.clone() }) };
+pub const ENTRY: Entry = Entry {
+    name: "mem",
+    measurements: MEASUREMENTS,
+    pace: Pace::Round,
+    make: |host, _| Box::new(Mem { host: host.clone() }),
+};
 
 /// What this source says.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {

@@ -7,12 +7,17 @@ use bellwether_logic::sample::Value;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
-use super::{Entry, Problem, ProblemKind, Reading, Source, integer, sample};
+use super::{Entry, Pace, Source};
 use crate::host::Host;
+use crate::reading::{Problem, ProblemKind, Reading, integer, sample};
 
 /// This source's line in the list.
-pub const ENTRY: Entry =
-    Entry { name: "net", measurements: MEASUREMENTS, make: |host, _| Box::new(Net { host: host.clone() }) };
+pub const ENTRY: Entry = Entry {
+    name: "net",
+    measurements: MEASUREMENTS,
+    pace: Pace::Round,
+    make: |host, _| Box::new(Net { host: host.clone() }),
+};
 
 /// What this source says.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {

@@ -4,12 +4,17 @@ use bellwether_logic::sample::Value;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
-use super::{Entry, Problem, ProblemKind, Reading, Source, percent, sample};
+use super::{Entry, Pace, Source};
 use crate::host::Host;
+use crate::reading::{Problem, ProblemKind, Reading, percent, sample};
 
 /// This source's line in the list.
-pub const ENTRY: Entry =
-    Entry { name: "system", measurements: MEASUREMENTS, make: |host, _| Box::new(System { host: host.clone() }) };
+pub const ENTRY: Entry = Entry {
+    name: "system",
+    measurements: MEASUREMENTS,
+    pace: Pace::Round,
+    make: |host, _| Box::new(System { host: host.clone() }),
+};
 
 /// What this source says.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bellwether_proto::schema as declared;
 
 use super::*;
+use crate::reading::{Problem, ProblemKind};
 use crate::schema;
 
 /// The names that the fixtures' machines were given by people.
