@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use bellwether_agent::config::{Config, ConfigError};
 use bellwether_agent::run::whole_chain;
 use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings};
-use bellwether_agent::{show, state};
+use bellwether_agent::{show, state, system_events};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -119,7 +119,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             let runtime = runtime()?;
             runtime.block_on(async {
                 let stop = stop_signal().map_err(Failure::Start)?;
-                Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), stop).await?)
+                Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), system_events::until(stop)).await?)
             })
         }
         Command::Show { state } => say(&runtime()?.block_on(show::show(state.as_deref()))?),

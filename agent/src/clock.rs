@@ -13,7 +13,29 @@ pub struct Now {
     pub boot: Duration,
 }
 
-/// Reads both clocks.
+/// What tells the time. The program has one; tests have others.
+pub struct Clock(Box<dyn Fn() -> Now + Send + Sync>);
+
+impl Clock {
+    /// The machine's.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Box::new(now))
+    }
+
+    /// One that somebody makes up.
+    pub fn of(now: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self(Box::new(now))
+    }
+
+    /// Reads both clocks.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        (self.0)()
+    }
+}
+
+/// Reads both clocks of the machine.
 #[must_use]
 pub fn now() -> Now {
     let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
@@ -37,6 +59,9 @@ fn since_boot() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
 }
+
+/// Whether `Now::boot` goes on while the machine sleeps, so that a difference to the wall clock can only be a step.
+pub const COUNTS_SLEEP: bool = cfg!(target_os = "linux");
 
 /// By how much the wall clock has stepped against the boot clock between two readings; positive is forward.
 #[must_use]

@@ -20,9 +20,11 @@ pub mod show;
 pub mod source;
 pub mod spool;
 pub mod state;
+pub mod system_events;
 pub mod tls;
 pub mod uplink;
 
 pub use bellwether_proto::v1::GoodbyeReason;
 pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};
 pub use run::{RunError, Settings, run};
+pub use system_events::SystemEvent;

@@ -267,6 +267,12 @@ impl Spool {
         sample("agent_spool", Vec::new(), time, fields)
     }
 
+    /// What the index in memory has: one entry for each run of batches that follow each other.
+    #[cfg(test)]
+    pub(crate) fn index_entries(&self) -> usize {
+        self.segments.iter().map(|segment| segment.ranges().count()).sum()
+    }
+
     fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }

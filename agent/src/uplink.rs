@@ -92,6 +92,16 @@ impl Link {
         Self { outgoing: Some(outgoing), events, task }
     }
 
+    /// A stream whose other end a test holds.
+    #[cfg(test)]
+    pub(crate) fn to_test(
+        talk: impl Future<Output = ()> + Send + 'static,
+        outgoing: mpsc::Sender<AgentMessage>,
+        events: mpsc::Receiver<Event>,
+    ) -> Self {
+        Self { outgoing: Some(outgoing), events, task: tokio::spawn(talk) }
+    }
+
     /// The next that comes.
     pub async fn next(&mut self) -> Event {
         self.events.recv().await.unwrap_or(Event::Ended(LinkError::Closed))

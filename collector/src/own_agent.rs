@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_agent::{Enrolment, GoodbyeReason, Settings};
+use bellwether_agent::{Enrolment, GoodbyeReason, Settings, system_events};
 use bellwether_logic::device::Class;
 use bellwether_proto::token::EnrolToken;
 use tokio::sync::watch;
@@ -124,13 +124,12 @@ async fn enrol(parts: &Parts) -> Result<(), String> {
 async fn run(parts: &Parts, mut stop: watch::Receiver<bool>) -> Result<(), String> {
     let settings = Settings { state_dir: parts.folder.clone(), interval: Some(parts.config.interval.0) };
     parts.health.well(PART);
-    bellwether_agent::run(settings, async move {
+    let end = async move {
         // An error means that whoever could stop us is gone, which is a stop as well.
         let _ = stop.wait_for(|stop| *stop).await;
         GoodbyeReason::GoodbyeStop
-    })
-    .await
-    .map_err(|error| chain(&error))
+    };
+    bellwether_agent::run(settings, system_events::until(end)).await.map_err(|error| chain(&error))
 }
 
 /// The address by which this machine reaches its own listener.

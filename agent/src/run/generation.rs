@@ -15,11 +15,13 @@ pub(super) struct Generation {
     next_sequence: u64,
     /// Both clocks when it began.
     begun: Now,
+    /// Whether the collector has heard its hello, and so knows its clock.
+    pub welcomed: bool,
 }
 
 impl Generation {
     pub(super) const fn new(number: u64, now: Now) -> Self {
-        Self { number, next_sequence: 0, begun: now }
+        Self { number, next_sequence: 0, begun: now, welcomed: false }
     }
 
     /// The name of the next batch.

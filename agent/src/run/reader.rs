@@ -23,10 +23,13 @@ pub(super) struct Readings {
 
 /// The loop's end of the threads, which end when this is dropped.
 pub(super) struct Reader {
-    round: std_mpsc::SyncSender<Timestamp>,
-    slow: std_mpsc::SyncSender<Timestamp>,
+    round: Ask,
+    slow: Ask,
     pub readings: mpsc::Receiver<Readings>,
 }
+
+/// Asks for a reading; false if the last one is not done yet.
+type Ask = Box<dyn Fn(Timestamp) -> bool + Send>;
 
 impl Reader {
     pub(super) fn start(host: &Host, config: &Config) -> std::io::Result<Self> {
@@ -44,27 +47,33 @@ impl Reader {
         Ok(Self { round, slow, readings })
     }
 
+    /// Reads without a thread, at once: for a story on a virtual clock, which no thread would wait for.
+    #[cfg(test)]
+    pub(super) fn at_once(read: impl Fn(Timestamp) -> Vec<Report> + Send + 'static) -> Self {
+        let (sender, readings) = mpsc::channel(4);
+        let round =
+            Box::new(move |time| sender.try_send(Readings { time, of_round: true, reports: read(time) }).is_ok());
+        Self { round, slow: Box::new(|_| true), readings }
+    }
+
     /// Asks for a reading before the first round, from which the counters' differences are taken.
     pub(super) fn prime(&self, time: Timestamp) -> bool {
-        self.round.try_send(time).is_ok()
+        (self.round)(time)
     }
 
     /// Asks for a reading; false if the sources of the round are not done with the last one yet.
     pub(super) fn ask(&self, time: Timestamp) -> bool {
         // Slow sources that are still at work are asked with the next round.
-        let _ = self.slow.try_send(time);
-        self.round.try_send(time).is_ok()
+        let _ = (self.slow)(time);
+        (self.round)(time)
     }
 }
 
 /// A thread that takes one request at a time.
-fn thread(
-    name: &str,
-    work: impl FnOnce(&std_mpsc::Receiver<Timestamp>) + Send + 'static,
-) -> std::io::Result<std_mpsc::SyncSender<Timestamp>> {
+fn thread(name: &str, work: impl FnOnce(&std_mpsc::Receiver<Timestamp>) + Send + 'static) -> std::io::Result<Ask> {
     let (sender, requests) = std_mpsc::sync_channel::<Timestamp>(1);
     thread::Builder::new().name(name.to_owned()).stack_size(256 << 10).spawn(move || work(&requests))?;
-    Ok(sender)
+    Ok(Box::new(move |time| sender.try_send(time).is_ok()))
 }
 
 fn read_rounds(

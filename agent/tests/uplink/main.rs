@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings, schema, state};
+use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings, schema, state, system_events};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::batch::Lane;
 use bellwether_proto::token::EnrolToken;
@@ -51,7 +51,7 @@ fn run(dir: &Path) -> Running {
     let (stop, stopped) = oneshot::channel();
     let settings = Settings { state_dir: dir.to_owned(), interval: Some(Duration::from_secs(1)) };
     let shutdown = async { stopped.await.unwrap_or(GoodbyeReason::GoodbyeStop) };
-    Running { stop, task: tokio::spawn(bellwether_agent::run(settings, shutdown)) }
+    Running { stop, task: tokio::spawn(bellwether_agent::run(settings, system_events::until(shutdown))) }
 }
 
 impl Running {

@@ -1,0 +1,159 @@
+//! Rounds of readings: asked for at each tick, gathered, spooled as batches.
+
+use std::time::Duration;
+
+use bellwether_logic::sample::Sample;
+use bellwether_logic::time::Timestamp;
+use bellwether_logic::uplink::Receipt;
+use bellwether_proto::batch::{self, BatchId, Lane};
+use bellwether_proto::schema as declared;
+
+use super::generation::Generation;
+use super::reader::Readings;
+use super::timers::Timer;
+use super::{Agent, Round, whole_chain};
+use crate::clock::{self, Now};
+use crate::probe::ping::Look;
+
+/// A round of readings is closed after this at the latest, with what there is.
+const ROUND_MAX: Duration = Duration::from_secs(8);
+
+/// Rows of one batch: far below the wire's limits, and an ordinary machine has a tenth of it.
+const ROWS_PER_BATCH: usize = 1_024;
+
+impl Agent {
+    pub(super) fn begin_round(&mut self) {
+        let now = self.hands.clock.now();
+        self.watch_clock(now);
+        self.close_round();
+        let first = !std::mem::replace(&mut self.ticked, true);
+        // The first reading comes out of turn; it bears its own second, not a minute that it does not belong to.
+        let time = if first { Timestamp(now.wall.0 - now.wall.0.rem_euclid(1_000)) } else { self.ticks.time(now.wall) };
+        self.timers.set(Timer::Tick, self.ticks.wait(now.wall));
+        self.timers.set(Timer::Round, ROUND_MAX.min(self.interval / 5 * 4));
+        let waits_for_sources = self.reader.ask(time);
+        let waits_for_probes = self.looker.ask(time);
+        if !waits_for_sources && self.complaints.is_new("sources") {
+            tracing::warn!("a source of the last round still has not answered");
+        }
+        self.round = Some(Round { samples: Vec::new(), waits_for_sources, waits_for_probes });
+    }
+
+    pub(super) fn handle_readings(&mut self, readings: Readings) {
+        if readings.of_round && !std::mem::replace(&mut self.primed, true) {
+            return;
+        }
+        let mut samples = Vec::new();
+        for mut report in readings.reports {
+            samples.push(report.sample(readings.time));
+            samples.append(&mut report.reading.samples);
+            for problem in report.reading.problems {
+                tracing::debug!(source = report.source, problem = problem.text, "a source met a problem");
+            }
+        }
+        if readings.of_round {
+            samples.push(self.spool.sample(readings.time));
+            self.add(samples, |round| round.waits_for_sources = false);
+        } else {
+            self.spool_samples(samples);
+        }
+    }
+
+    pub(super) fn handle_look(&mut self, _time: Timestamp, look: Look) {
+        for problem in &look.problems {
+            let text = whole_chain(problem);
+            if self.complaints.is_new(&text) {
+                tracing::warn!(problem = text, "targets are not pinged");
+            }
+        }
+        self.add(look.samples, |round| round.waits_for_probes = false);
+    }
+
+    /// Adds samples to the round; what comes after its round was closed is a batch of its own.
+    pub(super) fn add(&mut self, samples: Vec<Sample>, done: impl FnOnce(&mut Round)) {
+        let round =
+            self.round.get_or_insert(Round { samples: Vec::new(), waits_for_sources: false, waits_for_probes: false });
+        round.samples.extend(samples);
+        done(round);
+        if !round.waits_for_sources && !round.waits_for_probes {
+            self.close_round();
+        }
+    }
+
+    pub(super) fn close_round(&mut self) {
+        self.timers.clear(Timer::Round);
+        if let Some(round) = self.round.take() {
+            self.spool_samples(round.samples);
+        }
+    }
+
+    pub(super) fn spool_samples(&mut self, mut samples: Vec<Sample>) {
+        samples.retain(|sample| self.is_declared(sample));
+        for samples in samples.chunks(ROWS_PER_BATCH) {
+            self.spool_batch(samples);
+        }
+    }
+
+    /// The last gate: what is not declared does not leave, whatever a source made.
+    pub(super) fn is_declared(&self, sample: &Sample) -> bool {
+        let verdict = declared::check(&self.declared, sample);
+        if let Err(error) = &verdict {
+            tracing::error!(%error, "a sample that is not declared was not sent");
+        }
+        verdict.is_ok()
+    }
+
+    pub(super) fn spool_batch(&mut self, samples: &[Sample]) {
+        let id = self.generation.next();
+        let gone = self.spool.append(&batch::encode_alone(id, Lane::Live, samples));
+        self.uplink.handle_spooled(id);
+        self.forget(&gone);
+        self.may_send = true;
+    }
+
+    pub(super) fn forget(&mut self, gone: &[BatchId]) {
+        for id in gone {
+            self.uplink.handle_dropped(*id);
+        }
+        if !gone.is_empty() {
+            tracing::warn!(batches = gone.len(), "readings were dropped: the spool is full or they are too old");
+        }
+    }
+
+    /// One generation has one clock.
+    pub(super) fn watch_clock(&mut self, now: Now) {
+        let Some(step_ms) = self.generation.step_ms(now) else { return };
+        tracing::info!(step_ms, "the clock was set: a new generation begins");
+        self.close_round();
+        let begun = Generation::new(rand::random(), now);
+        let old = std::mem::replace(&mut self.generation, begun);
+        self.uplink.handle_new_generation(self.generation.number, 0);
+        if !old.welcomed && clock::COUNTS_SLEEP {
+            self.retime(old.number, step_ms);
+        }
+        if self.link.take().is_some() {
+            self.call();
+        }
+    }
+
+    /// The collector never heard of this generation's clock, and never will; but here it is known by how much it was off.
+    /// So what waits of it goes on in the new generation, at its true times: a machine without a battery for its clock
+    /// does not report from 1970.
+    fn retime(&mut self, generation: u64, step_ms: i64) {
+        let waiting = self.spool.held().into_iter().filter(|receipt| receipt.generation == generation);
+        let sequences: Vec<u64> =
+            waiting.flat_map(|receipt| receipt.ranges.iter().flatten().collect::<Vec<_>>()).collect();
+        for sequence in sequences {
+            let old = BatchId { generation, sequence };
+            let samples = self.spool.read(old).and_then(|batch| batch::decode_alone(&batch).ok());
+            if let Some(mut samples) = samples {
+                for sample in &mut samples {
+                    sample.time = Timestamp(sample.time.0.saturating_add(step_ms));
+                }
+                self.spool_batch(&samples);
+            }
+            self.uplink.handle_dropped(old);
+            self.spool.handle_ack(&[Receipt { generation, ranges: [sequence..=sequence].into_iter().collect() }]);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A machine with its clocks, and a collector at the other end of two channels.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use bellwether_logic::ranges::RangeSet;
+use bellwether_logic::sample::Sample;
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::batch::{BatchId, Decoder};
+use bellwether_proto::v1::agent_message::Body as FromAgent;
+use bellwether_proto::v1::collector_message::Body as ToAgent;
+use bellwether_proto::v1::{self, Ack, AgentMessage, Hello, Receipt, Welcome};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::clock::{Clock, Now};
+use crate::host::Host;
+use crate::reading::{Reading, integer, sample};
+use crate::run::reader::Reader;
+use crate::run::{Agent, Hands, Settings};
+use crate::source::Report;
+use crate::state::{CONFIG_FILE, Credentials, Identity, StateDir};
+use crate::system_events::SystemEvent;
+use crate::uplink::{Event, Link, LinkError};
+
+/// 2026-09-01 12:00 UTC.
+pub const BEGIN: Timestamp = Timestamp(1_788_264_000_000);
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// What was heard at the other end.
+#[derive(Default)]
+pub struct Heard {
+    pub hellos: Vec<(Duration, Hello)>,
+    /// How often each batch came, and what was in it.
+    pub batches: BTreeMap<BatchId, (usize, Vec<Sample>)>,
+    pub goodbyes: Vec<(Duration, v1::GoodbyeReason)>,
+}
+
+impl Heard {
+    /// The times of the readings of one measurement, as the collector would store them, in order.
+    pub fn times(&self, measurement: &str) -> Vec<i64> {
+        let of = |sample: &&Sample| sample.measurement == measurement;
+        let mut times: Vec<i64> =
+            self.batches.values().flat_map(|(_, samples)| samples).filter(of).map(|sample| sample.time.0).collect();
+        times.sort_unstable();
+        times
+    }
+
+    pub fn assert_each_once(&self) {
+        assert!(self.batches.values().all(|(times, _)| *times == 1), "a batch came twice");
+    }
+
+    fn received(&self, generation: u64) -> Receipt {
+        let of_it = self.batches.keys().filter(|id| id.generation == generation);
+        let sequences: RangeSet = of_it.map(|id| id.sequence..=id.sequence).collect();
+        Receipt::new(generation, &sequences)
+    }
+}
+
+/// The world around one agent.
+pub struct World {
+    pub dir: tempfile::TempDir,
+    begin: Instant,
+    /// What is added to the true time.
+    pub clock_error_ms: Arc<AtomicI64>,
+    pub far: Arc<Far>,
+}
+
+/// The collector's end.
+pub struct Far {
+    begin: Instant,
+    reachable: Mutex<bool>,
+    heard: Mutex<Heard>,
+}
+
+impl Far {
+    pub fn reachable(&self, is: bool) {
+        *self.reachable.lock().unwrap() = is;
+    }
+
+    pub fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap()
+    }
+
+    /// The true time.
+    pub fn now(&self) -> Timestamp {
+        BEGIN + self.begin.elapsed()
+    }
+
+    fn answer(self: &Arc<Self>, hello: Hello) -> Link {
+        let (outgoing, from_agent) = mpsc::channel(8);
+        let (to_agent, events) = mpsc::channel(8);
+        let far = Arc::clone(self);
+        Link::to_test(far.talk(hello, from_agent, to_agent), outgoing, events)
+    }
+
+    async fn talk(
+        self: Arc<Self>,
+        hello: Hello,
+        mut from_agent: mpsc::Receiver<AgentMessage>,
+        to: mpsc::Sender<Event>,
+    ) {
+        // As the way there takes a while.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if !*self.reachable.lock().unwrap() {
+            let _ = to.send(Event::Ended(LinkError::Closed)).await;
+            return;
+        }
+        let received = hello.held.iter().map(|held| self.heard().received(held.generation)).collect();
+        self.heard().hellos.push((self.begin.elapsed(), hello));
+        let welcome = Welcome {
+            now_unix_ms: self.now().0,
+            received,
+            backfill_window: 32,
+            backfill_per_s: 20,
+            ..Welcome::default()
+        };
+        let _ = to.send(Event::Welcomed(welcome)).await;
+        let mut decoder = Decoder::new();
+        loop {
+            let message = tokio::time::timeout(Duration::from_secs(1), from_agent.recv()).await;
+            if !*self.reachable.lock().unwrap() {
+                break;
+            }
+            let Ok(message) = message else { continue };
+            let Some(body) = message.and_then(|message| message.body) else { break };
+            match body {
+                FromAgent::Batch(batch) => {
+                    let samples = decoder.decode(&batch).unwrap();
+                    self.heard().batches.entry(batch.id()).or_insert((0, samples)).0 += 1;
+                    let sequences: RangeSet = [batch.sequence..=batch.sequence].into_iter().collect();
+                    let receipts = vec![Receipt::new(batch.generation, &sequences)];
+                    let _ = to.send(Event::Message(ToAgent::Ack(Ack { receipts }))).await;
+                }
+                FromAgent::Goodbye(goodbye) => {
+                    self.heard().goodbyes.push((self.begin.elapsed(), goodbye.reason()));
+                    break;
+                }
+                FromAgent::Hello(_) => panic!("a second hello"),
+            }
+        }
+        let _ = to.send(Event::Ended(LinkError::Closed)).await;
+    }
+}
+
+impl World {
+    /// An enrolled machine with this `agent.toml`, on a runtime whose clock is paused.
+    pub fn new(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::take(dir.path(), true).unwrap();
+        let identity =
+            Identity::new("d000000001".to_owned(), String::new(), "laptop".to_owned(), vec!["there:7443".to_owned()]);
+        let certified = rcgen::generate_simple_self_signed(["x".to_owned()]).unwrap();
+        let pem = certified.cert.pem();
+        let credentials =
+            Credentials { key_pem: certified.signing_key.serialize_pem(), chain_pem: format!("{pem}{pem}") };
+        state.store(&identity, &credentials).unwrap();
+        std::fs::write(dir.path().join(CONFIG_FILE), config).unwrap();
+        let begin = Instant::now();
+        let far = Arc::new(Far { begin, reachable: Mutex::new(true), heard: Mutex::default() });
+        Self { dir, begin, clock_error_ms: Arc::default(), far }
+    }
+
+    fn hands(&self) -> Hands {
+        let (begin, error) = (self.begin, Arc::clone(&self.clock_error_ms));
+        let clock = Clock::of(move || {
+            let boot = begin.elapsed();
+            let wall = BEGIN + boot;
+            Now { wall: Timestamp(wall.0 + error.load(Ordering::SeqCst)), boot }
+        });
+        let far = Arc::clone(&self.far);
+        Hands {
+            clock,
+            host: Host::default(),
+            read: |_, _| Ok(Reader::at_once(read)),
+            dial: Box::new(move |_, _, hello| far.answer(hello)),
+        }
+    }
+
+    /// Lets an agent run while `story` goes on, and ends it as a power cut does when the story is told.
+    pub async fn run<T>(&self, story: impl AsyncFnOnce(mpsc::Sender<SystemEvent>) -> T) -> T {
+        let state = StateDir::take(self.dir.path(), false).unwrap();
+        let agent = Agent::start(&Settings::new(self.dir.path()), &state, self.hands()).unwrap();
+        let (sender, events) = mpsc::channel(4);
+        let living = agent.live(tokio_stream::wrappers::ReceiverStream::new(events));
+        tokio::pin!(living);
+        let story = story(sender);
+        tokio::pin!(story);
+        let mut lives = true;
+        loop {
+            tokio::select! {
+                told = &mut story => return told,
+                () = &mut living, if lives => lives = false,
+            }
+        }
+    }
+}
+
+/// One row, so that each round can be told from the others by its time.
+fn read(time: Timestamp) -> Vec<Report> {
+    let row = sample("mem", Vec::new(), time, vec![("available", integer(1))]);
+    vec![Report { source: "mem", reading: Reading { samples: vec![row], problems: Vec::new() }, took_ms: 0.5 }]
+}
+
+/// Lets virtual time pass.
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
