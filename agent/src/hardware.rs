@@ -50,26 +50,30 @@ const MAX_CARDS: usize = 16;
 #[must_use]
 pub fn identity(host: &Host) -> HardwareIdentity {
     let word = |name: &str| host.word(&format!("sys/class/dmi/id/{name}")).and_then(meaningful).unwrap_or_default();
-    let mut identity = HardwareIdentity {
+    let identity = HardwareIdentity {
         system_vendor: word("sys_vendor"),
         system_model: word("product_name"),
         system_serial: word("product_serial"),
         board_serial: word("board_serial"),
         mac_addresses: mac_addresses(host),
     };
-    if cfg!(not(target_os = "linux")) {
-        fill_elsewhere(&mut identity);
-    }
+    fill_elsewhere(identity)
+}
+
+#[cfg(target_os = "linux")]
+const fn fill_elsewhere(identity: HardwareIdentity) -> HardwareIdentity {
     identity
 }
 
 /// Where there is no `/sys`, the sysinfo crate knows whom to ask.
-fn fill_elsewhere(identity: &mut HardwareIdentity) {
+#[cfg(not(target_os = "linux"))]
+fn fill_elsewhere(mut identity: HardwareIdentity) -> HardwareIdentity {
     let word = |word: Option<String>| word.and_then(meaningful).unwrap_or_default();
     identity.system_vendor = word(sysinfo::Product::vendor_name().ok());
     identity.system_model = word(sysinfo::Product::name().ok());
     identity.system_serial = word(sysinfo::Product::serial_number().ok());
     identity.board_serial = word(sysinfo::Motherboard::new().ok().and_then(|board| board.serial_number()));
+    identity
 }
 
 /// What the machine is for, as far as its case tells (SMBIOS 3.7, table 17).

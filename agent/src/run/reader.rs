@@ -96,18 +96,29 @@ struct Slow {
     last: Option<Instant>,
 }
 
+/// What slow sources gave goes to the loop together, unless one keeps the others waiting longer than this: a batch of
+/// each one's own costs the collector more than what is in it.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 fn read_slow(requests: &std_mpsc::Receiver<Timestamp>, mut sources: Vec<Slow>, to_loop: &mpsc::Sender<Readings>) {
     while let Ok(time) = requests.recv() {
         let now = Instant::now();
-        for slow in &mut sources {
-            if slow.last.is_some_and(|last| now.duration_since(last) < slow.apart) {
-                continue;
-            }
+        let mut begun = now;
+        let mut reports = Vec::new();
+        let due = |slow: &Slow| slow.last.is_none_or(|last| now.duration_since(last) >= slow.apart);
+        for slow in sources.iter_mut().filter(|slow| due(slow)) {
             slow.last = Some(now);
-            let reports = vec![source::read(slow.source.as_mut(), time)];
-            if to_loop.blocking_send(Readings { time, of_round: false, reports }).is_err() {
-                return;
+            reports.push(source::read(slow.source.as_mut(), time));
+            if begun.elapsed() >= TOGETHER {
+                let readings = Readings { time, of_round: false, reports: std::mem::take(&mut reports) };
+                if to_loop.blocking_send(readings).is_err() {
+                    return;
+                }
+                begun = Instant::now();
             }
+        }
+        if !reports.is_empty() && to_loop.blocking_send(Readings { time, of_round: false, reports }).is_err() {
+            return;
         }
     }
 }
