@@ -9,6 +9,8 @@ use std::time::Duration;
 use bellwether_logic::span::Span;
 use serde::Deserialize;
 
+use crate::source::cpu::CpuConfig;
+
 /// The shipped file, which says what `Config::default()` is.
 pub const DEFAULT_FILE: &str = include_str!("../agent.toml");
 
@@ -26,6 +28,8 @@ const MAX_MOUNTS: usize = 64;
 pub struct Config {
     /// From one reading to the next.
     pub interval: Duration,
+    /// What is told of the processors.
+    pub cpu: CpuConfig,
     /// Paths of file systems that may be sent although they are not on the list of well-known ones.
     pub mounts: Vec<String>,
     /// The spool's limits.
@@ -106,6 +110,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(60),
+            cpu: CpuConfig::default(),
             mounts: Vec::new(),
             spool: SpoolConfig::default(),
             ping_gateway: true,
@@ -165,6 +170,7 @@ fn at_line(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 #[serde(deny_unknown_fields, default)]
 struct File {
     interval: String,
+    cpu: CpuConfig,
     disk: DiskFile,
     spool: SpoolFile,
     ping_gateway: bool,
@@ -203,6 +209,7 @@ impl Default for File {
     fn default() -> Self {
         Self {
             interval: "60s".to_owned(),
+            cpu: CpuConfig::default(),
             disk: DiskFile::default(),
             spool: SpoolFile::default(),
             ping_gateway: true,
@@ -221,6 +228,7 @@ impl File {
     fn build(self) -> Result<Config, Bad> {
         let config = Config {
             interval: interval(&self.interval)?,
+            cpu: self.cpu,
             mounts: self.disk.build()?,
             spool: self.spool.build()?,
             ping_gateway: self.ping_gateway,

@@ -1,6 +1,6 @@
 //! What sources read: files below `/` and what programs of the system print, or a folder of captured ones in tests.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -108,6 +108,21 @@ impl Host {
         })?;
         let status = self.word(&format!("{name}.status")).map_or(Some(0), |word| word.parse().ok());
         Ok(Said { text, status })
+    }
+
+    /// The names in a folder, at most `most`, in the order of people: `hwmon2` comes before `hwmon10`.
+    ///
+    /// # Errors
+    /// The problem to report, naming the folder.
+    pub fn list(&self, relative: &str, most: usize) -> Result<Vec<String>, Problem> {
+        let entries = fs::read_dir(self.path(relative)).map_err(|error| unreadable(relative, &error))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<String> = names.take(most).collect();
+        names.sort_by_cached_key(|name| {
+            let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+            (stem.to_owned(), name[stem.len()..].parse::<u64>().unwrap_or(0), name.len())
+        });
+        Ok(names)
     }
 
     /// The one word or number in a file; none if it can't be read.

@@ -7,11 +7,13 @@
 //! The library keeps no process-wide state, so that the collector can run an agent for its own machine beside
 //! everything else; signals are the binary's business.
 
+pub mod block;
 pub mod clock;
 pub mod config;
 pub mod enrol;
 pub mod hardware;
 pub mod host;
+pub mod hwmon;
 pub mod probe;
 pub mod reading;
 pub mod run;

@@ -120,6 +120,14 @@ pub fn percent(value: f64) -> Value {
     Value::Float(quantise(value, 100.0))
 }
 
+/// Degrees Celsius from thousandths, to 0.1: sensors are no better.
+#[must_use]
+pub fn celsius(thousandths: i64) -> Value {
+    // Within a float's 52 bits, because whoever asks has refused what no thing on Earth is.
+    let tenths = i32::try_from((thousandths + thousandths.signum() * 50) / 100).unwrap_or(0);
+    Value::Float(f64::from(tenths) / 10.0)
+}
+
 /// Milliseconds, to 0.001.
 #[must_use]
 pub fn millis(value: f64) -> Value {

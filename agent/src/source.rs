@@ -18,12 +18,28 @@ use crate::reading::{Reading, count, millis, sample};
 
 pub mod cpu;
 pub mod disk;
+pub mod diskio;
+pub mod fans;
 pub mod mem;
 pub mod net;
+pub mod processes;
+pub mod swap;
 pub mod system;
+pub mod temp;
 
 /// Every source.
-pub const ALL: &[Entry] = &[cpu::ENTRY, disk::ENTRY, mem::ENTRY, net::ENTRY, system::ENTRY];
+pub const ALL: &[Entry] = &[
+    cpu::ENTRY,
+    disk::ENTRY,
+    diskio::ENTRY,
+    fans::ENTRY,
+    mem::ENTRY,
+    net::ENTRY,
+    processes::ENTRY,
+    swap::ENTRY,
+    system::ENTRY,
+    temp::ENTRY,
+];
 
 /// The wrapper's own measurement.
 pub const MEASUREMENTS: &[Measurement] = &[Measurement {

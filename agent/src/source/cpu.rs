@@ -1,10 +1,15 @@
 //! What the processors do: the whole and each core, in percent of the time since the last reading, as Telegraf.
+//!
+//! A core's row has only what tells a busy core from an idle one (`CORE_FIELDS`), and the whole has everything: all ten
+//! fields of every core would be half of all that a machine sends, most of it zeros. `[cpu] per_core = false` leaves the
+//! cores out.
 
 use std::collections::BTreeMap;
 
 use bellwether_logic::sample::Value;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
+use serde::Deserialize;
 
 use super::{Entry, Pace, Source};
 use crate::host::Host;
@@ -15,7 +20,7 @@ pub const ENTRY: Entry = Entry {
     name: "cpu",
     measurements: MEASUREMENTS,
     pace: Pace::Round,
-    make: |host, _| Box::new(Cpu::new(host.clone())),
+    make: |host, config| Box::new(Cpu::new(host.clone(), &config.cpu)),
 };
 
 /// What this source says.
@@ -42,12 +47,33 @@ const fn usage(name: &'static str, description: &'static str) -> Field {
     Field { name, kind: FieldKind::Float, unit: "percent", description }
 }
 
-/// No machine of a school has more; what a broken `/proc/stat` says beyond it is not believed.
-const MAX_CORES: usize = 1_024;
+/// The table `[cpu]` of `agent.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CpuConfig {
+    /// Whether each core has a row beside the whole's.
+    pub per_core: bool,
+}
+
+impl Default for CpuConfig {
+    fn default() -> Self {
+        Self { per_core: true }
+    }
+}
+
+/// The row of all cores together.
+const WHOLE: &str = "cpu-total";
+
+/// What a core's row has.
+const CORE_FIELDS: &[&str] = &["usage_idle", "usage_iowait", "usage_system", "usage_user"];
+
+/// A server of a school has some dozens; those beyond are part of the whole and have no rows of their own.
+const MAX_CORES: usize = 128;
 
 /// Reads `/proc/stat`; keeps the last counters to take differences.
 pub struct Cpu {
     host: Host,
+    per_core: bool,
     last: BTreeMap<String, Times>,
 }
 
@@ -69,8 +95,8 @@ struct Times {
 impl Cpu {
     /// One that has read nothing yet: its first reading has no usage to tell.
     #[must_use]
-    pub fn new(host: Host) -> Self {
-        Self { host, last: BTreeMap::new() }
+    pub fn new(host: Host, config: &CpuConfig) -> Self {
+        Self { host, per_core: config.per_core, last: BTreeMap::new() }
     }
 }
 
@@ -84,7 +110,8 @@ impl Source for Cpu {
             Ok(text) => text,
             Err(problem) => return Reading::problem(problem),
         };
-        let current = parse(&text);
+        let mut current = parse(&text);
+        current.retain(|name, _| self.per_core || name == WHOLE);
         if current.is_empty() {
             return Reading::problem(Problem::new(ProblemKind::Failed, "/proc/stat: no line of a processor"));
         }
@@ -92,7 +119,8 @@ impl Source for Cpu {
         let samples = current
             .iter()
             .filter_map(|(name, times)| {
-                let fields = times.since(self.last.get(name)?)?;
+                let mut fields = times.since(self.last.get(name)?)?;
+                fields.retain(|(field, _)| name == WHOLE || CORE_FIELDS.contains(field));
                 Some(sample("cpu", vec![("cpu", name.clone())], time, fields))
             })
             .collect();
@@ -156,7 +184,7 @@ fn parse(text: &str) -> BTreeMap<String, Times> {
 fn line(line: &str) -> Option<(String, Times)> {
     let mut words = line.split_ascii_whitespace();
     let name = match words.next()?.strip_prefix("cpu")? {
-        "" => "cpu-total".to_owned(),
+        "" => WHOLE.to_owned(),
         core => format!("cpu{}", core.parse::<u32>().ok()?),
     };
     // Kernels have added columns over time; a missing one is zero.

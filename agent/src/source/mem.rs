@@ -123,7 +123,7 @@ impl Source for Mem {
 }
 
 /// Name to bytes; lines that are no sizes are skipped.
-fn parse(text: &str) -> BTreeMap<&str, u64> {
+pub(super) fn parse(text: &str) -> BTreeMap<&str, u64> {
     text.lines()
         .filter_map(|line| {
             let (name, rest) = line.split_once(':')?;

@@ -87,23 +87,37 @@ fn sources_say_only_what_they_declare() {
     }
 }
 
+/// Where the captured machines have such names: a mount, a label, an interface, a sensor's label, a process.
+const NAMED_IN: &[&str] = &["disk", "diskio", "fans", "net", "processes", "temp"];
+
 #[test]
 fn no_name_of_a_person_leaves() {
-    let mut seen_by_the_sources = String::new();
     for entry in ALL {
+        let mut seen = String::new();
         for case in cases(entry.name) {
-            let reading = play(entry, &case);
-            for sample in &reading.samples {
+            seen.push_str(&everything_below(&case).to_lowercase());
+            for sample in play(entry, &case).samples {
                 let text = format!("{sample:?}").to_lowercase();
                 assert!(!PEOPLE.iter().any(|name| text.contains(name)), "{}: {text}", case.display());
             }
-            for file in ["1/proc/net/dev", "1/proc/self/mountinfo"] {
-                seen_by_the_sources.push_str(&fs::read_to_string(case.join(file)).unwrap_or_default());
-            }
+        }
+        let was_there = PEOPLE.iter().any(|name| seen.contains(name));
+        assert!(was_there || !NAMED_IN.contains(&entry.name), "{} has a name to see", entry.name);
+    }
+}
+
+/// The paths of a case's files and what is in them.
+fn everything_below(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let _ = writeln!(text, "{}", entry.path().display());
+        if entry.file_type().unwrap().is_dir() {
+            text.push_str(&everything_below(&entry.path()));
+        } else if let Ok(bytes) = fs::read(entry.path()) {
+            text.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
-    let seen = seen_by_the_sources.to_lowercase();
-    assert!(PEOPLE.iter().all(|name| seen.contains(name)), "the names were there to be seen");
+    text
 }
 
 #[test]
