@@ -10,6 +10,7 @@ use bellwether_logic::span::Span;
 use serde::Deserialize;
 
 use crate::source::cpu::CpuConfig;
+use crate::source::smart::{SmartConfig, SmartFile};
 
 /// The shipped file, which says what `Config::default()` is.
 pub const DEFAULT_FILE: &str = include_str!("../agent.toml");
@@ -32,6 +33,8 @@ pub struct Config {
     pub cpu: CpuConfig,
     /// Paths of file systems that may be sent although they are not on the list of well-known ones.
     pub mounts: Vec<String>,
+    /// How disks are asked for their health.
+    pub smart: SmartConfig,
     /// The spool's limits.
     pub spool: SpoolConfig,
     /// Whether the default gateway is pinged.
@@ -112,6 +115,7 @@ impl Default for Config {
             interval: Duration::from_secs(60),
             cpu: CpuConfig::default(),
             mounts: Vec::new(),
+            smart: SmartConfig::default(),
             spool: SpoolConfig::default(),
             ping_gateway: true,
             ping: Vec::new(),
@@ -172,6 +176,7 @@ struct File {
     interval: String,
     cpu: CpuConfig,
     disk: DiskFile,
+    smart: SmartFile,
     spool: SpoolFile,
     ping_gateway: bool,
     ping: Vec<TargetFile>,
@@ -199,10 +204,10 @@ struct TargetFile {
 }
 
 /// A value out of bounds.
-struct Bad {
-    key: &'static str,
-    value: String,
-    expected: &'static str,
+pub(crate) struct Bad {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    pub(crate) expected: &'static str,
 }
 
 impl Default for File {
@@ -211,6 +216,7 @@ impl Default for File {
             interval: "60s".to_owned(),
             cpu: CpuConfig::default(),
             disk: DiskFile::default(),
+            smart: SmartFile::default(),
             spool: SpoolFile::default(),
             ping_gateway: true,
             ping: Vec::new(),
@@ -230,6 +236,7 @@ impl File {
             interval: interval(&self.interval)?,
             cpu: self.cpu,
             mounts: self.disk.build()?,
+            smart: self.smart.build()?,
             spool: self.spool.build()?,
             ping_gateway: self.ping_gateway,
             ping: targets(self.ping)?,
@@ -349,6 +356,7 @@ mod tests {
                 "[[ping]]\nname = \"a\"\naddress = \"a b\"",
                 "agent.toml: ping.address = \"a b\": expected an IP address or a DNS name",
             ),
+            ("smart.timeout_s = 1", "agent.toml: smart.timeout_s = 1: expected 5 to 300 seconds"),
             (
                 "disk.mounts = [\"srv\"]",
                 "agent.toml: disk.mounts = \"srv\": expected a path from the root, such as \"/srv/backup\"",

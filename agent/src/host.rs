@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -74,13 +75,13 @@ impl Host {
 
     /// Runs a program of the system, without a shell, without input and in the C locale, and returns what it printed.
     /// On a captured machine that is the file `programs/PROGRAM ARGUMENTS` (with `_` for `/`) and, if it did not end
-    /// well, its exit status in a file beside it with `.status` at its end.
+    /// well, its exit status in a file beside it with `.status` at its end; if it never ended, a file with `.hangs`.
     ///
     /// # Errors
     /// The problem to report: it is not installed, may not be started, or took longer than `limit` and was ended.
     pub fn run(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<Said, Problem> {
         if self.root != Path::new("/") {
-            return self.replay(program, arguments);
+            return self.replay(program, arguments, limit);
         }
         let installed = PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.exists());
         let Some(path) = installed else {
@@ -99,9 +100,12 @@ impl Host {
         listen(program, child, limit)
     }
 
-    fn replay(&self, program: &str, arguments: &[&str]) -> Result<Said, Problem> {
+    fn replay(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<Said, Problem> {
         let words: Vec<&str> = std::iter::once(program).chain(arguments.iter().copied()).collect();
         let name = format!("programs/{}", words.join(" ").replace('/', "_"));
+        if self.path(&format!("{name}.hangs")).exists() {
+            return Err(hung(program, limit));
+        }
         let text = self.read(&name).map_err(|problem| match problem.kind {
             ProblemKind::NothingHere => Problem::new(problem.kind, format!("{program} is not installed")),
             _ => problem,
@@ -134,25 +138,41 @@ impl Host {
     }
 }
 
-/// Waits for a program's end while a thread takes what it prints, so that neither waits for the other.
+/// Waits for a program's end while a thread takes what it prints, so that neither waits for the other. What the
+/// program left running may hold on to its output for ever, so that is waited for no longer than the program.
 fn listen(program: &str, mut child: Child, limit: Duration) -> Result<Said, Problem> {
+    let started = Instant::now();
     let output = child.stdout.take().expect("its output is piped");
-    let reader = thread::spawn(move || {
+    let (sender, printed) = mpsc::sync_channel(1);
+    thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = output.take(MAX_OUTPUT_BYTES).read_to_end(&mut bytes);
-        read.map(|_| bytes)
+        // Nobody may be listening any more.
+        let _ = sender.send(read.map(|_| bytes));
     });
     let status = wait(&mut child, limit).map_err(|error| Problem::from_io(program, &error))?;
     let Some(status) = status else {
-        let text = format!("{program} did not answer within {} s and was ended", limit.as_secs());
-        return Err(Problem::new(ProblemKind::Failed, text));
+        bury(child);
+        return Err(hung(program, limit));
     };
-    let bytes = reader.join().map_err(|_| Problem::new(ProblemKind::Failed, format!("{program}: not read")))?;
+    let left = limit.saturating_sub(started.elapsed()).max(PROGRAM_LOOK);
+    let bytes = printed.recv_timeout(left).map_err(|_| hung(program, limit))?;
     let bytes = bytes.map_err(|error| Problem::from_io(program, &error))?;
     Ok(Said { text: String::from_utf8_lossy(&bytes).into_owned(), status: status.code() })
 }
 
-/// Its end, or none if it had to be ended.
+fn hung(program: &str, limit: Duration) -> Problem {
+    let text = format!("{program} did not answer within {} s and was ended", limit.as_secs());
+    Problem::new(ProblemKind::Failed, text)
+}
+
+/// Ends a program. One that waits for a dying disk can't be ended before the disk answers, so nobody waits for it
+/// but a thread of its own; whoever asked must not ask the same again soon.
+fn bury(mut child: Child) {
+    thread::spawn(move || child.kill().and_then(|()| child.wait()));
+}
+
+/// Its end, or none if it takes too long.
 fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
     let started = Instant::now();
     loop {
@@ -160,8 +180,6 @@ fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::proce
             return Ok(Some(status));
         }
         if started.elapsed() >= limit {
-            child.kill()?;
-            child.wait()?;
             return Ok(None);
         }
         thread::sleep(PROGRAM_LOOK);
@@ -199,6 +217,15 @@ mod tests {
             (missing.kind, missing.text.as_str()),
             (ProblemKind::NothingHere, "no-such-program is not installed")
         );
+    }
+
+    #[test]
+    fn what_a_program_left_running_and_what_it_prints_without_end_hold_nobody_up() {
+        let limit = Duration::from_secs(2);
+        let left = Host::default().run("sh", &["-c", "sleep 60 & echo $!"], limit).unwrap_err();
+        assert_eq!(left.text, "sh did not answer within 2 s and was ended");
+        let endless = Host::default().run("head", &["-c", "20000000", "/dev/zero"], SOON).unwrap();
+        assert_eq!(endless.text.len(), usize::try_from(MAX_OUTPUT_BYTES).unwrap());
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub mod fans;
 pub mod mem;
 pub mod net;
 pub mod processes;
+pub mod smart;
 pub mod swap;
 pub mod system;
 pub mod temp;
@@ -36,6 +37,7 @@ pub const ALL: &[Entry] = &[
     mem::ENTRY,
     net::ENTRY,
     processes::ENTRY,
+    smart::ENTRY,
     swap::ENTRY,
     system::ENTRY,
     temp::ENTRY,
