@@ -14,7 +14,17 @@ use crate::reading::{Problem, ProblemKind};
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Where programs of the system are; never a folder that a user can write to.
-const PROGRAM_FOLDERS: &[&str] = &["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+const PROGRAM_FOLDERS: &[&str] = &[
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    // Where the programs of RAID controllers are installed.
+    "/opt/MegaRAID/storcli",
+    "/opt/MegaRAID/perccli",
+];
 
 /// More than any program that sources ask prints.
 const MAX_OUTPUT_BYTES: u64 = 4 << 20;

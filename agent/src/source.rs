@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::reading::{Reading, count, millis, sample};
 
+pub mod battery;
 pub mod cpu;
 pub mod disk;
 pub mod diskio;
@@ -23,6 +24,7 @@ pub mod fans;
 pub mod mem;
 pub mod net;
 pub mod processes;
+pub mod raid;
 pub mod smart;
 pub mod swap;
 pub mod system;
@@ -30,6 +32,7 @@ pub mod temp;
 
 /// Every source.
 pub const ALL: &[Entry] = &[
+    battery::ENTRY,
     cpu::ENTRY,
     disk::ENTRY,
     diskio::ENTRY,
@@ -37,6 +40,7 @@ pub const ALL: &[Entry] = &[
     mem::ENTRY,
     net::ENTRY,
     processes::ENTRY,
+    raid::ENTRY,
     smart::ENTRY,
     swap::ENTRY,
     system::ENTRY,
