@@ -14,6 +14,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+mod doctor;
+
 /// Reports the health of this machine to a Bellwether collector. It opens no port and runs nobody's commands.
 #[derive(Parser)]
 #[command(name = "bellwether-agent", version)]
@@ -57,6 +59,15 @@ enum Command {
         #[arg(long)]
         state: Option<PathBuf>,
     },
+    /// Look for what keeps the agent from its work, and say what to do; before enrolment with --collector.
+    Doctor {
+        /// Where the agent keeps its state.
+        #[arg(long)]
+        state: Option<PathBuf>,
+        /// HOST:PORT of the collector, if not the one that this machine is enrolled at.
+        #[arg(long)]
+        collector: Option<String>,
+    },
     /// Check the configuration and say what is in force.
     CheckConfig {
         /// Where the agent keeps its state; without it the shipped defaults are shown.
@@ -76,6 +87,8 @@ enum Failure {
     Class(#[from] bellwether_logic::device::UnknownWord),
     #[error("can't run")]
     Run(#[from] RunError),
+    #[error("{0} of these checks found a problem")]
+    Unwell(usize),
     #[error("can't start")]
     Start(#[source] std::io::Error),
     #[error("can't write the answer")]
@@ -88,6 +101,7 @@ impl Failure {
             Self::Config(_) | Self::Class(_) | Self::Run(RunError::Config(_)) => 3,
             Self::Enrol(EnrolError::State(_)) | Self::Run(_) => 5,
             Self::Enrol(_) => 4,
+            Self::Unwell(_) => 6,
             Self::Start(_) | Self::Output(_) => 1,
         }
     }
@@ -123,6 +137,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             })
         }
         Command::Show { state } => say(&runtime()?.block_on(show::show(state.as_deref()))?),
+        Command::Doctor { state, collector } => doctor::doctor(state, collector),
         Command::CheckConfig { state } => check_config(state),
     }
 }

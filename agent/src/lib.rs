@@ -10,6 +10,7 @@
 pub mod block;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod enrol;
 pub mod hardware;
 pub mod host;

@@ -167,11 +167,7 @@ impl StateDir {
     /// # Errors
     /// When a file can't be read.
     pub fn credentials(&self) -> Result<Credentials, StateError> {
-        let read = |name| {
-            let path = self.path.join(name);
-            fs::read_to_string(&path).map_err(|source| StateError::Io { step: "read", path, source })
-        };
-        Ok(Credentials { key_pem: read(KEY_FILE)?, chain_pem: read(CHAIN_FILE)? })
+        read_credentials(&self.path)
     }
 
     /// Makes the folder this agent's. The identity goes last: until then the folder counts as not enrolled.
@@ -215,6 +211,18 @@ pub fn read_identity(dir: &Path) -> Result<Identity, StateError> {
         return Err(StateError::Newer { path, found: format.format });
     }
     serde_json::from_str(&text).map_err(damaged)
+}
+
+/// What the agent of a folder proves itself with, without taking the folder.
+///
+/// # Errors
+/// When a file can't be read.
+pub fn read_credentials(dir: &Path) -> Result<Credentials, StateError> {
+    let read = |name| {
+        let path = dir.join(name);
+        fs::read_to_string(&path).map_err(|source| StateError::Io { step: "read", path, source })
+    };
+    Ok(Credentials { key_pem: read(KEY_FILE)?, chain_pem: read(CHAIN_FILE)? })
 }
 
 /// Replaces a file whole. `private`: only its owner may read it, from the first byte on.

@@ -325,7 +325,7 @@ const fn is_about_time(error: &rustls::Error) -> bool {
 }
 
 /// When all of the certificates are valid; none if one can't be read.
-fn validity(chain: &[&CertificateDer<'_>]) -> Option<Validity> {
+pub(crate) fn validity(chain: &[&CertificateDer<'_>]) -> Option<Validity> {
     let mut all = Validity { from: Timestamp(i64::MIN), until: Timestamp(i64::MAX) };
     for certificate in chain {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails like the test itself")]
 
 mod collector;
+mod doctor;
 
 use std::path::Path;
 use std::sync::Arc;
