@@ -1,6 +1,9 @@
 //! `agent.toml`: what an admin may set on one machine. The file is optional; the shipped one says the defaults.
 //!
 //! A bad file stops the agent at start with the key, the value and what was expected.
+//!
+//! Three layers, key by key: what is shipped, what the collector sends, and over both the machine's own file. A list is
+//! one value: the layer above replaces it whole.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +11,9 @@ use std::time::Duration;
 
 use bellwether_logic::span::Span;
 use serde::Deserialize;
+use toml::Table;
+
+use crate::privacy::{HostPattern, NamingFile, Networks, SchoolFile};
 
 use crate::source::cpu::CpuConfig;
 use crate::source::smart::{SmartConfig, SmartFile};
@@ -41,7 +47,25 @@ pub struct Config {
     pub ping_gateway: bool,
     /// What else is pinged.
     pub ping: Vec<Target>,
+    /// Where the school is; empty: everywhere.
+    pub school: Networks,
+    /// Which hostnames may be sent; none by default.
+    pub hostname: Option<HostPattern>,
 }
+
+/// A configuration that somebody wrote.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer<'a> {
+    /// For messages.
+    pub path: &'a Path,
+    /// What it says.
+    pub text: &'a str,
+}
+
+/// An `agent.toml` that stands in another file: the collector has some, and checks them by what the agent itself knows.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Written(File);
 
 /// The spool's limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +143,8 @@ impl Default for Config {
             spool: SpoolConfig::default(),
             ping_gateway: true,
             ping: Vec::new(),
+            school: Networks::default(),
+            hostname: None,
         }
     }
 }
@@ -135,11 +161,7 @@ impl Config {
     /// # Errors
     /// When the file can't be read or says what can't be.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(path, &text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
-        }
+        Self::layered(&[Layer { path, text: &read(path)? }])
     }
 
     /// Reads a text; `path` is for the messages.
@@ -147,13 +169,60 @@ impl Config {
     /// # Errors
     /// When the text says what can't be.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let file: File = toml::from_str(text).map_err(|error| at_line(path, text, &error))?;
-        file.build().map_err(|bad| ConfigError::Value {
+        Self::layered(&[Layer { path, text }])
+    }
+
+    /// Reads several texts, each above those before it, key by key. Each must be good by itself.
+    ///
+    /// # Errors
+    /// When one of them says what can't be, or all together do.
+    pub fn layered(layers: &[Layer<'_>]) -> Result<Self, ConfigError> {
+        let mut merged = Table::new();
+        for layer in layers {
+            let bad = |error: toml::de::Error| at_line(layer.path, layer.text, &error);
+            toml::from_str::<Written>(layer.text).map_err(bad)?.build(layer.path)?;
+            merge(&mut merged, layer.text.parse().map_err(bad)?);
+        }
+        let path = layers.last().map_or(Path::new(""), |layer| layer.path);
+        Written::deserialize(merged).map_err(|error| at_line(path, "", &error))?.build(path)
+    }
+}
+
+impl Written {
+    /// Checks the values; `path` is for the messages.
+    ///
+    /// # Errors
+    /// When one is out of bounds.
+    pub fn build(self, path: &Path) -> Result<Config, ConfigError> {
+        self.0.build().map_err(|bad| ConfigError::Value {
             path: path.to_owned(),
             key: bad.key.to_owned(),
             value: bad.value,
             expected: bad.expected,
         })
+    }
+}
+
+/// What a file says; nothing if it is not there.
+///
+/// # Errors
+/// When it is there and can't be read.
+pub fn read(path: &Path) -> Result<String, ConfigError> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        result => result.map_err(|source| ConfigError::Read { path: path.to_owned(), source }),
+    }
+}
+
+/// Lays one table above another, key by key; lists are replaced whole.
+pub fn merge(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
     }
 }
 
@@ -180,6 +249,8 @@ struct File {
     spool: SpoolFile,
     ping_gateway: bool,
     ping: Vec<TargetFile>,
+    school: SchoolFile,
+    naming: NamingFile,
 }
 
 #[derive(Deserialize, Default)]
@@ -220,6 +291,8 @@ impl Default for File {
             spool: SpoolFile::default(),
             ping_gateway: true,
             ping: Vec::new(),
+            school: SchoolFile::default(),
+            naming: NamingFile::default(),
         }
     }
 }
@@ -240,6 +313,8 @@ impl File {
             spool: self.spool.build()?,
             ping_gateway: self.ping_gateway,
             ping: targets(self.ping)?,
+            school: self.school.build()?,
+            hostname: self.naming.build()?,
         };
         Ok(config)
     }
@@ -373,6 +448,19 @@ mod tests {
             message.starts_with("agent.toml, line 1 (`intervall = \"60s\"`): unknown field `intervall`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn the_machine_s_own_file_wins_key_by_key_over_what_the_collector_sends() {
+        let remote = "interval = \"30s\"\n[spool]\nmax_mib = 8\nsync_s = 10\n[disk]\nmounts = [\"/a\"]\n";
+        let own = "[spool]\nmax_mib = 16\n[disk]\nmounts = [\"/b\", \"/c\"]\n";
+        let layer = |path, text| Layer { path: Path::new(path), text };
+        let config = Config::layered(&[layer("remote", remote), layer("agent.toml", own)]).unwrap();
+        assert_eq!(config.interval, Duration::from_secs(30));
+        assert_eq!((config.spool.max_bytes, config.spool.sync), (16 << 20, Duration::from_secs(10)));
+        assert_eq!(config.mounts, ["/b", "/c"], "a list is one value");
+        let bad = Config::layered(&[layer("remote", "interval = 5"), layer("agent.toml", own)]).unwrap_err();
+        assert!(bad.to_string().starts_with("remote, line 1 (`interval = 5`)"), "{bad}");
     }
 
     #[test]

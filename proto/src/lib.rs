@@ -4,6 +4,7 @@
 //! speaks. It opens no connection and reads no clock.
 
 pub mod batch;
+pub mod configuration;
 pub mod convert;
 pub mod schema;
 pub mod token;

@@ -47,6 +47,7 @@ fn hello() -> v1::Hello {
         config_revision: 0,
         live_from: 5,
         held: vec![v1::Receipt { generation: 9, ranges: vec![v1::Range { first: 1, last: 4 }] }],
+        ..v1::Hello::default()
     }
 }
 
