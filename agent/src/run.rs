@@ -31,7 +31,9 @@ use self::timers::{Timer, Timers};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::host::Host;
+use crate::privacy::place::{Place, Whereabouts};
 use crate::probe::ping::Look;
+use crate::remote::Remote;
 use crate::schema;
 use crate::spool::{Spool, SpoolError};
 use crate::state::{self, StateDir, StateError};
@@ -40,6 +42,7 @@ use crate::tls::{BadCredentials, ClientIdentity};
 use crate::uplink::{self, Link};
 
 mod complaints;
+mod configure;
 mod generation;
 mod leave;
 mod looker;
@@ -48,6 +51,7 @@ mod rounds;
 mod talk;
 mod ticks;
 mod timers;
+mod whereabouts;
 
 pub use complaints::whole_chain;
 
@@ -139,7 +143,12 @@ struct Agent {
     hands: Hands,
     identity: state::Identity,
     credentials: Arc<ClientIdentity>,
-    interval: Duration,
+    config: Config,
+    interval_override: Option<Duration>,
+    remote: Remote,
+    whereabouts: Whereabouts,
+    /// Where the machine was at the last look.
+    place: Place,
     ticks: Ticks,
     timers: Timers,
     declared: Vec<&'static Measurement>,
@@ -150,7 +159,6 @@ struct Agent {
     ticked: bool,
     round: Option<Round>,
     spool: Spool,
-    spool_sync: Duration,
     generation: Generation,
     uplink: Uplink,
     backoff: Backoff,
@@ -164,7 +172,8 @@ struct Agent {
 impl Agent {
     fn start(settings: &Settings, state: &StateDir, hands: Hands) -> Result<Self, RunError> {
         let identity = state.identity()?;
-        let mut config = Config::load(&settings.state_dir.join(state::CONFIG_FILE))?;
+        let mut remote = Remote::load(&settings.state_dir);
+        let mut config = remote.config()?;
         config.interval = settings.interval.unwrap_or(config.interval);
         let credentials = Arc::new(ClientIdentity::new(&state.credentials()?)?);
         let (spool, found) = Spool::open(&settings.state_dir.join(state::SPOOL_DIR), config.spool.clone())?;
@@ -186,12 +195,15 @@ impl Agent {
         );
         let mut agent = Self {
             ticks: Ticks::new(config.interval, &identity.device_id),
-            interval: config.interval,
             timers: Timers::default(),
             declared: schema::all().collect(),
             reader: (hands.read)(&hands.host, &config).map_err(RunError::Thread)?,
-            spool_sync: config.spool.sync,
-            looker: Looker::start(hands.host.clone(), config),
+            looker: Looker::start(hands.host.clone(), config.clone()),
+            config,
+            interval_override: settings.interval,
+            remote,
+            whereabouts: Whereabouts::load(&settings.state_dir),
+            place: Place::School,
             primed: false,
             ticked: false,
             round: None,
@@ -207,9 +219,13 @@ impl Agent {
             credentials,
             hands,
         };
-        agent.reader.prime(now.wall);
+        agent.place = agent.look_around();
+        agent.prime(now.wall);
+        if agent.remote.is_on_trial() {
+            agent.timers.set(Timer::Trial, configure::TRIAL);
+        }
         agent.timers.set(Timer::Tick, FIRST_READING);
-        agent.timers.set(Timer::Sync, agent.spool_sync);
+        agent.timers.set(Timer::Sync, agent.config.spool.sync);
         agent.call();
         Ok(agent)
     }
@@ -256,7 +272,7 @@ impl Agent {
             Event::Due(timer) => self.handle_timer(timer),
             Event::Read(readings) => self.handle_readings(readings),
             Event::Looked(time, look) => self.handle_look(time, look),
-            Event::Uplink(uplink::Event::Welcomed(welcome)) => self.handle_welcome(&welcome),
+            Event::Uplink(uplink::Event::Welcomed(welcome, ends)) => self.handle_welcome(&welcome, ends),
             Event::Uplink(uplink::Event::Message(message)) => self.handle_message(&message),
             Event::Uplink(uplink::Event::Ended(error)) => self.handle_end(&error),
             Event::RoomToSend => self.send_next(),
@@ -271,9 +287,10 @@ impl Agent {
             Timer::Call => self.call(),
             Timer::Sync => {
                 self.spool.sync();
-                self.timers.set(Timer::Sync, self.spool_sync);
+                self.timers.set(Timer::Sync, self.config.spool.sync);
             }
             Timer::Pace => self.may_send = true,
+            Timer::Trial => self.end_trial(),
         }
     }
 }

@@ -161,6 +161,11 @@ impl Spool {
         Ok((spool, recovery))
     }
 
+    /// Other limits from now on. What is over them goes with the next batch.
+    pub fn handle_config(&mut self, config: SpoolConfig) {
+        self.config = config;
+    }
+
     /// What waits, by generation, the oldest first.
     #[must_use]
     pub fn held(&self) -> Vec<Receipt> {

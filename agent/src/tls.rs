@@ -25,6 +25,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::privacy::place::Ends;
 use crate::state::Credentials;
 
 /// For the name to be resolved, the connection and the handshake together.
@@ -69,6 +70,8 @@ pub struct Connection {
     /// Set if the machine's clock lies outside the collector's certificate: what the collector says the time to be
     /// must lie inside.
     pub clock_is_outside: Option<Validity>,
+    /// Both ends' addresses: they say whether this is at school, and are never sent.
+    pub ends: Option<Ends>,
 }
 
 /// Why there is no connection.
@@ -172,9 +175,14 @@ pub async fn connect(
     let stream = tokio::time::timeout(CONNECT_WAIT, open(endpoint, config))
         .await
         .map_err(|_| ConnectError::Silence { endpoint: endpoint.to_owned() })??;
+    let ends = ends(stream.get_ref().0);
     let channel =
         speak(stream).await.map_err(|source| ConnectError::Protocol { endpoint: endpoint.to_owned(), source })?;
-    Ok(Connection { channel, clock_is_outside: outside.get().copied() })
+    Ok(Connection { channel, clock_is_outside: outside.get().copied(), ends })
+}
+
+fn ends(tcp: &TcpStream) -> Option<Ends> {
+    Some(Ends { own: tcp.local_addr().ok()?.ip(), collector: tcp.peer_addr().ok()?.ip() })
 }
 
 async fn open(endpoint: &str, config: ClientConfig) -> Result<TlsStream<TcpStream>, ConnectError> {

@@ -21,6 +21,7 @@ use tonic::Streaming;
 
 use crate::clock;
 use crate::enrol::sentence;
+use crate::privacy::place::Ends;
 use crate::run::whole_chain;
 use crate::tls::{self, ClientIdentity, ConnectError, Trust, Validity};
 
@@ -33,8 +34,8 @@ const WELCOME_WAIT: Duration = Duration::from_secs(30);
 /// What comes of a stream, in order: at most one `Welcomed`, then messages, then one `Ended`.
 #[derive(Debug)]
 pub enum Event {
-    /// The collector answered the `Hello`.
-    Welcomed(Welcome),
+    /// The collector answered the `Hello`, over a connection between these ends.
+    Welcomed(Welcome, Option<Ends>),
     /// It says something.
     Message(FromCollector),
     /// The stream is over, and why.
@@ -141,7 +142,7 @@ async fn talk(
     };
     let (mut incoming, welcome) =
         tokio::time::timeout(WELCOME_WAIT, greeting).await.map_err(|_| LinkError::NoWelcome)??;
-    let mut event = Event::Welcomed(welcome);
+    let mut event = Event::Welcomed(welcome, connection.ends);
     loop {
         // The loop is gone or has ended this stream.
         if events.send(event).await.is_err() {

@@ -5,7 +5,7 @@
 //! small number of places and keeps one for [`STRANGER_LIFE`] at most.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -167,11 +167,11 @@ impl Gate {
                 Ok(Ok(io)) => gate.pass(io, address, place).await,
                 Ok(Err(error)) => {
                     figures::refused("handshake");
-                    tracing::info!(%address, %error, "a TLS handshake failed");
+                    tracing::info!(from = shown(address), %error, "a TLS handshake failed");
                 }
                 Err(_) => {
                     figures::refused("handshake");
-                    tracing::info!(%address, "a TLS handshake took too long");
+                    tracing::info!(from = shown(address), "a TLS handshake took too long");
                 }
             }
         });
@@ -274,6 +274,17 @@ impl AsyncWrite for Connection {
     }
 }
 
+/// An address as it may stand in a log. A laptop at home calls from its family's address, which says where they live: of
+/// what does not lie in a private network nothing is kept.
+#[must_use]
+pub fn shown(address: SocketAddr) -> String {
+    let is_private = match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    if is_private { address.to_string() } else { "a public address".to_owned() }
+}
+
 /// Accepted connections, as axum takes them.
 #[derive(Debug)]
 pub struct Accepted {
@@ -306,5 +317,20 @@ impl axum::serve::Listener for Accepted {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Ok(self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_never_has_the_address_of_somebody_s_home() {
+        for school in ["10.1.2.3:4", "192.168.7.7:1", "[fd00::5]:9", "127.0.0.1:80", "[::ffff:10.0.0.1]:1"] {
+            assert_eq!(shown(school.parse().unwrap()), school);
+        }
+        for home in ["203.0.113.7:443", "[2001:db8::7]:1", "[::ffff:203.0.113.7]:1", "100.64.0.1:2"] {
+            assert_eq!(shown(home.parse().unwrap()), "a public address");
+        }
     }
 }

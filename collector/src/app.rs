@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bellwether_proto::record::v1::Record;
 use bellwether_proto::token::EnrolToken;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agents::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Health;
@@ -28,6 +29,8 @@ pub struct App {
     pub connect: Connect,
     /// What is wrong with the collector itself just now.
     pub health: Arc<Health>,
+    /// What agents are told to do.
+    pub agents: watch::Receiver<Shared>,
 }
 
 /// How long a click waits until its effect can be seen. Longer means that the engine is stuck, which the page then says.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::folder;
-use crate::rules;
+use crate::health::chain;
 use crate::serve::{self, Options, Running};
 
 pub use setup::{Setup, SetupError};
@@ -102,9 +102,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 async fn serve(options: Serve) -> anyhow::Result<()> {
-    let running = serve::start(&options.into()).await?;
+    let options = Options::from(options);
+    let running = serve::start(&options).await?;
     say(&banner(&running));
-    let signal = until_told().await?;
+    let signal = until_told(|| reload(&running, &options)).await?;
     tracing::info!(signal, "stopping");
     running.stop().await;
     say("Stopped.");
@@ -140,24 +141,38 @@ fn check_config(options: Serve) -> anyhow::Result<String> {
     if options.data.exists() {
         folder::check_format(&options.data)?;
     }
-    let config = serve::configuration(&options)?;
-    let rules = rules::load(&options.data.join(&config.rules.folder))?;
-    Ok(format!("The configuration is understood; {} rules are in force.", rules.len()))
+    let read = serve::read(&options)?;
+    let (rules, agents) = (read.rules.len(), read.agents.len());
+    Ok(format!("The configuration is understood; {rules} rules are in force, and {agents} files say what agents do."))
 }
 
-/// Waits until somebody wants the collector to stop.
+/// Reads again what the admin wrote; what is wrong is said, and everything stays as it was.
+fn reload(running: &Running, options: &Options) {
+    match running.reload(options) {
+        Ok(done) => {
+            tracing::info!(agents_are_told = done.agents, needs_a_restart = done.needs_start, "read again");
+        }
+        Err(error) => tracing::error!(why = chain(&error), "not understood: everything stays as it was"),
+    }
+}
+
+/// Waits until somebody wants the collector to stop; whoever wants it to read its files again is obeyed meanwhile.
 #[cfg(unix)]
-async fn until_told() -> std::io::Result<&'static str> {
+async fn until_told(reload: impl Fn()) -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| "interrupt"),
-        _ = terminate.recv() => Ok("terminate"),
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => return interrupted.map(|()| "interrupt"),
+            _ = terminate.recv() => return Ok("terminate"),
+            _ = hang_up.recv() => reload(),
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn until_told() -> std::io::Result<&'static str> {
+async fn until_told(_reload: impl Fn()) -> std::io::Result<&'static str> {
     tokio::signal::ctrl_c().await.map(|()| "interrupt")
 }
 

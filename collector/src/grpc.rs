@@ -1,6 +1,8 @@
 //! The agents' port: enrolment and the stream, over TLS by the own CA.
 
 mod enrol;
+mod naming;
+mod orders;
 mod registry;
 mod session;
 mod uplink;

@@ -4,6 +4,7 @@
 //! fill the series store and run the engine. This crate does and does not decide: what to do is `bellwether_logic`'s.
 
 pub mod accept;
+pub mod agents;
 pub mod app;
 pub mod ca;
 pub mod cli;

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bellwether_journal::{AppendError, Journal};
+use bellwether_logic::rules::RuleSet;
 use bellwether_proto::record::v1::{CollectorStarted, CollectorStopped, record};
 use bellwether_series::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::accept::{self, Accepted, Bounds};
+use crate::agents::Shared;
 use crate::app::{App, Clicks, Connect};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -36,7 +38,7 @@ use crate::web::authorizer::ApiTokens;
 use crate::{figures, http, own_agent, tls, web};
 
 use open::Opened;
-pub use open::{CA_FOLDER, StartError, configuration};
+pub use open::{CA_FOLDER, Read, StartError, read};
 pub use secrets::{ADDRESSES, Addresses, Welcome};
 
 /// How long everything together may take to stop.
@@ -65,6 +67,15 @@ pub struct Options {
     pub config: Option<PathBuf>,
 }
 
+/// What a reload came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Whether agents are told something else from now on.
+    pub agents: bool,
+    /// Whether something else changed, which a start alone puts in force.
+    pub needs_start: bool,
+}
+
 /// A running collector.
 pub struct Running {
     /// Where people look.
@@ -77,10 +88,12 @@ pub struct Running {
     pub app: Arc<App>,
     /// The rules in force.
     pub rules: usize,
+    loaded_rules: RuleSet,
     /// The time-series store.
     pub series: Arc<Store>,
     journal: Arc<Journal>,
     registry: Arc<Registry>,
+    agents: watch::Sender<Shared>,
     stop: watch::Sender<bool>,
     stop_own_agent: watch::Sender<bool>,
     own_agent: Option<JoinHandle<()>>,
@@ -114,6 +127,7 @@ struct Starting {
     helpers: Vec<JoinHandle<()>>,
     readers: Vec<Driven>,
     visible: watch::Receiver<u64>,
+    agents: watch::Sender<Shared>,
     figures: PrometheusHandle,
 }
 
@@ -152,7 +166,9 @@ impl Starting {
             applied: committed,
             refusals: Arc::clone(&refusals),
         };
+        let agents = watch::channel(Arc::clone(&opened.agents)).0;
         Ok(Self {
+            agents,
             opened,
             clock,
             health,
@@ -179,6 +195,7 @@ impl Starting {
             clock: self.clock.clone(),
             connect,
             health: Arc::clone(&self.health),
+            agents: self.agents.subscribe(),
         });
         let scheme = if self.opened.config.network.tls { "https" } else { "http" };
         let pages = pages_address(&self.opened.config, self.opened.http.1, scheme);
@@ -199,9 +216,11 @@ impl Starting {
             welcome,
             app,
             rules: rules.len(),
+            loaded_rules: rules,
             series,
             journal,
             registry: self.registry,
+            agents: self.agents,
             stop: self.stop,
             stop_own_agent,
             own_agent,
@@ -261,8 +280,14 @@ impl Starting {
         };
         let backfill = Backfill { window: limits.backfill_window, per_second: limits.backfill_per_second };
         let state = Arc::clone(&opened.state);
-        let uplink =
-            Uplink::new(ingest, Arc::clone(&state), Arc::clone(&self.registry), self.visible.clone(), backfill);
+        let uplink = Uplink::new(
+            ingest,
+            Arc::clone(&state),
+            Arc::clone(&self.registry),
+            self.visible.clone(),
+            self.agents.subscribe(),
+            backfill,
+        );
         let enrolment = Enrolment::new(
             state,
             Arc::clone(&opened.authority),
@@ -361,6 +386,24 @@ fn pages_address(config: &Config, http: SocketAddr, scheme: &str) -> String {
 }
 
 impl Running {
+    /// Reads again what was read at the start, whole or not at all. What agents are told is told to them at once; other
+    /// changes come into force with the next start.
+    ///
+    /// # Errors
+    /// What is wrong; then nothing has changed.
+    pub fn reload(&self, options: &Options) -> Result<Reloaded, StartError> {
+        let read = open::read(options)?;
+        let needs_start = read.config != self.app.config || read.rules != self.loaded_rules;
+        let agents = self.agents.send_if_modified(|agents| {
+            let changes = **agents != read.agents;
+            if changes {
+                *agents = Arc::new(read.agents);
+            }
+            changes
+        });
+        Ok(Reloaded { agents, needs_start })
+    }
+
     /// Stops cleanly: the own agent says goodbye, streams and requests end, what was appended is read to the end, and
     /// memory is written down. Within ten seconds, whatever hangs.
     pub async fn stop(mut self) {

@@ -9,6 +9,7 @@ mod api;
 mod assets;
 pub mod authorizer;
 mod chart;
+mod configuration;
 mod connect;
 mod device;
 mod fleet;

@@ -64,6 +64,8 @@ pub struct Whereabouts {
     known: Known,
     /// The network in which the collector answers just now, and whether it does so at school.
     connected: Option<(Option<Network>, bool)>,
+    /// The network in which it answered last.
+    last: Option<Option<Network>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -87,7 +89,7 @@ impl Whereabouts {
         if known.salt.is_empty() {
             known.salt = HEXLOWER.encode(&rand::random::<[u8; 16]>());
         }
-        Self { path, known, connected: None }
+        Self { path, known, connected: None, last: None }
     }
 
     /// The network that the machine is in, by its default gateway; none if it has none that answers.
@@ -108,6 +110,7 @@ impl Whereabouts {
         if let (true, false, Some(here)) = (at_school, school.is_empty(), &here) {
             self.remember(here.clone());
         }
+        self.last = Some(here.clone());
         self.connected = Some((here, at_school));
     }
 
@@ -120,8 +123,15 @@ impl Whereabouts {
     #[must_use]
     pub fn place(&self, here: Option<&Network>, school: &Networks) -> Place {
         let by_sight = here.is_some_and(|here| self.known.schools.contains(here));
-        let by_connection = self.connected.as_ref().is_some_and(|(there, at_school)| *at_school && there.as_ref() == here);
+        let by_connection =
+            self.connected.as_ref().is_some_and(|(there, at_school)| *at_school && there.as_ref() == here);
         if school.is_empty() || by_sight || by_connection { Place::School } else { Place::Elsewhere }
+    }
+
+    /// Whether the collector has not answered in this network since it answered in another.
+    #[must_use]
+    pub fn is_new(&self, here: Option<&Network>) -> bool {
+        self.last.as_ref().is_some_and(|last| last.as_ref() != here)
     }
 
     /// Whether something of this day may still be sent from elsewhere; from now on it may not.
@@ -258,6 +268,9 @@ mod tests {
         let kept = std::fs::read_to_string(dir.path().join(FILE)).unwrap();
         assert!(!kept.contains("192.168") && !kept.contains("02:00:5e"), "{kept}");
         std::fs::write(machine.path().join("proc/net/arp"), neighbours.replace("5e:10", "5e:11")).unwrap();
-        assert_eq!(whereabouts.place(whereabouts.here(&Host::at(machine.path())).as_ref(), &school()), Place::Elsewhere);
+        assert_eq!(
+            whereabouts.place(whereabouts.here(&Host::at(machine.path())).as_ref(), &school()),
+            Place::Elsewhere
+        );
     }
 }

@@ -16,14 +16,14 @@ use crate::uplink;
 
 /// Without the collector for so long after a new configuration the one before comes back; and as long again without it
 /// with the one before means that the configuration was not the reason.
-const TRIAL: Duration = Duration::from_secs(300);
+pub(super) const TRIAL: Duration = Duration::from_secs(300);
 
 /// After a new configuration the agent calls anew within this, each at its own time: a change for a whole district must
 /// not bring all of it to the door in one second.
 const CALL_WITHIN_MS: u64 = 20_000;
 
 /// What is said of a configuration that was given back.
-const ROLLED_BACK: &str = "rolled back: the collector could not be reached within 5 minutes";
+pub(super) const ROLLED_BACK: &str = "rolled back: the collector could not be reached within 5 minutes";
 
 impl Agent {
     pub(super) fn handle_configuration(&mut self, sent: &Configuration) {
@@ -84,9 +84,9 @@ impl Agent {
         self.spool.handle_config(config.spool.clone());
         self.ticks = Ticks::new(config.interval, &self.identity.device_id);
         self.config = config;
-        self.primed = false;
         self.ticked = false;
-        self.reader.prime(self.hands.clock.now().wall);
+        self.place = self.look_around();
+        self.prime(self.hands.clock.now().wall);
         self.timers.set(Timer::Tick, FIRST_READING);
         self.timers.set(Timer::Sync, self.config.spool.sync);
     }

@@ -44,11 +44,21 @@ impl Agent {
     }
 
     /// Ends the stream that there is, if any; nobody calls again by itself.
-    fn hang_up(&mut self) {
+    pub(super) fn hang_up(&mut self) {
         self.link = None;
+        self.whereabouts.handle_disconnected();
         self.uplink.handle_disconnected();
         self.timers.clear(Timer::Pace);
         self.timers.clear(Timer::Call);
+    }
+
+    /// Elsewhere nobody is told for how long the machine is on: when the day's values are out, so is the agent.
+    pub(super) fn leave_for_today(&mut self) {
+        let Some(outgoing) = self.link.as_mut().and_then(|link| link.outgoing.take()) else { return };
+        let goodbye = Goodbye { reason: GoodbyeReason::GoodbyeStop.into() };
+        // Without room the end of the stream says as much.
+        let _ = outgoing.try_send(uplink::message(ToCollector::Goodbye(goodbye)));
+        self.may_send = false;
     }
 
     async fn bring_out(&mut self, reason: GoodbyeReason) {
@@ -77,7 +87,7 @@ impl Agent {
         while let Some(link) = self.link.as_mut() {
             match link.next().await {
                 uplink::Event::Message(message) => self.handle_message(&message),
-                uplink::Event::Welcomed(_) => {}
+                uplink::Event::Welcomed(..) => {}
                 uplink::Event::Ended(_) => return,
             }
         }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::host::Host;
+use crate::privacy::{self, place::Place};
 use crate::source::{self, Entry, Pace, Report, Source};
 
 /// What one reading gave.
@@ -29,15 +30,39 @@ pub(super) struct Reader {
 }
 
 /// Asks for a reading; false if the last one is not done yet.
-type Ask = Box<dyn Fn(Timestamp) -> bool + Send>;
+type Ask = Box<dyn Fn(Request) -> bool + Send>;
+
+/// A reading that is wanted.
+#[derive(Clone, Copy)]
+struct Request {
+    /// The time that its samples bear.
+    time: Timestamp,
+    /// Where the machine is: elsewhere, what may not leave is not even read.
+    place: Place,
+}
+
+/// A source, and what is known of it before it is read.
+struct Listed {
+    source: Box<dyn Source>,
+    off_site: bool,
+}
+
+impl Listed {
+    const fn is_for(&self, place: Place) -> bool {
+        matches!(place, Place::School) || self.off_site
+    }
+}
 
 impl Reader {
     pub(super) fn start(host: &Host, config: &Config) -> std::io::Result<Self> {
-        let make = |entry: &Entry| (entry.make)(host, config);
+        let make = |entry: &Entry| Listed {
+            source: (entry.make)(host, config),
+            off_site: privacy::reads_off_site(entry.measurements),
+        };
         let of_round = source::ALL.iter().filter(|entry| entry.pace == Pace::Round).map(make).collect();
         let slow = source::ALL.iter().filter_map(|entry| match entry.pace {
             Pace::Round => None,
-            Pace::Slow(apart) => Some(Slow { source: make(entry), apart, last: None }),
+            Pace::Slow(apart) => Some(Slow { listed: make(entry), apart, last: None }),
         });
         let slow: Vec<Slow> = slow.collect();
         let (sender, readings) = mpsc::channel(1);
@@ -51,38 +76,38 @@ impl Reader {
     #[cfg(test)]
     pub(super) fn at_once(read: impl Fn(Timestamp) -> Vec<Report> + Send + 'static) -> Self {
         let (sender, readings) = mpsc::channel(4);
-        let round =
-            Box::new(move |time| sender.try_send(Readings { time, of_round: true, reports: read(time) }).is_ok());
+        let round = Box::new(move |request: Request| {
+            let time = request.time;
+            sender.try_send(Readings { time, of_round: true, reports: read(time) }).is_ok()
+        });
         Self { round, slow: Box::new(|_| true), readings }
     }
 
     /// Asks for a reading before the first round, from which the counters' differences are taken.
-    pub(super) fn prime(&self, time: Timestamp) -> bool {
-        (self.round)(time)
+    pub(super) fn prime(&self, time: Timestamp, place: Place) -> bool {
+        (self.round)(Request { time, place })
     }
 
     /// Asks for a reading; false if the sources of the round are not done with the last one yet.
-    pub(super) fn ask(&self, time: Timestamp) -> bool {
+    pub(super) fn ask(&self, time: Timestamp, place: Place) -> bool {
+        let request = Request { time, place };
         // Slow sources that are still at work are asked with the next round.
-        let _ = (self.slow)(time);
-        (self.round)(time)
+        let _ = (self.slow)(request);
+        (self.round)(request)
     }
 }
 
 /// A thread that takes one request at a time.
-fn thread(name: &str, work: impl FnOnce(&std_mpsc::Receiver<Timestamp>) + Send + 'static) -> std::io::Result<Ask> {
-    let (sender, requests) = std_mpsc::sync_channel::<Timestamp>(1);
+fn thread(name: &str, work: impl FnOnce(&std_mpsc::Receiver<Request>) + Send + 'static) -> std::io::Result<Ask> {
+    let (sender, requests) = std_mpsc::sync_channel::<Request>(1);
     thread::Builder::new().name(name.to_owned()).stack_size(256 << 10).spawn(move || work(&requests))?;
-    Ok(Box::new(move |time| sender.try_send(time).is_ok()))
+    Ok(Box::new(move |request| sender.try_send(request).is_ok()))
 }
 
-fn read_rounds(
-    requests: &std_mpsc::Receiver<Timestamp>,
-    mut sources: Vec<Box<dyn Source>>,
-    to_loop: &mpsc::Sender<Readings>,
-) {
-    while let Ok(time) = requests.recv() {
-        let reports = sources.iter_mut().map(|source| source::read(source.as_mut(), time)).collect();
+fn read_rounds(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Listed>, to_loop: &mpsc::Sender<Readings>) {
+    while let Ok(Request { time, place }) = requests.recv() {
+        let wanted = sources.iter_mut().filter(|listed| listed.is_for(place));
+        let reports = wanted.map(|listed| source::read(listed.source.as_mut(), time)).collect();
         if to_loop.blocking_send(Readings { time, of_round: true, reports }).is_err() {
             return;
         }
@@ -91,7 +116,7 @@ fn read_rounds(
 
 /// A source of the slow thread, and when it was read.
 struct Slow {
-    source: Box<dyn Source>,
+    listed: Listed,
     apart: Duration,
     last: Option<Instant>,
 }
@@ -100,15 +125,15 @@ struct Slow {
 /// each one's own costs the collector more than what is in it.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-fn read_slow(requests: &std_mpsc::Receiver<Timestamp>, mut sources: Vec<Slow>, to_loop: &mpsc::Sender<Readings>) {
-    while let Ok(time) = requests.recv() {
+fn read_slow(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Slow>, to_loop: &mpsc::Sender<Readings>) {
+    while let Ok(Request { time, place }) = requests.recv() {
         let now = Instant::now();
         let mut begun = now;
         let mut reports = Vec::new();
         let due = |slow: &Slow| slow.last.is_none_or(|last| now.duration_since(last) >= slow.apart);
-        for slow in sources.iter_mut().filter(|slow| due(slow)) {
+        for slow in sources.iter_mut().filter(|slow| slow.listed.is_for(place) && due(slow)) {
             slow.last = Some(now);
-            reports.push(source::read(slow.source.as_mut(), time));
+            reports.push(source::read(slow.listed.source.as_mut(), time));
             if begun.elapsed() >= TOGETHER {
                 let readings = Readings { time, of_round: false, reports: std::mem::take(&mut reports) };
                 if to_loop.blocking_send(readings).is_err() {

@@ -13,6 +13,8 @@ use super::reader::Readings;
 use super::timers::Timer;
 use super::{Agent, Round, whole_chain};
 use crate::clock::{self, Now};
+use crate::privacy::off_site;
+use crate::privacy::place::Place;
 use crate::probe::ping::Look;
 
 /// A round of readings is closed after this at the latest, with what there is.
@@ -25,14 +27,18 @@ impl Agent {
     pub(super) fn begin_round(&mut self) {
         let now = self.hands.clock.now();
         self.watch_clock(now);
+        self.watch_place();
         self.close_round();
         let first = !std::mem::replace(&mut self.ticked, true);
         // The first reading comes out of turn; it bears its own second, not a minute that it does not belong to.
         let time = if first { Timestamp(now.wall.0 - now.wall.0.rem_euclid(1_000)) } else { self.ticks.time(now.wall) };
         self.timers.set(Timer::Tick, self.ticks.wait(now.wall));
-        self.timers.set(Timer::Round, ROUND_MAX.min(self.interval / 5 * 4));
-        let waits_for_sources = self.reader.ask(time);
-        let waits_for_probes = self.looker.ask(time);
+        if !self.wants_reading(now.wall) {
+            return;
+        }
+        self.timers.set(Timer::Round, ROUND_MAX.min(self.config.interval / 5 * 4));
+        let waits_for_sources = self.reader.ask(time, self.place);
+        let waits_for_probes = self.place == Place::School && self.looker.ask(time);
         if !waits_for_sources && self.complaints.is_new("sources") {
             tracing::warn!("a source of the last round still has not answered");
         }
@@ -88,6 +94,9 @@ impl Agent {
     }
 
     pub(super) fn spool_samples(&mut self, mut samples: Vec<Sample>) {
+        if self.place == Place::Elsewhere {
+            samples = off_site(samples);
+        }
         samples.retain(|sample| self.is_declared(sample));
         for samples in samples.chunks(ROWS_PER_BATCH) {
             self.spool_batch(samples);

@@ -1,6 +1,7 @@
 //! What is said to the collector, and what it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
 use bellwether_logic::uplink::{Pace, Receipt};
@@ -12,13 +13,19 @@ use bellwether_proto::v1::{self, Hello, Welcome};
 use super::timers::Timer;
 use super::{Agent, whole_chain};
 use crate::clock;
+use crate::privacy::place::Ends;
 use crate::uplink::{self, LinkError};
 
 /// A wall clock this near to the collector's is right enough to judge the age of what waits.
 const CLOCK_RIGHT_MS: u64 = 300_000;
 
+/// Elsewhere the agent calls once a day, and when the machine comes to another network.
+const UNTIL_TOMORROW: Duration = Duration::from_secs(86_400);
+
 impl Agent {
     pub(super) fn call(&mut self) {
+        // With another configuration a stream is begun anew.
+        self.hang_up();
         // A hello tells one clock for a generation: it must be the clock of now.
         self.watch_clock(self.hands.clock.now());
         let attempt = self.backoff.failures() as usize;
@@ -31,20 +38,24 @@ impl Agent {
             boot_id: clock::boot_id(),
             // Set when it is sent.
             now_unix_ms: 0,
-            interval_s: u32::try_from(self.interval.as_secs()).unwrap_or(u32::MAX),
-            config_revision: 0,
+            interval_s: u32::try_from(self.config.interval.as_secs()).unwrap_or(u32::MAX),
+            config_revision: self.remote.revision(),
             live_from: opening.live_from,
             held: opening.held.iter().map(|held| v1::Receipt::new(held.generation, &held.ranges)).collect(),
+            hostname: self.hostname(),
         };
         self.encoder = Encoder::new();
         self.link = Some((self.hands.dial)(endpoint.clone(), Arc::clone(&self.credentials), hello));
     }
 
-    pub(super) fn handle_welcome(&mut self, welcome: &Welcome) {
+    pub(super) fn handle_welcome(&mut self, welcome: &Welcome, ends: Option<Ends>) {
         tracing::info!(version = welcome.collector_version, "connected to the collector");
         self.complaints.clear();
         self.backoff.succeeded();
         self.generation.welcomed = true;
+        if let Some(ends) = ends {
+            self.handle_ends(ends);
+        }
         let received = receipts(&welcome.received);
         self.spool.handle_ack(&received);
         let pace = Pace { window: welcome.backfill_window, per_s: welcome.backfill_per_s };
@@ -54,6 +65,7 @@ impl Agent {
             let gone = self.spool.drop_older(Timestamp(welcome.now_unix_ms));
             self.forget(&gone);
         }
+        self.confirm_configuration();
         self.may_send = true;
     }
 
@@ -67,19 +79,15 @@ impl Agent {
             FromCollector::SlowDown(wish) => {
                 self.uplink.handle_pace(Pace { window: wish.backfill_window, per_s: wish.backfill_per_s });
             }
-            FromCollector::Configuration(configuration) => {
-                tracing::debug!(revision = configuration.revision, "this version takes its own file alone");
-            }
+            FromCollector::Configuration(configuration) => self.handle_configuration(configuration),
             FromCollector::Welcome(_) => tracing::debug!("a second welcome"),
         }
         self.may_send = true;
     }
 
     pub(super) fn handle_end(&mut self, error: &LinkError) {
-        self.link = None;
-        self.uplink.handle_disconnected();
-        self.timers.clear(Timer::Pace);
-        let wait = self.backoff.next_wait(rand::random());
+        let wait = if self.is_done_for_today() { UNTIL_TOMORROW } else { self.backoff.next_wait(rand::random()) };
+        self.hang_up();
         self.timers.set(Timer::Call, wait);
         let text = whole_chain(error);
         if self.complaints.is_new(&text) {
@@ -115,6 +123,13 @@ impl Agent {
             // There was room, so the stream has just ended; its end is the next event.
             self.may_send = false;
         }
+    }
+
+    /// The machine's hostname, if the admin's pattern lets it leave.
+    fn hostname(&self) -> String {
+        let hostname = self.hands.host.word("proc/sys/kernel/hostname").unwrap_or_default();
+        let may_leave = self.config.hostname.as_ref().is_some_and(|pattern| pattern.matches(&hostname));
+        if may_leave { hostname } else { String::new() }
     }
 
     /// The time of the lanes: the boot clock, because a pace has nothing to do with the time of day.

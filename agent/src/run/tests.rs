@@ -2,4 +2,6 @@
 
 mod away;
 mod clocks;
+mod configurations;
+mod places;
 mod world;

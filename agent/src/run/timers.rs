@@ -21,6 +21,8 @@ pub(super) enum Timer {
     Sync,
     /// ... ask the lanes again.
     Pace,
+    /// ... give a new configuration back, because the collector was not reached with it.
+    Trial,
 }
 
 /// The timers that are set.

@@ -1,15 +1,17 @@
 //! The machine's place, as the loop needs it.
 
-use bellwether_logic::sample::Sample;
+use std::time::Duration;
+
 use bellwether_logic::time::Timestamp;
 
 use super::Agent;
+use super::timers::Timer;
+use crate::privacy::day;
 use crate::privacy::place::{Ends, Place};
-use crate::privacy::{day, off_site};
 
 impl Agent {
     /// Where the machine is just now.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn look_around(&self) -> Place {
         if self.config.school.is_empty() {
             return Place::School;
         }
@@ -17,18 +19,60 @@ impl Agent {
         self.whereabouts.place(here.as_ref(), &self.config.school)
     }
 
-    pub(super) fn note_ends(&mut self, ends: Ends) {
-        let here = if self.config.school.is_empty() { None } else { self.whereabouts.here(&self.hands.host) };
+    /// The collector answers: that says where the machine is.
+    pub(super) fn handle_ends(&mut self, ends: Ends) {
+        if self.config.school.is_empty() {
+            return;
+        }
+        let here = self.whereabouts.here(&self.hands.host);
         self.whereabouts.handle_connected(ends, here, &self.config.school);
+        self.watch_place();
     }
 
-    /// What of a reading taken elsewhere may wait for the collector.
-    pub(super) fn of_elsewhere(&mut self, samples: Vec<Sample>) -> Vec<Sample> {
-        off_site(samples)
+    /// Notices that the machine was carried from one place to another.
+    pub(super) fn watch_place(&mut self) {
+        let place = self.look_around();
+        if place == self.place {
+            return self.watch_elsewhere();
+        }
+        tracing::info!(?place, "the machine is somewhere else");
+        // What was read at the one place is judged by the one place.
+        self.close_round();
+        self.place = place;
+        if place == Place::School {
+            self.prime(self.hands.clock.now().wall);
+            if self.link.is_none() {
+                self.call();
+            }
+        }
     }
 
-    /// Whether a reading is due though the machine is elsewhere: one a day.
-    pub(super) fn is_new_day(&mut self, wall: Timestamp) -> bool {
-        self.whereabouts.begin_day(day(wall))
+    /// Elsewhere: the stream ends when the day's values are out, and another network is worth another call.
+    fn watch_elsewhere(&mut self) {
+        if self.place == Place::School || self.remote.is_on_trial() {
+            return;
+        }
+        if self.uplink.is_up() && self.round.is_none() && self.uplink.is_drained() {
+            self.leave_for_today();
+        } else if self.link.is_none() && self.whereabouts.is_new(self.whereabouts.here(&self.hands.host).as_ref()) {
+            self.timers.set(Timer::Call, Duration::ZERO);
+        }
+    }
+
+    /// Whether nothing is to be said before tomorrow: this stream was ended on purpose.
+    pub(super) fn is_done_for_today(&self) -> bool {
+        let ended = self.link.as_ref().is_some_and(|link| link.outgoing.is_none());
+        self.place == Place::Elsewhere && ended && !self.remote.is_on_trial()
+    }
+
+    /// Asks for the reading from which the counters' differences are taken.
+    pub(super) fn prime(&mut self, wall: Timestamp) {
+        self.primed = false;
+        self.reader.prime(wall, self.place);
+    }
+
+    /// Whether a reading is due: elsewhere, one a day.
+    pub(super) fn wants_reading(&mut self, wall: Timestamp) -> bool {
+        self.place == Place::School || self.whereabouts.begin_day(day(wall))
     }
 }

@@ -281,6 +281,7 @@ async fn converse(
                 told.send_modify(|told| told.goodbyes.push(goodbye.reason()));
                 None
             }
+            FromAgent::ConfigurationResult(_) => None,
         };
         if let Some(body) = reply
             && replies.send(Ok(CollectorMessage { body: Some(body) })).await.is_err()

@@ -14,6 +14,7 @@ use bellwether_proto::token::EnrolToken;
 use bellwether_proto::v1::{DeviceClass, EnrolReply, EnrolRequest, HardwareIdentity};
 use tonic::Status;
 
+use crate::accept::shown;
 use crate::app::{Clicks, SubmitError};
 use crate::ca::{Authority, Issued};
 use crate::clock::Clock;
@@ -59,7 +60,7 @@ impl Enrolment {
     /// The sentence for the machine's log.
     pub async fn enrol(&self, address: Option<SocketAddr>, request: EnrolRequest) -> Result<EnrolReply, Status> {
         let result = self.try_enrol(request).await;
-        let address = address.map(tracing::field::display);
+        let address = address.map(shown);
         match &result {
             Ok(reply) => {
                 figures::enrolment("enrolled");

@@ -25,6 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
+use super::naming;
+use super::orders::{self, Orders};
 use super::registry::{End, Place};
 use super::uplink::{IN_FLIGHT_BYTES_MAX, REVOKED, Uplink, VISIBLE_WAIT, receipt};
 use crate::ca::Bearer;
@@ -62,6 +64,8 @@ pub(super) struct Session {
     in_flight: FuturesUnordered<BoxFuture<'static, Settled>>,
     /// To be acknowledged.
     ready: BTreeMap<u64, RangeSet>,
+    /// What the agent is told to do, and what it was told.
+    orders: Orders,
 }
 
 /// A batch that waits for room.
@@ -97,7 +101,8 @@ enum Event {
     Settled(Settled),
     Room(OwnedSemaphorePermit),
     Message(Result<Option<AgentMessage>, Status>),
-    Acknowledged,
+    Answered,
+    NewOrders,
     Gone,
 }
 
@@ -126,6 +131,7 @@ impl Session {
             older.gone().await;
         }
         let ledger = uplink.ingest.ledgers.of(&bearer.device);
+        let orders = Orders::new(uplink.agents.clone(), hello.config_revision);
         let session = Self {
             uplink,
             device: bearer.device,
@@ -138,6 +144,7 @@ impl Session {
             pending: None,
             in_flight: FuturesUnordered::new(),
             ready: BTreeMap::new(),
+            orders,
         };
         session.talk(inbound).await;
     }
@@ -175,6 +182,7 @@ impl Session {
             interval_s: hello.interval_s,
             live_from: hello.live_from,
             clock_offset_ms,
+            config_revision: hello.config_revision,
         };
         let stored = match self.uplink.ingest.append(record::Body::Connected(connected)) {
             Ok(receipt) => receipt.await.map(drop).map_err(|error| error.to_string()),
@@ -188,6 +196,8 @@ impl Session {
         let welcome = self.uplink.welcome(&self.ledger, hello);
         // An agent that is gone already is noticed by the first step.
         let _ = self.replies.send(Ok(welcome)).await;
+        naming::follow_hostname(&self.uplink, &self.device, &self.hello.hostname).await;
+        self.orders.look_up(&self.uplink.ingest.inventory, &self.device);
         Ok(())
     }
 
@@ -198,13 +208,14 @@ impl Session {
             biased;
             end = told(&mut self.place.end) => Event::Told(end),
             Some(settled) = self.in_flight.next(), if !self.in_flight.is_empty() => Event::Settled(settled),
-            place = self.replies.reserve(), if !self.ready.is_empty() => match place {
+            place = self.replies.reserve(), if !self.ready.is_empty() || self.orders.is_due() => match place {
                 Ok(place) => {
-                    place.send(Ok(acknowledgement(&mut self.ready)));
-                    Event::Acknowledged
+                    place.send(Ok(self.orders.take().unwrap_or_else(|| acknowledgement(&mut self.ready))));
+                    Event::Answered
                 }
                 Err(_) => Event::Gone,
             },
+            () = self.orders.changed() => Event::NewOrders,
             () = self.replies.closed() => Event::Gone,
             room = room(&self.uplink, self.pending.as_ref()), if self.pending.is_some() => Event::Room(room),
             message = inbound.message(), if reads => Event::Message(message),
@@ -214,7 +225,11 @@ impl Session {
             Event::Settled(settled) => self.settle(settled),
             Event::Room(room) => self.take(room),
             Event::Message(message) => self.read(message),
-            Event::Acknowledged => Ok(()),
+            Event::Answered => Ok(()),
+            Event::NewOrders => {
+                self.orders.look_up(&self.uplink.ingest.inventory, &self.device);
+                Ok(())
+            }
             Event::Gone => Err(Ending::Lost),
         }
     }
@@ -228,6 +243,10 @@ impl Session {
         match body {
             Some(agent_message::Body::Batch(batch)) => self.decode(&batch),
             Some(agent_message::Body::Goodbye(goodbye)) => Err(Ending::Goodbye(goodbye.reason())),
+            Some(agent_message::Body::ConfigurationResult(result)) => {
+                orders::note_result(&self.uplink.ingest, &self.device, result);
+                Ok(())
+            }
             Some(agent_message::Body::Hello(_)) => Err(Ending::Refused(bad(&self.device, "a second Hello"))),
             // A kind that only a newer agent knows: it must cope with a collector that does not.
             None => {
@@ -262,6 +281,8 @@ impl Session {
         let Some(identity) = self.uplink.ingest.inventory.get(&self.device) else {
             return Err(Ending::Refused(Status::permission_denied("this device is not in the inventory any more")));
         };
+        // Edited on a page, it may belong to other orders now.
+        self.orders.follow(&identity);
         let id = pending.id;
         match self.uplink.ingest.take(&identity, &self.ledger, id, pending.lane, &pending.samples) {
             Ok(Taken::Duplicate) => {

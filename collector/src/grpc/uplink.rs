@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 
 use super::registry::Registry;
 use super::session::Session;
+use crate::agents::Shared;
 use crate::ca::Bearer;
 use crate::clock::Clock;
 use crate::figures;
@@ -46,7 +47,9 @@ pub struct Uplink {
     pub(super) room: Arc<Semaphore>,
     /// How far the series reader has come: what queries see.
     pub(super) visible: watch::Receiver<u64>,
-    state: Arc<State>,
+    /// What agents are told to do.
+    pub(super) agents: watch::Receiver<Shared>,
+    pub(super) state: Arc<State>,
     clock: Clock,
     backfill: Backfill,
 }
@@ -59,11 +62,12 @@ impl Uplink {
         state: Arc<State>,
         registry: Arc<Registry>,
         visible: watch::Receiver<u64>,
+        agents: watch::Receiver<Shared>,
         backfill: Backfill,
     ) -> Self {
         let clock = ingest.clock.clone();
         let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-        Self { ingest, registry, room, visible, state, clock, backfill }
+        Self { ingest, registry, room, visible, agents, state, clock, backfill }
     }
 
     /// Says who shows this certificate, if it may open a stream.

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 
 use super::Options;
 use super::secrets::SecretError;
+use crate::agents::{self, AgentConfigs, AgentsError};
 use crate::ca::{Authority, CaError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -41,6 +42,9 @@ pub enum StartError {
     /// The rules.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// What agents are told.
+    #[error(transparent)]
+    Agents(#[from] AgentsError),
     /// A port.
     #[error("cannot listen on {address} for {who}: choose another with {flag} or in collector.toml")]
     Port {
@@ -96,6 +100,7 @@ pub(super) struct Opened {
     pub(super) folder: Folder,
     pub(super) config: Config,
     pub(super) rules: RuleSet,
+    pub(super) agents: agents::Shared,
     pub(super) clock: Clock,
     pub(super) http: (Option<TcpListener>, SocketAddr),
     pub(super) grpc: (Option<TcpListener>, SocketAddr),
@@ -122,10 +127,30 @@ pub fn configuration(options: &Options) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
-    folder::check_format(&options.data)?;
+/// What an admin writes.
+pub struct Read {
+    /// `collector.toml` and the command line.
+    pub config: Config,
+    /// The rules.
+    pub rules: RuleSet,
+    /// What agents are told.
+    pub agents: AgentConfigs,
+}
+
+/// Reads everything that an admin writes, and changes nothing.
+///
+/// # Errors
+/// Whatever is not understood.
+pub fn read(options: &Options) -> Result<Read, StartError> {
     let config = configuration(options)?;
     let rules = rules::load(&options.data.join(&config.rules.folder))?;
+    let agents = AgentConfigs::load(&options.data.join(agents::FOLDER))?;
+    Ok(Read { config, rules, agents })
+}
+
+pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
+    folder::check_format(&options.data)?;
+    let Read { config, rules, agents } = read(options)?;
     let folder = Folder::open(&options.data)?;
     let http = listen(config.network.http, "the pages", "--http").await?;
     let grpc = listen(config.network.grpc, "agents", "--grpc").await?;
@@ -143,6 +168,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
         folder,
         config,
         rules,
+        agents: Arc::new(agents),
         clock,
         http,
         grpc,

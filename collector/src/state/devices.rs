@@ -2,6 +2,7 @@
 
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::time::Timestamp;
+use bellwether_proto::record::v1::DeviceChanged;
 use rusqlite::{OptionalExtension, Row};
 
 use super::{During, State, StateError, word};
@@ -85,9 +86,31 @@ pub struct DeviceRow {
     pub last_seen_at: Option<Timestamp>,
     /// By how much its clock is corrected; 0 when it is right.
     pub clock_offset_ms: i64,
+    /// The revision of the configuration that its agent runs with; 0 is the machine's own file.
+    pub config_revision: u64,
+    /// The revision that its agent refused last or gave back, and why; 0 and empty if it never did.
+    pub config_refused: (u64, String),
 }
 
 impl DeviceRow {
+    /// The inventory's word on it as it stands, for whoever is about to change a part.
+    #[must_use]
+    pub fn to_change(&self, actor: &str) -> DeviceChanged {
+        DeviceChanged {
+            device_id: self.id.clone(),
+            name: self.name.clone(),
+            kind: self.kind.clone(),
+            class: self.class.to_string(),
+            site: self.site.clone(),
+            room: self.room.clone(),
+            state: self.state.to_string(),
+            vendor: self.vendor.clone(),
+            model: self.model.clone(),
+            serial: self.serial.clone(),
+            actor: actor.to_owned(),
+        }
+    }
+
     /// The device as the deciders know it.
     #[must_use]
     pub fn to_logic(&self) -> Device {
@@ -121,6 +144,8 @@ impl DeviceRow {
             presence_since: Timestamp(row.get("presence_since")?),
             last_seen_at: row.get::<_, Option<i64>>("last_seen_at")?.map(Timestamp),
             clock_offset_ms: row.get("clock_offset_ms")?,
+            config_revision: row.get::<_, i64>("config_revision")?.cast_unsigned(),
+            config_refused: (row.get::<_, i64>("config_refused")?.cast_unsigned(), row.get("config_why")?),
         })
     }
 }

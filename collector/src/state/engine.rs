@@ -3,7 +3,7 @@
 
 use bellwether_logic::ranges::RangeSet;
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::record::v1::{AgentConnected, AgentLeft, DeviceChanged};
+use bellwether_proto::record::v1::{AgentConfigured, AgentConnected, AgentLeft, DeviceChanged};
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::devices::Presence;
@@ -162,7 +162,7 @@ impl EngineTx<'_> {
         self.transaction
             .prepare_cached(
                 "UPDATE devices SET presence = ?2, presence_since = ?3, last_seen_at = max(ifnull(last_seen_at, 0), ?3),
-                     agent_version = ?4, interval_s = ?5, clock_offset_ms = ?6 WHERE id = ?1",
+                     agent_version = ?4, interval_s = ?5, clock_offset_ms = ?6, config_revision = ?7 WHERE id = ?1",
             )
             .and_then(|mut put| {
                 put.execute(params![
@@ -172,9 +172,27 @@ impl EngineTx<'_> {
                     agent.agent_version,
                     agent.interval_s,
                     agent.clock_offset_ms,
+                    agent.config_revision.cast_signed(),
                 ])
             })
             .during("put an agent's connection")?;
+        Ok(())
+    }
+
+    /// What became of a configuration that an agent was sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn put_configured(&self, result: &AgentConfigured) -> Result<(), StateError> {
+        let text = if result.error.is_empty() {
+            "UPDATE devices SET config_revision = ?2, config_refused = 0, config_why = ?3 WHERE id = ?1"
+        } else {
+            "UPDATE devices SET config_refused = ?2, config_why = ?3 WHERE id = ?1"
+        };
+        self.transaction
+            .prepare_cached(text)
+            .and_then(|mut put| put.execute(params![result.device_id, result.revision.cast_signed(), result.error]))
+            .during("put what became of a configuration")?;
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub const FORMAT: u32 = STEPS.len() as u32;
 const APPLICATION_ID: u32 = 0x4257_7374;
 
 /// The change from format n to n + 1 is entry n. Entries are only added.
-const STEPS: &[&str] = &[include_str!("format_1.sql")];
+const STEPS: &[&str] = &[include_str!("format_1.sql"), include_str!("format_2.sql")];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.
 const HEADER_BYTES: u64 = 100;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Desk;
+use super::configuration::{self, Configuration};
 use super::page::PageError;
 use crate::state::devices::DeviceRow;
 use crate::state::secret::SecretHash;
@@ -145,7 +146,7 @@ async fn devices(State(desk): State<Desk>, _: Caller, asked: Asked) -> Result<Js
     let (rows, total) = desk
         .with_state(move |state| Ok::<_, PageError>((state.devices(limit, offset)?, state.device_count()?)))
         .await?;
-    let rows: Vec<Value> = rows.iter().map(device_json).collect();
+    let rows: Vec<Value> = rows.iter().map(|row| device_json(row, &configuration::of(&desk.app, row))).collect();
     Ok(Json(json!({ "devices": rows, "total": total, "limit": limit, "offset": offset })))
 }
 
@@ -161,7 +162,7 @@ async fn tickets(State(desk): State<Desk>, _: Caller, asked: Asked) -> Result<Js
     Ok(Json(json!({ "tickets": rows, "total": total, "limit": limit, "offset": offset })))
 }
 
-fn device_json(device: &DeviceRow) -> Value {
+fn device_json(device: &DeviceRow, configuration: &Configuration) -> Value {
     json!({
         "id": device.id,
         "name": device.name,
@@ -174,6 +175,7 @@ fn device_json(device: &DeviceRow) -> Value {
         "model": device.model,
         "serial": device.serial,
         "agent_version": device.agent_version,
+        "configuration": configuration.json(),
         "presence": device.presence.as_str(),
         "enrolled_at": time(device.enrolled_at),
         "last_seen_at": device.last_seen_at.map(time),

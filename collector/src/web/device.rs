@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::access::{Signed, Visitor};
 use super::chart::{self, Chart, Window};
+use super::configuration::{self, Configuration};
 use super::fleet::{self, Gauge, Standing};
 use super::page::{PageError, Shell, render};
 use super::readings::{self, Live};
@@ -92,7 +93,7 @@ pub(super) async fn show(
         life: words::life(device.state),
         seen: fleet::last_seen(&device).map(when),
         enrolled: when(device.enrolled_at),
-        facts: facts(&device),
+        facts: facts(&device, &configuration::of(&desk.app, &device)),
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
         window: window.name,
         charts,
@@ -123,7 +124,7 @@ async fn ask_readings(desk: &Desk, id: String, window: Window) -> Result<(Option
     Ok(asked.await?)
 }
 
-fn facts(device: &DeviceRow) -> Vec<(&'static str, String)> {
+fn facts(device: &DeviceRow, configuration: &Configuration) -> Vec<(&'static str, String)> {
     let interval = if device.interval_s == 0 { String::new() } else { format!("every {} s", device.interval_s) };
     let clock = match device.clock_offset_ms {
         0 => String::new(),
@@ -139,6 +140,7 @@ fn facts(device: &DeviceRow) -> Vec<(&'static str, String)> {
         ("Agent", device.agent_version.clone()),
         ("Reports", interval),
         ("Clock", clock),
+        ("Configuration", configuration.sentence()),
         ("Device ID", device.id.clone()),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
@@ -198,17 +200,12 @@ fn apply(device: &DeviceRow, changes: Changes, visitor: &Visitor) -> Result<Devi
         return Err(wrong("A device needs a name."));
     }
     Ok(DeviceChanged {
-        device_id: device.id.clone(),
         name,
-        kind: device.kind.clone(),
         class: class.to_string(),
         site,
         room: text("room", room, &device.room)?,
         state: word::<LifeState>(state, device.state)?.to_string(),
-        vendor: device.vendor.clone(),
-        model: device.model.clone(),
-        serial: device.serial.clone(),
-        actor: visitor.person.login.clone(),
+        ..device.to_change(&visitor.person.login)
     })
 }
 

@@ -71,6 +71,7 @@ impl School {
             clock: clock.clone(),
             connect: Connect { endpoint: "127.0.0.1:7443".into(), this_machine_only: true, ca_sha256: [7; 32] },
             health: Arc::clone(&health),
+            agents: tokio::sync::watch::channel(Arc::default()).1,
         };
         let pages = super::router(Arc::new(app), Arc::new(Readings), TimeZone::UTC);
         Self { _folder: folder, state, clock, pages, health }

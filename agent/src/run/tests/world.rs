@@ -11,12 +11,13 @@ use bellwether_logic::time::Timestamp;
 use bellwether_proto::batch::{BatchId, Decoder};
 use bellwether_proto::v1::agent_message::Body as FromAgent;
 use bellwether_proto::v1::collector_message::Body as ToAgent;
-use bellwether_proto::v1::{self, Ack, AgentMessage, Hello, Receipt, Welcome};
+use bellwether_proto::v1::{self, Ack, AgentMessage, Configuration, ConfigurationResult, Hello, Receipt, Welcome};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Now};
 use crate::host::Host;
+use crate::privacy::place::Ends;
 use crate::reading::{Reading, integer, sample};
 use crate::run::reader::Reader;
 use crate::run::{Agent, Hands, Settings};
@@ -37,6 +38,7 @@ pub struct Heard {
     /// How often each batch came, and what was in it.
     pub batches: BTreeMap<BatchId, (usize, Vec<Sample>)>,
     pub goodbyes: Vec<(Duration, v1::GoodbyeReason)>,
+    pub results: Vec<ConfigurationResult>,
 }
 
 impl Heard {
@@ -63,6 +65,8 @@ impl Heard {
 /// The world around one agent.
 pub struct World {
     pub dir: tempfile::TempDir,
+    /// The machine's files.
+    pub machine: tempfile::TempDir,
     begin: Instant,
     /// What is added to the true time.
     pub clock_error_ms: Arc<AtomicI64>,
@@ -73,12 +77,27 @@ pub struct World {
 pub struct Far {
     begin: Instant,
     reachable: Mutex<bool>,
+    /// Both ends of the connections that will be made.
+    ends: Mutex<Option<Ends>>,
+    /// What each stream is sent after its welcome.
+    configuration: Mutex<Option<Configuration>>,
     heard: Mutex<Heard>,
 }
 
 impl Far {
     pub fn reachable(&self, is: bool) {
         *self.reachable.lock().unwrap() = is;
+    }
+
+    /// Where the connections that follow are made.
+    pub fn ends(&self, own: &str, collector: &str) {
+        *self.ends.lock().unwrap() = Some(Ends { own: own.parse().unwrap(), collector: collector.parse().unwrap() });
+    }
+
+    /// What the streams that follow are sent.
+    pub fn configure(&self, toml: &str) {
+        let revision = bellwether_proto::configuration::revision(toml);
+        *self.configuration.lock().unwrap() = Some(Configuration { revision, toml: toml.to_owned() });
     }
 
     pub fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -118,7 +137,12 @@ impl Far {
             backfill_per_s: 20,
             ..Welcome::default()
         };
-        let _ = to.send(Event::Welcomed(welcome)).await;
+        let ends = *self.ends.lock().unwrap();
+        let _ = to.send(Event::Welcomed(welcome, ends)).await;
+        let configuration = self.configuration.lock().unwrap().clone();
+        if let Some(configuration) = configuration {
+            let _ = to.send(Event::Message(ToAgent::Configuration(configuration))).await;
+        }
         let mut decoder = Decoder::new();
         loop {
             let message = tokio::time::timeout(Duration::from_secs(1), from_agent.recv()).await;
@@ -139,6 +163,7 @@ impl Far {
                     self.heard().goodbyes.push((self.begin.elapsed(), goodbye.reason()));
                     break;
                 }
+                FromAgent::ConfigurationResult(result) => self.heard().results.push(result),
                 FromAgent::Hello(_) => panic!("a second hello"),
             }
         }
@@ -149,7 +174,9 @@ impl Far {
 impl World {
     /// An enrolled machine with this `agent.toml`, on a runtime whose clock is paused.
     pub fn new(config: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // A week of syncs is real however fast its time goes: where there is a disk of memory, it is taken.
+        let memory = std::path::Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let state = StateDir::take(dir.path(), true).unwrap();
         let identity =
             Identity::new("d000000001".to_owned(), String::new(), "laptop".to_owned(), vec!["there:7443".to_owned()]);
@@ -160,8 +187,25 @@ impl World {
         state.store(&identity, &credentials).unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), config).unwrap();
         let begin = Instant::now();
-        let far = Arc::new(Far { begin, reachable: Mutex::new(true), heard: Mutex::default() });
-        Self { dir, begin, clock_error_ms: Arc::default(), far }
+        let far = Arc::new(Far {
+            begin,
+            reachable: Mutex::new(true),
+            ends: Mutex::default(),
+            configuration: Mutex::default(),
+            heard: Mutex::default(),
+        });
+        let machine = tempfile::tempdir().unwrap();
+        Self { dir, machine, begin, clock_error_ms: Arc::default(), far }
+    }
+
+    /// Carries the machine into the network of this gateway.
+    pub fn carry(&self, gateway_hardware: &str) {
+        let folder = self.machine.path().join("proc/net");
+        std::fs::create_dir_all(&folder).unwrap();
+        let route = "Iface\tDestination\tGateway\nwlan0\t00000000\t0100000A\t0003\n";
+        std::fs::write(folder.join("route"), route).unwrap();
+        let neighbour = format!("IP HW Flags Address Mask Device\n10.0.0.1 0x1 0x2 {gateway_hardware} * wlan0\n");
+        std::fs::write(folder.join("arp"), neighbour).unwrap();
     }
 
     fn hands(&self) -> Hands {
@@ -174,7 +218,7 @@ impl World {
         let far = Arc::clone(&self.far);
         Hands {
             clock,
-            host: Host::default(),
+            host: Host::at(self.machine.path()),
             read: |_, _| Ok(Reader::at_once(read)),
             dial: Box::new(move |_, _, hello| far.answer(hello)),
         }
@@ -199,10 +243,13 @@ impl World {
     }
 }
 
-/// One row, so that each round can be told from the others by its time.
+/// A row by which each round can be told from the others, and one of which a part may leave anywhere.
 fn read(time: Timestamp) -> Vec<Report> {
     let row = sample("mem", Vec::new(), time, vec![("available", integer(1))]);
-    vec![Report { source: "mem", reading: Reading { samples: vec![row], problems: Vec::new() }, took_ms: 0.5 }]
+    let fields = vec![("free", integer(5)), ("inodes_free", integer(6))];
+    let disk = sample("disk", vec![("path", "/".to_owned())], time, fields);
+    let reading = Reading { samples: vec![row, disk], problems: Vec::new() };
+    vec![Report { source: "mem", reading, took_ms: 0.5 }]
 }
 
 /// Lets virtual time pass.

@@ -6,7 +6,7 @@ use bellwether_journal::Position;
 use bellwether_logic::device::{Class, LifeState};
 use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::record::v1::{AgentConnected, AgentLeft, BatchReceived, DeviceChanged, record};
+use bellwether_proto::record::v1::{AgentConfigured, AgentConnected, AgentLeft, BatchReceived, DeviceChanged, record};
 
 use super::received::Received;
 use crate::figures;
@@ -33,6 +33,7 @@ pub(super) struct Chunk {
 /// One thing to be done.
 #[derive(Debug)]
 pub(super) enum Deed {
+    Configured(AgentConfigured),
     Connected(Timestamp, AgentConnected),
     Device(Timestamp, Box<DeviceChanged>),
     Effect(Effect),
@@ -51,6 +52,7 @@ impl Chunk {
                 row.clock_offset_ms = offset_ms;
                 self.deeds.push(Deed::Connected(at, connected));
             }
+            record::Body::Configured(result) => self.deeds.push(Deed::Configured(result)),
             record::Body::Left(left) => self.deeds.push(Deed::Left(at, left)),
             record::Body::Device(changed) if is_known(&changed) => {
                 self.deeds.push(Deed::Device(at, Box::new(changed)));
@@ -95,6 +97,7 @@ impl Chunk {
     pub(super) fn perform(&self, tx: &EngineTx<'_>, received: &Received) -> Result<(), StateError> {
         for deed in &self.deeds {
             match deed {
+                Deed::Configured(result) => tx.put_configured(result)?,
                 Deed::Connected(at, connected) => tx.put_connected(*at, connected)?,
                 Deed::Device(at, changed) => tx.put_device(*at, changed)?,
                 Deed::Left(at, left) => tx.put_left(*at, left)?,
