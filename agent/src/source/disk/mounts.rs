@@ -64,8 +64,10 @@ pub(super) fn parse(line: &str) -> Option<Mount> {
     let mut right = right.split(' ');
     let (kind, source) = (right.next()?, right.next()?);
     let options = right.next().unwrap_or_default();
-    let [_, _, number, _, path, mount_options, ..] = left[..] else { return None };
-    let read_only = [mount_options, options].iter().any(|options| options.split(',').any(|word| word == "ro"));
+    let [_, _, number, _, path, ..] = left[..] else { return None };
+    // The options of the file system, not those of this mount: a service that may write nothing sees every mount as
+    // read-only, and a kernel that met a broken disk turns the file system itself.
+    let read_only = options.split(',').any(|word| word == "ro");
     Some(Mount {
         number: number.to_owned(),
         path: unescape(path),

@@ -41,6 +41,13 @@ fn used_is_judged_against_what_programs_can_have() {
     assert!(!fields.iter().any(|(name, _)| name.starts_with("inodes")));
 }
 
+#[test]
+fn a_service_that_may_write_nothing_does_not_report_its_file_systems_as_read_only() {
+    let read_only = |line: &str| mounts::parse(line).unwrap().read_only;
+    assert!(!read_only("36 35 8:1 / / ro,nosuid,relatime master:1 - ext4 /dev/sda1 rw,errors=remount-ro"));
+    assert!(read_only("36 35 8:1 / / rw,relatime master:1 - ext4 /dev/sda1 ro,errors=remount-ro"));
+}
+
 /// Where `/sys/dev/block` leads on the captured laptop. Made here, because such names can't be checked out everywhere.
 const BLOCK_DEVICES: &[(&str, &str)] = &[
     ("259:1", "pci0/nvme/nvme0n1/nvme0n1p1"),
