@@ -140,6 +140,7 @@ impl StateDir {
             .open(&lock_path)
             // A disk that turned read-only can still be locked.
             .or_else(|error| if create { Err(error) } else { File::open(&lock_path).map_err(|_| error) })
+            .and_then(|lock| hand_over(&lock, path).map(|()| lock))
             .map_err(|source| StateError::Io { step: "write", path: lock_path.clone(), source })?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -243,10 +244,32 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8], private: bool) -> io::Resu
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
     let mut file = options.open(&beside)?;
+    path.parent().map_or(Ok(()), |folder| hand_over(&file, folder))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Gives a file to whom its folder belongs: an admin enrols as root, and the service, which runs as a user of its own,
+/// must be able to read what came of it. Nobody but root can give files away, so for others this does nothing.
+#[cfg(unix)]
+fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = fs::metadata(folder)?;
+    if file.metadata()?.uid() == owner.uid() {
+        return Ok(());
+    }
+    match std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn hand_over(_file: &File, _folder: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes what was renamed or made in a folder durable.
@@ -293,6 +316,22 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&state.path().join(KEY_FILE)), 0o600);
         assert_eq!(mode(state.path()), 0o700);
+    }
+
+    /// Only root can give the folder to another user; for others the test says that nothing stands in the way.
+    #[cfg(unix)]
+    #[test]
+    fn what_root_enrols_belongs_to_the_user_of_the_service() {
+        use std::os::unix::fs::{MetadataExt, chown};
+        let dir = tempfile::tempdir().unwrap();
+        let given = chown(dir.path(), Some(54_321), Some(54_321)).is_ok();
+        enrolled(dir.path());
+        let owner = fs::metadata(dir.path()).unwrap().uid();
+        assert_eq!(owner == 54_321, given);
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().uid(), owner, "{}", entry.path().display());
+        }
     }
 
     #[test]
