@@ -28,6 +28,7 @@ use self::looker::Looker;
 use self::reader::{Reader, Readings};
 use self::ticks::Ticks;
 use self::timers::{Timer, Timers};
+use self::update::Update;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::host::Host;
@@ -51,6 +52,7 @@ mod rounds;
 mod talk;
 mod ticks;
 mod timers;
+mod update;
 mod whereabouts;
 
 pub use complaints::whole_chain;
@@ -101,7 +103,8 @@ impl Settings {
 pub async fn run(settings: Settings, events: impl Stream<Item = SystemEvent> + Send) -> Result<(), RunError> {
     let state = StateDir::take(&settings.state_dir, false)?;
     let agent = Agent::start(&settings, &state, Hands::real())?;
-    agent.live(events).await;
+    let update = Update::watch(&settings.state_dir);
+    agent.live(events.map(|event| update.explain(event))).await;
     Ok(())
 }
 
