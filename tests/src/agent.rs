@@ -23,6 +23,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub struct Agent {
     program: Option<Program>,
     folder: TempDir,
+    /// What starts it: a program and its first arguments.
+    runner: Vec<OsString>,
     /// Set in its environment when it starts.
     pub environment: Vec<(&'static str, OsString)>,
 }
@@ -34,8 +36,17 @@ impl Agent {
     /// If there is no room on the disk.
     #[must_use]
     pub fn new() -> Self {
+        Self::of(vec![program::built(NAME).into_os_string()])
+    }
+
+    /// One that nobody has enrolled, of another build: a program, or an emulator and what it needs to start one.
+    ///
+    /// # Panics
+    /// If there is no room on the disk.
+    #[must_use]
+    pub fn of(runner: Vec<OsString>) -> Self {
         let folder = tempfile::Builder::new().prefix("bellwether-agent-").tempdir().expect("a temporary folder");
-        Self { program: None, folder, environment: Vec::new() }
+        Self { program: None, folder, runner, environment: Vec::new() }
     }
 
     /// One that is enrolled and reads every second.
@@ -45,10 +56,18 @@ impl Agent {
     #[must_use]
     pub fn enrolled(collector: &Collector, class: &str, name: &str) -> Self {
         let agent = Self::new();
-        let token = collector.enrol_token("Lincoln High", 1);
-        let _ = agent.enrol(&collector.grpc.to_string(), &token, class, name).success();
-        agent.configure("interval = \"1s\"\nping_gateway = false\n");
+        agent.join(collector, class, name);
         agent
+    }
+
+    /// Enrols it and has it read every second.
+    ///
+    /// # Panics
+    /// If enrolment fails.
+    pub fn join(&self, collector: &Collector, class: &str, name: &str) {
+        let token = collector.enrol_token("Lincoln High", 1);
+        let _ = self.enrol(&collector.grpc.to_string(), &token, class, name).success();
+        self.configure("interval = \"1s\"\nping_gateway = false\n");
     }
 
     /// Runs `enrol`.
@@ -86,8 +105,8 @@ impl Agent {
     /// One of its commands on its state folder.
     #[must_use]
     pub fn command(&self, word: &str) -> Command {
-        let mut command = Command::new(program::built(NAME));
-        command.arg(word).arg("--state").arg(self.state());
+        let mut command = Command::new(&self.runner[0]);
+        command.args(&self.runner[1..]).arg(word).arg("--state").arg(self.state());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
