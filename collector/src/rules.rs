@@ -11,7 +11,10 @@ use crate::config::{ConfigError, parse_error};
 
 /// The packs that come with the collector, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
+    ("disk_health.toml", include_str!("../rules/disk_health.toml")),
     ("disks.toml", include_str!("../rules/disks.toml")),
+    ("laptops.toml", include_str!("../rules/laptops.toml")),
+    ("raid.toml", include_str!("../rules/raid.toml")),
     ("reachability.toml", include_str!("../rules/reachability.toml")),
 ];
 
@@ -116,13 +119,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shipped = load(folder.path()).unwrap();
         let id = &shipped.iter().next().unwrap().id;
-        let (_, text) = SHIPPED[0];
-        let own = text.replace("enabled = true\n", "").replacen(
-            &format!("id = \"{id}\"\n"),
-            &format!("id = \"{id}\"\nenabled = false\n"),
-            1,
-        );
-        assert_ne!(own, text, "the first rule by id is in the first pack");
+        let named = format!("id = \"{id}\"\n");
+        let (_, text) = SHIPPED.iter().find(|(_, text)| text.contains(&named)).unwrap();
+        let own =
+            text.replace("enabled = true\n", "").replacen(&named, &format!("id = \"{id}\"\nenabled = false\n"), 1);
+        assert_ne!(own, *text);
         std::fs::write(folder.path().join("ours.toml"), own).unwrap();
         let merged = load(folder.path()).unwrap();
         assert_eq!(merged.len(), shipped.len() - 1);

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Lane;
 use crate::device::Device;
 use crate::presence::{DeviceState, GoodbyeReason};
-use crate::rules::{Check, RuleSet};
+use crate::rules::RuleSet;
 use crate::sample::Sample;
 use crate::span::Span;
 use crate::tickets::{Action, Refusal, Ticket, TicketEvent, Tickets};
@@ -41,6 +41,10 @@ pub const DEVICES_MAX: usize = 100_000;
 
 /// Faults held for one device at once, counted or not yet. A device with more has one cause for them all.
 pub const HOLDS_MAX: usize = 256;
+
+/// Counters whose growth is followed for one device at once. More than any server has disks and rules for them; the one
+/// that was seen longest ago goes first.
+pub const TRACKS_MAX: usize = 512;
 
 /// How far a sample's time may lie ahead of the collector's: more is a broken clock, and believing it would make
 /// every true sample after it late.
@@ -364,7 +368,7 @@ impl Engine {
     fn index_rules(&mut self) {
         self.by_measurement.clear();
         for rule in self.state.rules.iter() {
-            if let Check::Threshold(threshold) = &rule.check {
+            if let Some(threshold) = rule.check.threshold() {
                 self.by_measurement.entry(threshold.measurement.clone()).or_default().push(rule.id.clone());
             }
         }

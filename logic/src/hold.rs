@@ -22,6 +22,8 @@ pub struct Times {
     pub clear_for: Duration,
     /// The longest pause between two samples that counts as seen.
     pub gap: Duration,
+    /// How many samples in a row must agree besides, whichever way.
+    pub readings: u32,
 }
 
 /// One fault's hold.
@@ -34,6 +36,9 @@ pub struct Hold {
     newest: Timestamp,
     /// How long the phase's condition has been seen to hold.
     proven: Duration,
+    /// How many samples in a row agreed on it.
+    #[serde(default)]
+    agreed: u32,
     /// For how long the device has reported without saying anything of it.
     #[serde(default)]
     unseen: Duration,
@@ -69,9 +74,9 @@ impl Hold {
     /// The first sample that shows the fault, and whether it counts at once.
     #[must_use]
     pub fn begin(at: Timestamp, times: Times) -> (Self, Step) {
-        let opens = times.open_for.is_zero();
+        let opens = times.open_for.is_zero() && times.readings <= 1;
         let phase = if opens { Phase::Open } else { Phase::Pending };
-        let hold = Self { phase, since: at, newest: at, proven: Duration::ZERO, unseen: Duration::ZERO };
+        let hold = Self { phase, since: at, newest: at, proven: Duration::ZERO, agreed: 1, unseen: Duration::ZERO };
         (hold, if opens { Step::Opens } else { Step::Waits })
     }
 
@@ -103,10 +108,10 @@ impl Hold {
         let seen = at.since(self.newest).min(times.gap);
         self.newest = at;
         match (self.phase, verdict) {
-            (Phase::Pending, Verdict::Open) => self.open_if_proven(seen, times.open_for),
+            (Phase::Pending, Verdict::Open) => self.open_if_proven(seen, times),
             (Phase::Pending, _) => Step::Vanishes,
-            (Phase::Open, Verdict::Clear) => self.begin_clearing(times.clear_for),
-            (Phase::Clearing, Verdict::Clear) => self.clear_if_proven(seen, times.clear_for),
+            (Phase::Open, Verdict::Clear) => self.begin_clearing(times),
+            (Phase::Clearing, Verdict::Clear) => self.clear_if_proven(seen, times),
             (Phase::Open | Phase::Clearing, _) => {
                 self.phase = Phase::Open;
                 Step::Stands
@@ -114,24 +119,30 @@ impl Hold {
         }
     }
 
-    fn open_if_proven(&mut self, seen: Duration, open_for: Duration) -> Step {
-        self.proven = self.proven.saturating_add(seen);
-        if self.proven < open_for {
+    fn open_if_proven(&mut self, seen: Duration, times: Times) -> Step {
+        if !self.is_proven(seen, times.open_for, times.readings) {
             return Step::Waits;
         }
         self.phase = Phase::Open;
         Step::Opens
     }
 
-    fn begin_clearing(&mut self, clear_for: Duration) -> Step {
+    fn begin_clearing(&mut self, times: Times) -> Step {
         self.phase = Phase::Clearing;
         self.proven = Duration::ZERO;
-        self.clear_if_proven(Duration::ZERO, clear_for)
+        self.agreed = 0;
+        self.clear_if_proven(Duration::ZERO, times)
     }
 
-    fn clear_if_proven(&mut self, seen: Duration, clear_for: Duration) -> Step {
+    fn clear_if_proven(&mut self, seen: Duration, times: Times) -> Step {
+        if self.is_proven(seen, times.clear_for, times.readings) { Step::Clears } else { Step::Waits }
+    }
+
+    /// One more sample agrees.
+    fn is_proven(&mut self, seen: Duration, wanted: Duration, readings: u32) -> bool {
         self.proven = self.proven.saturating_add(seen);
-        if self.proven < clear_for { Step::Waits } else { Step::Clears }
+        self.agreed = self.agreed.saturating_add(1);
+        self.proven >= wanted && self.agreed >= readings
     }
 }
 
@@ -146,6 +157,7 @@ mod tests {
         open_for: Duration::from_secs(300),
         clear_for: Duration::from_secs(120),
         gap: Duration::from_secs(180),
+        readings: 0,
     };
 
     fn begun() -> Hold {
@@ -192,6 +204,20 @@ mod tests {
         assert_eq!(judge(&mut hold, 600, Verdict::Open), Step::Waits);
         assert_eq!(judge(&mut hold, 601, Verdict::Open), Step::Waits);
         assert_eq!(judge(&mut hold, 602, Verdict::Open), Step::Opens);
+    }
+
+    #[test]
+    fn a_device_that_is_seldom_read_needs_so_many_readings_besides_the_time() {
+        let times = Times { gap: Duration::from_secs(86_400), readings: 3, ..TIMES };
+        let judge = |hold: &mut Hold, minute: i64, verdict| hold.judge(Timestamp(minute * MINUTE), verdict, times);
+        let (mut hold, _) = Hold::begin(Timestamp(0), times);
+        assert_eq!(judge(&mut hold, 600, Verdict::Open), Step::Waits);
+        assert_eq!(judge(&mut hold, 601, Verdict::Open), Step::Opens);
+        assert_eq!(judge(&mut hold, 700, Verdict::Clear), Step::Waits);
+        assert_eq!(judge(&mut hold, 800, Verdict::Clear), Step::Waits);
+        assert_eq!(judge(&mut hold, 801, Verdict::Clear), Step::Clears);
+        let at_once = Times { open_for: Duration::ZERO, ..times };
+        assert_eq!(Hold::begin(Timestamp(0), at_once).1, Step::Waits);
     }
 
     #[test]

@@ -18,11 +18,13 @@ use crate::device::{Class, words};
 use crate::span::Span;
 
 mod absence;
+mod change;
 mod compare;
 mod text;
 mod threshold;
 
 pub use absence::Absence;
+pub use change::{Change, RISE, STEPS_MAX, Track};
 pub use compare::{Comparison, Operand, Test};
 pub use text::{Shown, Template, Unit};
 pub use threshold::{Threshold, Verdict};
@@ -105,8 +107,30 @@ pub struct Rule {
 pub enum Check {
     /// A device says nothing.
     Absence(Absence),
+    /// A counter rises.
+    Change(Box<Change>),
     /// A reading is beyond a limit.
     Threshold(Box<Threshold>),
+}
+
+impl Check {
+    /// What a kind that looks at samples makes of them.
+    #[must_use]
+    pub fn threshold(&self) -> Option<&Threshold> {
+        match self {
+            Self::Absence(_) => None,
+            Self::Change(change) => Some(&change.threshold),
+            Self::Threshold(threshold) => Some(threshold),
+        }
+    }
+
+    /// Fields that it adds to the samples it looks at.
+    const fn added(&self) -> &'static [&'static str] {
+        match self {
+            Self::Change(_) => &[RISE],
+            Self::Absence(_) | Self::Threshold(_) => &[],
+        }
+    }
 }
 
 /// A rule that makes no sense: which, where, what was found and what was expected.
@@ -204,13 +228,15 @@ impl Rule {
     fn flaw_in_check(&self) -> Option<Flaw> {
         match &self.check {
             Check::Absence(absence) => absence.find_flaw(),
+            Check::Change(change) => change.find_flaw(),
             Check::Threshold(threshold) => threshold.find_flaw(),
         }
     }
 
     fn flaw_in_title(&self) -> Option<Flaw> {
         let mut known: BTreeSet<&str> = PLACEHOLDERS.into();
-        if let Check::Threshold(threshold) = &self.check {
+        known.extend(self.check.added());
+        if let Some(threshold) = self.check.threshold() {
             known.extend(threshold.placeholders());
             let evidence = threshold.evidence.iter().find_map(|template| template.find_flaw("evidence", &known));
             if evidence.is_some() {

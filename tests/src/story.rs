@@ -130,12 +130,13 @@ enum Power {
 }
 
 /// A field's value.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 enum Number {
     Boolean(bool),
     Integer(i64),
     Float(f64),
+    Text(String),
 }
 
 /// What a person does to a ticket.
@@ -494,11 +495,12 @@ impl What {
 }
 
 impl Number {
-    const fn value(self) -> Value {
+    fn value(self) -> Value {
         match self {
             Self::Boolean(flag) => Value::Boolean(flag),
             Self::Integer(number) => Value::Integer(number),
             Self::Float(number) => Value::Float(number),
+            Self::Text(word) => Value::Text(word),
         }
     }
 }

@@ -133,7 +133,12 @@ fn read_slow(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Slow>, to_
         let due = |slow: &Slow| slow.last.is_none_or(|last| now.duration_since(last) >= slow.apart);
         for slow in sources.iter_mut().filter(|slow| slow.listed.is_for(place) && due(slow)) {
             slow.last = Some(now);
-            reports.push(source::read(slow.listed.source.as_mut(), time));
+            let mut report = source::read(slow.listed.source.as_mut(), time);
+            // Its samples bear the time at which it was done: one that took minutes, or waited for others that did,
+            // would otherwise be older than the rounds read meanwhile, and what is late decides nothing.
+            let done = time + now.elapsed();
+            report.reading.samples.iter_mut().for_each(|sample| sample.time = done);
+            reports.push(report);
             if begun.elapsed() >= TOGETHER {
                 let readings = Readings { time, of_round: false, reports: std::mem::take(&mut reports) };
                 if to_loop.blocking_send(readings).is_err() {

@@ -3,13 +3,13 @@
 use alloc::vec::Vec;
 
 use super::watched::Watched;
-use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, Turn, UNSEEN_MAX};
+use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, TRACKS_MAX, Turn, UNSEEN_MAX};
 use crate::batch::Lane;
 use crate::device::LifeState;
 use crate::hold::{Hold, Step, Times};
 use crate::incidents::{Ending, Evidence, Fault};
 use crate::presence::INTERVALS;
-use crate::rules::{Check, Rule, Threshold, Verdict};
+use crate::rules::{Check, Rule, Threshold, Track, Verdict};
 use crate::sample::Sample;
 use crate::time::Timestamp;
 
@@ -31,15 +31,37 @@ impl Engine {
             for id in self.by_measurement.get(&*sample.measurement).into_iter().flatten() {
                 if let Some(rule) = turn.rules.get(id)
                     && rule.applies_to(watched.device.class)
-                    && let Check::Threshold(threshold) = &rule.check
+                    && let Some(threshold) = rule.check.threshold()
                     && threshold.looks_at(sample)
                 {
-                    turn.judge_one(watched, rule, threshold, sample);
+                    match &rule.check {
+                        Check::Change(change) if change.counts(sample) => {
+                            let measured = change.measure(sample, track(watched, rule, threshold, sample));
+                            turn.judge_one(watched, rule, threshold, &measured);
+                        }
+                        Check::Change(_) => {}
+                        Check::Absence(_) | Check::Threshold(_) => turn.judge_one(watched, rule, threshold, sample),
+                    }
                 }
             }
         }
         turn.forget_unseen(watched, before);
     }
+}
+
+/// What is remembered of the counter that a change rule follows in this sample.
+fn track<'watched>(
+    watched: &'watched mut Watched,
+    rule: &Rule,
+    threshold: &Threshold,
+    sample: &Sample,
+) -> &'watched mut Track {
+    let fault = Fault { rule: rule.id.clone(), tags: threshold.subject(sample) };
+    if !watched.tracks.contains_key(&fault) && watched.tracks.len() >= TRACKS_MAX {
+        let oldest = watched.tracks.iter().min_by_key(|(_, track)| track.seen()).map(|(fault, _)| fault.clone());
+        oldest.map(|oldest| watched.tracks.remove(&oldest));
+    }
+    watched.tracks.entry(fault).or_default()
 }
 
 /// Whether a live sample may be judged; it moves the device's newest if so.
@@ -90,7 +112,8 @@ impl Turn<'_> {
         at: Timestamp,
     ) -> Step {
         let gap = threshold.gap.map_or(watched.interval.saturating_mul(INTERVALS), |gap| gap.0);
-        let times = Times { open_for: threshold.r#for.0, clear_for: threshold.clear_for.0, gap };
+        let times =
+            Times { open_for: threshold.r#for.0, clear_for: threshold.clear_for.0, gap, readings: threshold.readings };
         if let Some(hold) = watched.holds.get_mut(fault) {
             return hold.judge(at, verdict, times);
         }

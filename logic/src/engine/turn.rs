@@ -7,7 +7,7 @@ use super::watched::Watched;
 use super::{Counters, Settings};
 use crate::device::{Device, LifeState};
 use crate::incidents::{Ending, Evidence, Fault, Incident};
-use crate::rules::{Check, Rule, RuleSet, Shown};
+use crate::rules::{Rule, RuleSet, Shown};
 use crate::tickets::{Limits, Tickets};
 use crate::time::Timestamp;
 
@@ -69,6 +69,7 @@ impl Turn<'_> {
         let device = watched.device.clone();
         let rules = self.rules;
         watched.holds.retain(|fault, hold| !hold.is_pending() || why_not(rules, fault, &device).is_none());
+        watched.tracks.retain(|fault, _| rules.get(&fault.rule).is_some());
         let over: Vec<(Fault, Ending)> = watched
             .incidents
             .keys()
@@ -89,7 +90,7 @@ fn why_not(rules: &RuleSet, fault: &Fault, device: &Device) -> Option<Ending> {
     }
     let kept = match device.state {
         LifeState::InUse => true,
-        LifeState::InRepair => matches!(rule.check, Check::Threshold(_)),
+        LifeState::InRepair => rule.check.threshold().is_some(),
         _ => false,
     };
     (!kept).then_some(Ending::NotInUse { state: device.state })

@@ -11,6 +11,7 @@ use crate::hold::Hold;
 use crate::incidents::{Fault, Incident};
 use crate::pairs;
 use crate::presence::{Contact, DeviceState};
+use crate::rules::Track;
 use crate::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub(super) struct Watched {
     /// Faults that are seen, counted or not yet.
     #[serde(default, with = "pairs")]
     pub(super) holds: BTreeMap<Fault, Hold>,
+    /// Counters whose growth is followed, each for one rule.
+    #[serde(default, with = "pairs")]
+    pub(super) tracks: BTreeMap<Fault, Track>,
     /// Faults that count.
     #[serde(default, with = "pairs")]
     pub(super) incidents: BTreeMap<Fault, Incident>,
@@ -43,6 +47,7 @@ impl Watched {
             newest: None,
             contact: Contact::never(now),
             holds: BTreeMap::new(),
+            tracks: BTreeMap::new(),
             incidents: BTreeMap::new(),
             told: None,
         }

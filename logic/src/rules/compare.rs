@@ -26,6 +26,10 @@ pub enum Test {
     Below(f64),
     /// Exactly this.
     Is(Operand),
+    /// At least one of these bits.
+    AnyBit(u64),
+    /// None of these bits.
+    NoBit(u64),
 }
 
 /// What a field is compared with for equality.
@@ -51,19 +55,26 @@ struct Raw {
     below: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     is: Option<Operand>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    any_bit: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    no_bit: Option<u64>,
 }
 
 impl TryFrom<Raw> for Comparison {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
-        let test = match (raw.above, raw.below, raw.is) {
-            (Some(limit), None, None) if limit.is_finite() => Test::Above(limit),
-            (None, Some(limit), None) if limit.is_finite() => Test::Below(limit),
-            (None, None, Some(operand)) => Test::Is(operand),
+        let test = match (raw.above, raw.below, raw.is, raw.any_bit, raw.no_bit) {
+            (Some(limit), None, None, None, None) if limit.is_finite() => Test::Above(limit),
+            (None, Some(limit), None, None, None) if limit.is_finite() => Test::Below(limit),
+            (None, None, Some(operand), None, None) => Test::Is(operand),
+            (None, None, None, Some(bits), None) if bits != 0 => Test::AnyBit(bits),
+            (None, None, None, None, Some(bits)) if bits != 0 => Test::NoBit(bits),
             _ => {
                 return Err(format!(
-                    "the comparison of `{}` needs exactly one of `above`, `below` (a finite number) and `is`",
+                    "the comparison of `{}` needs exactly one of `above`, `below` (a finite number), `is`, `any_bit` and \
+                     `no_bit` (a number with a bit set)",
                     raw.field
                 ));
             }
@@ -74,11 +85,13 @@ impl TryFrom<Raw> for Comparison {
 
 impl From<Comparison> for Raw {
     fn from(comparison: Comparison) -> Self {
-        let mut raw = Self { field: comparison.field, above: None, below: None, is: None };
+        let mut raw = Self { field: comparison.field, above: None, below: None, is: None, any_bit: None, no_bit: None };
         match comparison.test {
             Test::Above(limit) => raw.above = Some(limit),
             Test::Below(limit) => raw.below = Some(limit),
             Test::Is(operand) => raw.is = Some(operand),
+            Test::AnyBit(bits) => raw.any_bit = Some(bits),
+            Test::NoBit(bits) => raw.no_bit = Some(bits),
         }
         raw
     }
@@ -101,6 +114,8 @@ impl Comparison {
                 Value::Boolean(found) => Some(found == flag),
                 _ => None,
             },
+            Test::AnyBit(bits) => bits_of(value).map(|found| found & bits != 0),
+            Test::NoBit(bits) => bits_of(value).map(|found| found & bits == 0),
         }
     }
 
@@ -110,7 +125,7 @@ impl Comparison {
         match self.test {
             Test::Above(_) => new > old,
             Test::Below(_) => new < old,
-            Test::Is(_) => false,
+            Test::Is(_) | Test::AnyBit(_) | Test::NoBit(_) => false,
         }
     }
 
@@ -124,6 +139,7 @@ impl Comparison {
                 (Test::Below(high), Test::Is(Operand::Number(point)))
                 | (Test::Is(Operand::Number(point)), Test::Below(high)) => point > high,
                 (Test::Is(one), Test::Is(other)) => one != other,
+                (Test::AnyBit(some), Test::NoBit(none)) | (Test::NoBit(none), Test::AnyBit(some)) => some & !none == 0,
                 _ => false,
             }
     }
@@ -148,6 +164,8 @@ impl core::fmt::Display for Comparison {
             Test::Is(Operand::Boolean(flag)) => write!(f, "{field} is {flag}"),
             Test::Is(Operand::Number(number)) => write!(f, "{field} is {number}"),
             Test::Is(Operand::Text(word)) => write!(f, "{field} is `{word}`"),
+            Test::AnyBit(bits) => write!(f, "{field} with a bit of {bits}"),
+            Test::NoBit(bits) => write!(f, "{field} without the bits of {bits}"),
         }
     }
 }
@@ -164,6 +182,14 @@ pub(super) fn listed(comparisons: &[Comparison]) -> String {
 /// A value as a number that can be compared; what is not finite says nothing.
 pub(super) fn number(value: &Value) -> Option<f64> {
     value.as_number().filter(|number| number.is_finite())
+}
+
+/// A value as bits: what is no whole number, or negative, has none.
+fn bits_of(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        _ => None,
+    }
 }
 
 #[expect(clippy::float_cmp, reason = "a state that is sent as a number is compared with the same number")]

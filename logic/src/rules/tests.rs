@@ -8,8 +8,11 @@ use super::*;
 use crate::sample::{Sample, Value};
 use crate::time::Timestamp;
 
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 5] = [
+    ("disk_health", include_str!("../../../collector/rules/disk_health.toml")),
     ("disks", include_str!("../../../collector/rules/disks.toml")),
+    ("laptops", include_str!("../../../collector/rules/laptops.toml")),
+    ("raid", include_str!("../../../collector/rules/raid.toml")),
     ("reachability", include_str!("../../../collector/rules/reachability.toml")),
 ];
 
@@ -75,8 +78,7 @@ fn every_shipped_pack_is_sound_and_says_which_numbers_are_ours() {
         }
     }
     let ids: Vec<String> = RuleSet::merge(shipped(), vec![]).unwrap().iter().map(|rule| rule.id.clone()).collect();
-    let expected = ["disk.full.client", "disk.full.server", "silence.closet", "silence.desktop", "silence.server"];
-    assert_eq!(ids, expected);
+    assert_eq!(ids.len(), SHIPPED.iter().map(|(_, text)| parse(text).rule.len()).sum::<usize>(), "{ids:?}");
 }
 
 #[test]
@@ -92,12 +94,113 @@ fn every_placeholder_of_a_shipped_rule_is_known_from_an_ordinary_sample() {
     let of_device = |name: &str| PLACEHOLDERS.contains(&name).then(|| Shown::Text("X".to_string()));
     for rule in shipped() {
         let Check::Threshold(threshold) = &rule.check else { continue };
+        if threshold.measurement != "disk" {
+            continue;
+        }
         assert!(threshold.looks_at(&ordinary), "{}", rule.id);
         let lookup = |name: &str| threshold.shown(&ordinary, name).or_else(|| of_device(name));
         let title = rule.title.render(lookup);
         assert!(!title.contains('?'), "{title}");
         let evidence: Vec<String> = threshold.evidence.iter().map(|template| template.render(lookup)).collect();
         assert_eq!(evidence, ["94.2% used", "1.1 GB free of 20 GB", "path /data"]);
+    }
+}
+
+#[test]
+fn every_shipped_rule_opens_on_what_it_is_for_and_says_so_without_gaps() {
+    let mut ordinary = sample(
+        &[
+            ("available_spare", Value::Integer(4)),
+            ("command_timeout", Value::Integer(900)),
+            ("critical_warning", Value::Integer(3)),
+            ("cycle_count", Value::Integer(1_200)),
+            ("degraded", Value::Integer(1)),
+            ("devices", Value::Integer(2)),
+            ("energy_full_design_wh", Value::Float(50.0)),
+            ("energy_full_wh", Value::Float(20.0)),
+            ("exit_status", Value::Integer(72)),
+            ("free", Value::Integer(1_000_000)),
+            ("grown_defects", Value::Integer(900)),
+            ("health", Value::Text("dead".to_string())),
+            ("media_errors", Value::Integer(900)),
+            ("pending_sector_count", Value::Integer(8)),
+            ("percentage_used", Value::Integer(101)),
+            ("power_on_hours", Value::Integer(30_000)),
+            ("reallocated_sectors_count", Value::Integer(900)),
+            ("state", Value::Text("degraded".to_string())),
+            ("temp_c", Value::Integer(71)),
+            ("total", Value::Integer(20_000_000)),
+            ("udma_crc_errors", Value::Integer(900)),
+            ("uncorrectable_errors", Value::Integer(900)),
+            ("uncorrectable_sector_count", Value::Integer(8)),
+            ("used_percent", Value::Float(99.0)),
+        ],
+        &[
+            ("array", "md0"),
+            ("battery", "BAT0"),
+            ("level", "raid1"),
+            ("model", "ST1000"),
+            ("path", "/data"),
+            ("serial_no", "Z1"),
+        ],
+    );
+    let of_device = |name: &str| (name == "device").then(|| Shown::Text("X".to_string()));
+    for rule in shipped() {
+        let Some(threshold) = rule.check.threshold() else { continue };
+        ordinary.measurement = threshold.measurement.clone().into();
+        let mut fit = ordinary.clone();
+        let wear = if rule.id == "battery.replace_soon" { 55.0 } else { 40.0 };
+        fit.fields.push(("wear_percent".into(), Value::Float(wear)));
+        if let Check::Change(change) = &rule.check {
+            fit.fields.push((RISE.into(), Value::Float(500.0)));
+            assert!(change.counts(&fit), "{}", rule.id);
+        }
+        assert!(threshold.looks_at(&fit), "{}", rule.id);
+        assert_eq!(threshold.verdict(&fit), Verdict::Open, "{}", rule.id);
+        let lookup = |name: &str| threshold.shown(&fit, name).or_else(|| of_device(name));
+        let texts = threshold.evidence.iter().chain([&rule.title]).map(|template| template.render(lookup));
+        texts.for_each(|text| assert!(!text.contains('?'), "{}: {text}", rule.id));
+    }
+}
+
+#[test]
+fn bits_are_told_apart_however_they_add_up() {
+    let parse = |text: &str| toml::from_str::<Comparison>(text);
+    let spare = parse("field = \"critical_warning\"\nany_bit = 61").unwrap();
+    let fine = parse("field = \"critical_warning\"\nno_bit = 61").unwrap();
+    for (bits, bad) in [(0, false), (1, true), (2, false), (3, true), (8, true), (64, false)] {
+        let sample = sample(&[("critical_warning", Value::Integer(bits))], &[]);
+        assert_eq!((spare.holds(&sample), fine.holds(&sample)), (Some(bad), Some(!bad)), "{bits}");
+    }
+    let odd = sample(&[("critical_warning", Value::Float(3.0))], &[]);
+    assert_eq!(spare.holds(&odd), None);
+    assert!(parse("field = \"x\"\nany_bit = 0").is_err());
+    assert!(parse("field = \"x\"\nany_bit = 1\nno_bit = 2").is_err());
+    let overlap = refusal(
+        r#"open = [{ field = "used_percent", above = 90 }]
+clear = [{ field = "used_percent", below = 85 }]"#,
+        r#"open = [{ field = "used_percent", any_bit = 6 }]
+clear = [{ field = "used_percent", no_bit = 2 }]"#,
+    );
+    assert!(overlap.contains("leaves room to `open` (used_percent with a bit of 6)"), "{overlap}");
+}
+
+#[test]
+fn a_change_rule_needs_a_span_a_counter_and_the_rise() {
+    let pack = SHIPPED[0].1;
+    for (old, new, expected) in [
+        ("within = \"7d\"", "within = \"0s\"", "key `within` is `0s`: expected a length of time"),
+        ("field = \"reallocated_sectors_count\"", "field = \"\"", "key `field` is empty"),
+        (
+            "open = [{ field = \"rise\", above = 0.5 }]",
+            "open = [{ field = \"x\", above = 0.5 }]",
+            "without the field `rise`",
+        ),
+        ("clear = [{ field = \"rise\", is = 0 }]", "clear = [{ field = \"rise\", is = 1 }]", "leaves room to `open`"),
+    ] {
+        assert!(pack.contains(old), "{old}");
+        let error = parse(&pack.replacen(old, new, 1)).validate().unwrap_err().to_string();
+        assert!(error.contains(expected), "{new}: {error}");
     }
 }
 
@@ -167,31 +270,32 @@ fn a_rule_that_contradicts_itself_is_refused_by_key_value_and_what_was_expected(
 
 #[test]
 fn a_silence_of_no_time_is_refused() {
-    let text = SHIPPED[1].1.replace(r#"for = "30m""#, r#"for = "0s""#);
+    let text = SHIPPED[4].1.replace(r#"for = "30m""#, r#"for = "0s""#);
     let error = parse(&text).validate().unwrap_err().to_string();
     assert!(error.starts_with("rule `silence.desktop`: key `for` is `0s`: expected a length of time"), "{error}");
 }
 
 #[test]
 fn a_folder_overrides_a_shipped_rule_by_its_id_and_adds_its_own() {
-    let mut louder = shipped().swap_remove(0);
+    let named = |id: &str| shipped().into_iter().find(|rule| rule.id == id).unwrap();
+    let mut louder = named("disk.full.client");
     louder.severity = Severity::Critical;
     let mut own = louder.clone();
     own.id = "our.rule".to_string();
-    let mut off = shipped().swap_remove(1);
+    let mut off = named("disk.full.server");
     off.enabled = false;
     let rules = RuleSet::merge(shipped(), vec![louder, own, off]).unwrap();
     assert_eq!(rules.get("disk.full.client").unwrap().severity, Severity::Critical);
     assert!(rules.get("our.rule").is_some());
     assert!(rules.get("disk.full.server").is_none());
-    assert_eq!(rules.len(), 5);
+    assert_eq!(rules.len(), shipped().len());
 }
 
 #[test]
 fn an_id_that_is_given_twice_is_refused() {
     let twins = vec![shipped().swap_remove(0), shipped().swap_remove(0)];
     let error = RuleSet::merge(vec![], twins).unwrap_err().to_string();
-    assert_eq!(error, "rule `disk.full.client`: key `id` is `disk.full.client` twice: expected each id once");
+    assert_eq!(error, "rule `disk.failing`: key `id` is `disk.failing` twice: expected each id once");
 }
 
 #[test]

@@ -41,6 +41,10 @@ pub struct Threshold {
     /// The longest pause between two samples that still counts as seen. Unset: three of the agent's intervals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Span>,
+    /// How many samples in a row must agree, whichever way, besides the time: a device that is read twice a day has
+    /// otherwise proven something with two. Unset: the time alone decides.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub readings: u32,
     /// Further fields that `evidence` and the title show.
     #[serde(default)]
     pub also: Vec<String>,
@@ -173,8 +177,13 @@ fn tag<'sample>(sample: &'sample Sample, key: &str) -> Option<&'sample str> {
     sample.tags.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
 }
 
-fn field<'sample>(sample: &'sample Sample, name: &str) -> Option<&'sample Value> {
+pub(super) fn field<'sample>(sample: &'sample Sample, name: &str) -> Option<&'sample Value> {
     sample.fields.iter().find(|(found, _)| found == name).map(|(_, value)| value)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn one_of(words: &[String], found: &str) -> bool {

@@ -1,0 +1,163 @@
+//! A rule about growth: a counter that stands still is history, however high it stands; one that rises is news.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Flaw;
+use super::compare::number;
+use super::threshold::{Threshold, field};
+use crate::sample::{Sample, Value};
+use crate::span::Span;
+use crate::time::Timestamp;
+
+/// The field that a change rule adds to the samples it looks at: by how much its counter has risen.
+pub const RISE: &str = "rise";
+
+/// Steps of one counter that are remembered. With more within one span the steps in the middle are told as one.
+pub const STEPS_MAX: usize = 32;
+
+/// Judged as a threshold whose conditions may name the field `rise`. What a counter stands at when it is first seen
+/// counts as its beginning, and so does a fall: another disk, or a counter that was set back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The counter.
+    pub field: String,
+    /// The span in which it must have risen, up to the sample.
+    pub within: Span,
+    /// What is made of it.
+    pub threshold: Threshold,
+}
+
+/// What is remembered of one counter of one subject.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Track {
+    /// Its values with the time of the first sample of each, the oldest first.
+    steps: Vec<(Timestamp, f64)>,
+    /// Its newest sample.
+    seen: Timestamp,
+}
+
+impl Change {
+    /// The sample with the field [`RISE`]; without it if the sample does not tell the counter, or is not newer than the
+    /// last one.
+    #[must_use]
+    pub fn measure(&self, sample: &Sample, track: &mut Track) -> Sample {
+        let mut measured = sample.clone();
+        let rise =
+            field(sample, &self.field).and_then(number).and_then(|value| track.note(sample.time, value, self.within.0));
+        measured.fields.extend(rise.map(|rise| (RISE.into(), Value::Float(rise))));
+        measured
+    }
+
+    /// Whether it looks at this counter at all.
+    #[must_use]
+    pub fn counts(&self, sample: &Sample) -> bool {
+        field(sample, &self.field).is_some()
+    }
+
+    pub(super) fn find_flaw(&self) -> Option<Flaw> {
+        if self.within.is_zero() {
+            return Some(Flaw::new("within", "`0s`", "a length of time"));
+        }
+        if self.field.is_empty() {
+            return Some(Flaw::new("field", "empty", "a counter's name"));
+        }
+        let names_rise = self.threshold.open.iter().any(|comparison| comparison.field == RISE);
+        if !names_rise {
+            return Some(Flaw::new("open", "without the field `rise`", "a condition such as `rise` above 0.5"));
+        }
+        self.threshold.find_flaw()
+    }
+}
+
+impl Track {
+    /// When it was last seen.
+    #[must_use]
+    pub const fn seen(&self) -> Timestamp {
+        self.seen
+    }
+
+    /// By how much the counter has risen within the span that ends now; nothing for a sample that is not new.
+    fn note(&mut self, at: Timestamp, value: f64, within: Duration) -> Option<f64> {
+        if !self.steps.is_empty() && at <= self.seen {
+            return None;
+        }
+        self.seen = at;
+        match self.steps.last() {
+            Some((_, last)) if value > *last => self.steps.push((at, value)),
+            Some((_, last)) if value < *last => self.steps = [(at, value)].into(),
+            Some(_) => {}
+            None => self.steps.push((at, value)),
+        }
+        let start = at - within;
+        let before = self.steps.iter().filter(|(since, _)| *since <= start).count();
+        self.steps.drain(..before.saturating_sub(1));
+        if self.steps.len() > STEPS_MAX {
+            self.steps.remove(1);
+        }
+        self.steps.first().map(|(_, first)| value - first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOUR: i64 = 3_600_000;
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn notes(values: &[(i64, f64)]) -> Vec<Option<f64>> {
+        let mut track = Track::default();
+        values.iter().map(|(hour, value)| track.note(Timestamp(hour * HOUR), *value, DAY)).collect()
+    }
+
+    #[test]
+    fn what_was_there_before_and_what_stands_still_is_no_rise() {
+        assert_eq!(notes(&[(0, 4000.0), (1, 4000.0), (500, 4000.0)]), [Some(0.0); 3]);
+    }
+
+    #[test]
+    fn a_rise_counts_until_its_span_is_over() {
+        let found = notes(&[(0, 5.0), (10, 7.0), (20, 8.0), (34, 8.0), (44, 8.0), (45, 9.0)]);
+        assert_eq!(found, [Some(0.0), Some(2.0), Some(3.0), Some(1.0), Some(0.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn a_rise_while_nobody_looked_counts_from_when_it_is_seen() {
+        assert_eq!(notes(&[(0, 5.0), (2_000, 9.0), (2_023, 9.0), (2_024, 9.0)]), [0.0, 4.0, 4.0, 0.0].map(Some));
+    }
+
+    #[test]
+    fn a_fall_is_another_beginning_and_an_old_sample_says_nothing() {
+        assert_eq!(
+            notes(&[(0, 50.0), (1, 2.0), (2, 3.0), (2, 9.0), (1, 9.0)]),
+            [Some(0.0), Some(0.0), Some(1.0), None, None]
+        );
+    }
+
+    proptest! {
+        /// The reference looks back over everything. With few steps in a span both say the same; with very many the
+        /// track may only say less of what lies in the middle of the span, and never forgets the newest.
+        #[test]
+        fn agrees_with_looking_back(steps in prop::collection::vec((1i64..8, 0u8..3), 1..60)) {
+            let mut track = Track::default();
+            let mut history: Vec<(i64, f64)> = Vec::new();
+            let (mut hour, mut value) = (0, 0.0);
+            for (pause, up) in steps {
+                hour += pause;
+                value += f64::from(up);
+                history.push((hour, value));
+                let baseline = history.iter().rev().find(|(at, _)| *at <= hour - 24).unwrap_or(&history[0]).1;
+                let found = track.note(Timestamp(hour * HOUR), value, DAY);
+                prop_assert_eq!(found, Some(value - baseline));
+                prop_assert!(track.steps.len() <= STEPS_MAX);
+            }
+        }
+    }
+}
