@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use bellwether_agent::config::{Config, ConfigError};
 use bellwether_agent::run::whole_chain;
 use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings};
-use bellwether_agent::{show, state, system_events};
+use bellwether_agent::{schema, show, state, system_events};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -58,6 +58,9 @@ enum Command {
         /// Where the agent keeps its state; needed only for its configuration.
         #[arg(long)]
         state: Option<PathBuf>,
+        /// Instead, print all that could ever be sent: each field with its unit and privacy class.
+        #[arg(long)]
+        schema: bool,
     },
     /// Look for what keeps the agent from its work, and say what to do; before enrolment with --collector.
     Doctor {
@@ -136,8 +139,9 @@ fn perform(command: Command) -> Result<(), Failure> {
                 Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), system_events::until(stop)).await?)
             })
         }
-        Command::Show { state } => say(&runtime()?.block_on(show::show(state.as_deref()))?),
         Command::Doctor { state, collector } => doctor::doctor(state, collector),
+        Command::Show { schema: true, .. } => say(&schema::page()),
+        Command::Show { state, schema: false } => say(&runtime()?.block_on(show::show(state.as_deref()))?),
         Command::CheckConfig { state } => check_config(state),
     }
 }

@@ -17,6 +17,7 @@ use crate::privacy::{HostPattern, NamingFile, Networks, SchoolFile};
 
 use crate::source::cpu::CpuConfig;
 use crate::source::smart::{SmartConfig, SmartFile};
+use crate::source::wireless::{MAX_SSIDS, WirelessConfig};
 
 /// The shipped file, which says what `Config::default()` is.
 pub const DEFAULT_FILE: &str = include_str!("../agent.toml");
@@ -43,6 +44,8 @@ pub struct Config {
     pub smart: SmartConfig,
     /// The spool's limits.
     pub spool: SpoolConfig,
+    /// What is told of the wireless link.
+    pub wireless: WirelessConfig,
     /// Whether the default gateway is pinged.
     pub ping_gateway: bool,
     /// What else is pinged.
@@ -141,6 +144,7 @@ impl Default for Config {
             mounts: Vec::new(),
             smart: SmartConfig::default(),
             spool: SpoolConfig::default(),
+            wireless: WirelessConfig::default(),
             ping_gateway: true,
             ping: Vec::new(),
             school: Networks::default(),
@@ -247,6 +251,7 @@ struct File {
     disk: DiskFile,
     smart: SmartFile,
     spool: SpoolFile,
+    wireless: WirelessConfig,
     ping_gateway: bool,
     ping: Vec<TargetFile>,
     school: SchoolFile,
@@ -289,6 +294,7 @@ impl Default for File {
             disk: DiskFile::default(),
             smart: SmartFile::default(),
             spool: SpoolFile::default(),
+            wireless: WirelessConfig::default(),
             ping_gateway: true,
             ping: Vec::new(),
             school: SchoolFile::default(),
@@ -311,6 +317,7 @@ impl File {
             mounts: self.disk.build()?,
             smart: self.smart.build()?,
             spool: self.spool.build()?,
+            wireless: wireless(self.wireless)?,
             ping_gateway: self.ping_gateway,
             ping: targets(self.ping)?,
             school: self.school.build()?,
@@ -327,6 +334,18 @@ fn interval(text: &str) -> Result<Duration, Bad> {
         value: format!("\"{text}\""),
         expected: "whole seconds from \"1s\" to \"1h\"",
     })
+}
+
+fn wireless(config: WirelessConfig) -> Result<WirelessConfig, Bad> {
+    let bad = |value: String, expected| Err(Bad { key: "wireless.ssids", value, expected });
+    if config.ssids.len() > MAX_SSIDS {
+        return bad(format!("{} names", config.ssids.len()), "at most 64 names");
+    }
+    // The standard's own limit.
+    match config.ssids.iter().find(|ssid| ssid.is_empty() || ssid.len() > 32) {
+        Some(ssid) => bad(format!("\"{ssid}\""), "the name of a network, of 1 to 32 bytes"),
+        None => Ok(config),
+    }
 }
 
 impl DiskFile {
@@ -432,6 +451,10 @@ mod tests {
                 "agent.toml: ping.address = \"a b\": expected an IP address or a DNS name",
             ),
             ("smart.timeout_s = 1", "agent.toml: smart.timeout_s = 1: expected 5 to 300 seconds"),
+            (
+                "wireless.ssids = [\"\"]",
+                "agent.toml: wireless.ssids = \"\": expected the name of a network, of 1 to 32 bytes",
+            ),
             (
                 "disk.mounts = [\"srv\"]",
                 "agent.toml: disk.mounts = \"srv\": expected a path from the root, such as \"/srv/backup\"",

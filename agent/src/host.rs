@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::reading::{Problem, ProblemKind};
+use crate::vitals::Vitals;
 
 /// More than any of the files that sources read; what is longer is not one of them.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -45,18 +46,25 @@ pub struct Said {
 #[derive(Clone, Debug)]
 pub struct Host {
     root: PathBuf,
+    vitals: Arc<Vitals>,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Self { root: PathBuf::from("/") }
+        Self::at("/")
     }
 }
 
 impl Host {
     /// A captured machine.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), vitals: Arc::default() }
+    }
+
+    /// What the agent's loop knows of itself; its own, for each host that is made anew, and shared by its clones.
+    #[must_use]
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// A path without its leading `/` on this host.

@@ -28,6 +28,7 @@ pub mod state;
 pub mod system_events;
 pub mod tls;
 pub mod uplink;
+pub mod vitals;
 
 pub use bellwether_proto::v1::GoodbyeReason;
 pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};

@@ -23,12 +23,14 @@ pub mod diskio;
 pub mod fans;
 pub mod mem;
 pub mod net;
+pub mod own;
 pub mod processes;
 pub mod raid;
 pub mod smart;
 pub mod swap;
 pub mod system;
 pub mod temp;
+pub mod wireless;
 
 /// Every source.
 pub const ALL: &[Entry] = &[
@@ -39,12 +41,14 @@ pub const ALL: &[Entry] = &[
     fans::ENTRY,
     mem::ENTRY,
     net::ENTRY,
+    own::ENTRY,
     processes::ENTRY,
     raid::ENTRY,
     smart::ENTRY,
     swap::ENTRY,
     system::ENTRY,
     temp::ENTRY,
+    wireless::ENTRY,
 ];
 
 /// The wrapper's own measurement.

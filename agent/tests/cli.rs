@@ -65,7 +65,9 @@ fn show_needs_no_enrolment_and_tells_each_source() {
     let output = agent(&["show"]);
     assert_eq!(output.status.code(), Some(0));
     let page = String::from_utf8(output.stdout).unwrap();
-    for expected in ["\ncpu [activity]", "\nmem [activity]", "\nsystem [activity]", "What was looked at:", "  disk "] {
+    let words =
+        ["\ncpu: ", "cpu=cpu-total", "[activity]", "\nmem: ", "\nsystem: ", "What was looked at:", "  disk ", "[own]"];
+    for expected in words {
         assert!(page.contains(expected), "{expected} in\n{page}");
     }
 }

@@ -66,6 +66,7 @@ impl Agent {
     }
 
     pub(super) fn handle_look(&mut self, _time: Timestamp, look: Look) {
+        self.hands.host.vitals().note_look(look.problems.len());
         for problem in &look.problems {
             let text = whole_chain(problem);
             if self.complaints.is_new(&text) {

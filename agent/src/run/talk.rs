@@ -45,6 +45,7 @@ impl Agent {
             hostname: self.hostname(),
         };
         self.encoder = Encoder::new();
+        self.hands.host.vitals().note_end();
         self.link = Some((self.hands.dial)(endpoint.clone(), Arc::clone(&self.credentials), hello));
     }
 
@@ -61,6 +62,7 @@ impl Agent {
         let pace = Pace { window: welcome.backfill_window, per_s: welcome.backfill_per_s };
         self.uplink.handle_welcome(self.lane_time(), &received, pace);
         let wall = self.hands.clock.now().wall;
+        self.hands.host.vitals().note_clock(wall.0.saturating_sub(welcome.now_unix_ms));
         if wall.0.abs_diff(welcome.now_unix_ms) < CLOCK_RIGHT_MS {
             let gone = self.spool.drop_older(Timestamp(welcome.now_unix_ms));
             self.forget(&gone);
@@ -75,6 +77,7 @@ impl Agent {
                 let receipts = receipts(&ack.receipts);
                 self.spool.handle_ack(&receipts);
                 self.uplink.handle_ack(&receipts);
+                self.hands.host.vitals().note_acknowledged(&receipts, self.hands.clock.now().boot);
             }
             FromCollector::SlowDown(wish) => {
                 self.uplink.handle_pace(Pace { window: wish.backfill_window, per_s: wish.backfill_per_s });
@@ -118,6 +121,7 @@ impl Agent {
             return;
         };
         let batch = self.encoder.encode(id, lane, &samples);
+        self.hands.host.vitals().note_sent(id, self.hands.clock.now().boot);
         let outgoing = self.link.as_ref().and_then(|link| link.outgoing.as_ref());
         if outgoing.is_none_or(|outgoing| outgoing.try_send(uplink::message(ToCollector::Batch(batch))).is_err()) {
             // There was room, so the stream has just ended; its end is the next event.

@@ -87,8 +87,9 @@ fn sources_say_only_what_they_declare() {
     }
 }
 
-/// Where the captured machines have such names: a mount, a label, an interface, a sensor's label, a process.
-const NAMED_IN: &[&str] = &["disk", "diskio", "fans", "net", "processes", "temp"];
+/// Where the captured machines have such names: a mount, a label, an interface, a sensor's label, a process, a
+/// network.
+const NAMED_IN: &[&str] = &["disk", "diskio", "fans", "net", "processes", "temp", "wireless"];
 
 #[test]
 fn no_name_of_a_person_leaves() {
