@@ -4,8 +4,8 @@
 -- Given on the command line and handed to the part that runs with rights; the token stays out of the installer's log.
 UPDATE `Property` SET `Value` = 'COLLECTOR;TOKEN;NAME;CLASS;ACCOUNT;WIX_DOWNGRADE_DETECTED;WIX_UPGRADE_DETECTED' WHERE `Property` = 'SecureCustomProperties'
 INSERT INTO `Property` (`Property`, `Value`) VALUES ('MsiHiddenProperties', 'TOKEN')
--- LocalSystem instead gives what only administrators may read: disk health, drive encryption.
-INSERT INTO `Property` (`Property`, `Value`) VALUES ('ACCOUNT', 'NT AUTHORITY\LocalService')
+-- Disk health, drive encryption and the antivirus program's state are told to administrators alone.
+INSERT INTO `Property` (`Property`, `Value`) VALUES ('ACCOUNT', 'LocalSystem')
 INSERT INTO `Property` (`Property`, `Value`) VALUES ('ARPNOMODIFY', '1')
 INSERT INTO `LaunchCondition` (`Condition`, `Description`) VALUES ('Installed OR VersionNT64 >= 603', 'The Bellwether agent needs a 64-bit Windows 10 or newer.')
 
@@ -17,13 +17,16 @@ UPDATE `InstallExecuteSequence` SET `Sequence` = 1525 WHERE `Action` = 'RemoveEx
 
 -- State is never removed (16), whoever installs, upgrades or uninstalls. 256: 64-bit.
 UPDATE `Component` SET `Attributes` = 272 WHERE `Component` = 'State'
--- Written only if there is something to enrol with.
-UPDATE `Component` SET `Condition` = 'COLLECTOR AND TOKEN' WHERE `Component` = 'Enrolment'
-
--- The key in the state folder and the token are for the system, administrators and the service alone.
+-- The private key is for the system and administrators alone, and for the service if it runs with fewer rights.
 CREATE TABLE `MsiLockPermissionsEx` (`MsiLockPermissionsEx` CHAR(72) NOT NULL, `LockObject` CHAR(72) NOT NULL, `Table` CHAR(32) NOT NULL, `SDDLText` CHAR(0) NOT NULL, `Condition` CHAR(255) PRIMARY KEY `MsiLockPermissionsEx`)
-INSERT INTO `MsiLockPermissionsEx` (`MsiLockPermissionsEx`, `LockObject`, `Table`, `SDDLText`) VALUES ('StateRights', 'STATEDIR', 'CreateFolder', 'D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;LS)')
-INSERT INTO `MsiLockPermissionsEx` (`MsiLockPermissionsEx`, `LockObject`, `Table`, `SDDLText`) VALUES ('TokenRights', 'TokenValue', 'Registry', 'D:P(A;OICI;KA;;;SY)(A;OICI;KA;;;BA)(A;OICI;KA;;;LS)')
+INSERT INTO `MsiLockPermissionsEx` (`MsiLockPermissionsEx`, `LockObject`, `Table`, `SDDLText`, `Condition`) VALUES ('StateRights', 'STATEDIR', 'CreateFolder', 'D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)', 'ACCOUNT = "LocalSystem"')
+INSERT INTO `MsiLockPermissionsEx` (`MsiLockPermissionsEx`, `LockObject`, `Table`, `SDDLText`, `Condition`) VALUES ('StateRightsLess', 'STATEDIR', 'CreateFolder', 'D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;LS)', 'ACCOUNT <> "LocalSystem"')
+
+-- What to enrol with is left for the first start, which tries until it succeeds: an installation needs no network. 11346:
+-- the installed program (18), with the installer's rights (1024 + 2048), its words kept out of the log (8192). Its failure
+-- is none of the installation (64): a machine that is enrolled already stays what it is.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('LeaveEnrolment', 11346, 'AgentExe', 'enrol --later --state "[STATEDIR]." --collector "[COLLECTOR]" --token "[TOKEN]"{ --name "[NAME]"}{ --class [CLASS]}')
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('LeaveEnrolment', 'COLLECTOR AND TOKEN AND NOT REMOVE', 5700)
 
 -- A service that died is started again half a minute later (1: restart), every time, and the count forgotten after a day.
 CREATE TABLE `MsiServiceConfigFailureActions` (`MsiServiceConfigFailureActions` CHAR(72) NOT NULL, `Name` CHAR(255) NOT NULL, `Event` INT NOT NULL, `ResetPeriod` LONG, `RebootMessage` CHAR(255) LOCALIZABLE, `Command` CHAR(255) LOCALIZABLE, `Actions` CHAR(0), `DelayActions` CHAR(0), `Component_` CHAR(72) NOT NULL PRIMARY KEY `MsiServiceConfigFailureActions`)
