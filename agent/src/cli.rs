@@ -1,5 +1,10 @@
 //! The command line. Each failure is one line with its whole chain of causes, and an exit code of its kind.
 
+#[cfg(any(windows, test))]
+mod bounded_log;
+#[cfg(windows)]
+mod service;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +16,7 @@ use bellwether_agent::{schema, show, state, system_events};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -26,6 +32,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Be a Windows service, or stop being one.
+    #[cfg(windows)]
+    #[command(subcommand)]
+    Service(service::Service),
     /// Connect this machine to a collector; the collector prints the whole command.
     Enrol {
         /// HOST:PORT of the collector.
@@ -92,6 +102,9 @@ enum Failure {
     Run(#[from] RunError),
     #[error("{0} of these checks found a problem")]
     Unwell(usize),
+    #[cfg(windows)]
+    #[error(transparent)]
+    Service(#[from] service::ServiceError),
     #[error("can't start")]
     Start(#[source] std::io::Error),
     #[error("can't write the answer")]
@@ -105,6 +118,8 @@ impl Failure {
             Self::Enrol(EnrolError::State(_)) | Self::Run(_) => 5,
             Self::Enrol(_) => 4,
             Self::Unwell(_) => 6,
+            #[cfg(windows)]
+            Self::Service(_) => 7,
             Self::Start(_) | Self::Output(_) => 1,
         }
     }
@@ -124,6 +139,8 @@ pub fn main() -> ExitCode {
 
 fn perform(command: Command) -> Result<(), Failure> {
     match command {
+        #[cfg(windows)]
+        Command::Service(service) => service.perform(),
         Command::Enrol { collector, token, state, name, class, again } => {
             let class = class.map(|word| word.parse()).transpose()?;
             let enrolment = Enrolment { state_dir: state, collector, token, name, class, again };
@@ -132,7 +149,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             say(&format!("enrolled as {}; start it with: bellwether-agent run --state {folder}\n", enrolled.device_id))
         }
         Command::Run { state } => {
-            log_to_stderr();
+            log_to(std::io::stderr);
             let runtime = runtime()?;
             runtime.block_on(async {
                 let stop = stop_signal().map_err(Failure::Start)?;
@@ -177,10 +194,10 @@ fn say(text: &str) -> Result<(), Failure> {
 
 /// What is logged is said by `BELLWETHER_LOG`, as a level or as `target=level` pairs. Plain targets, because the filter
 /// that understands more brings a regular expression engine with it.
-fn log_to_stderr() {
+fn log_to(place: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let wish = std::env::var("BELLWETHER_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let filter = wish.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_writer(place).with_ansi(false).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 

@@ -52,9 +52,14 @@ fn since_boot() -> Duration {
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+#[cfg(windows)]
+fn since_boot() -> Duration {
+    crate::windows::uptime()
+}
+
 /// Elsewhere the monotonic clock serves. Where it stands still during sleep, waking up looks like a step of the wall
 /// clock, which costs a new generation and nothing else.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 fn since_boot() -> Duration {
     static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
     START.get_or_init(std::time::Instant::now).elapsed()
@@ -72,8 +77,16 @@ pub fn step_ms(earlier: Now, later: Now) -> i64 {
 
 /// How the operating system names this boot; opaque, and empty where it has no name.
 #[must_use]
+#[cfg(not(windows))]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// How the operating system names this boot; opaque, and empty where it has no name.
+#[must_use]
+#[cfg(windows)]
+pub fn boot_id() -> String {
+    crate::windows::boot_id()
 }
 
 #[cfg(test)]

@@ -11,21 +11,17 @@ use std::time::{Duration, Instant};
 use crate::reading::{Problem, ProblemKind};
 use crate::vitals::Vitals;
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+
 /// More than any of the files that sources read; what is longer is not one of them.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// Where programs of the system are; never a folder that a user can write to.
-const PROGRAM_FOLDERS: &[&str] = &[
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    // Where the programs of RAID controllers are installed.
-    "/opt/MegaRAID/storcli",
-    "/opt/MegaRAID/perccli",
-];
 
 /// More than any program that sources ask prints.
 const MAX_OUTPUT_BYTES: u64 = 4 << 20;
@@ -101,15 +97,13 @@ impl Host {
         if self.root != Path::new("/") {
             return self.replay(program, arguments, limit);
         }
-        let installed = PROGRAM_FOLDERS.iter().map(|folder| Path::new(folder).join(program)).find(|path| path.exists());
-        let Some(path) = installed else {
+        let Some(path) = system::program(program) else {
             return Err(Problem::new(ProblemKind::NothingHere, format!("{program} is not installed")));
         };
-        let child = Command::new(&path)
+        let mut command = Command::new(&path);
+        system::clear_environment(&mut command);
+        let child = command
             .args(arguments)
-            .env_clear()
-            .env("LC_ALL", "C")
-            .env("PATH", PROGRAM_FOLDERS.join(":"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -16,6 +16,7 @@ pub mod hardware;
 pub mod host;
 pub mod hwmon;
 pub mod privacy;
+pub mod private;
 pub mod probe;
 pub mod reading;
 pub mod remote;
@@ -28,7 +29,12 @@ pub mod state;
 pub mod system_events;
 pub mod tls;
 pub mod uplink;
+<<<<<<< HEAD
 pub mod vitals;
+=======
+#[cfg(any(windows, test))]
+mod windows;
+>>>>>>> 5de8180 (Build both programs for Windows, read its own counters there, and try them under Wine)
 
 pub use bellwether_proto::v1::GoodbyeReason;
 pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};

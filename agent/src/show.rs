@@ -33,7 +33,7 @@ pub async fn show(state_dir: Option<&Path>) -> Result<String, ConfigError> {
         None => Config::default(),
     };
     let host = Host::default();
-    let made = source::ALL.iter().map(|entry| (entry.pace, (entry.make)(&host, &config)));
+    let made = source::ALL.iter().map(|entry| (entry.pace, entry.source(&host, &config)));
     let mut sources: Vec<(Pace, Box<dyn Source>)> = made.collect();
     let mut earlier = Vec::new();
     for _ in 0..2 {

@@ -93,6 +93,26 @@ pub enum Pace {
     Slow(Duration),
 }
 
+impl Entry {
+    /// Makes the source for this operating system.
+    #[must_use]
+    pub fn source(&self, host: &Host, config: &Config) -> Box<dyn Source> {
+        let ordinary = || (self.make)(host, config);
+        native(self.name, ordinary).unwrap_or_else(ordinary)
+    }
+}
+
+/// What reads this in the system's own way where there is no `/proc`.
+#[cfg(windows)]
+fn native(name: &'static str, ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
+    crate::windows::source(name, crate::windows::Live::new(), ordinary)
+}
+
+#[cfg(not(windows))]
+fn native(_name: &'static str, _ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
+    None
+}
+
 /// Reads one thing of this device.
 pub trait Source: Send {
     /// Its name in the list.

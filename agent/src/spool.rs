@@ -367,7 +367,7 @@ impl Spool {
         self.segments.push_back(segment);
         self.writer = Some(file);
         // The file's name must be durable with its first frames.
-        crate::state::sync_dir(&self.dir)
+        crate::private::sync_dir(&self.dir)
     }
 
     fn sync_file(&mut self) -> std::io::Result<()> {

@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::private;
+
 /// The admin's configuration.
 pub const CONFIG_FILE: &str = "agent.toml";
 /// Where readings wait.
@@ -128,7 +130,11 @@ impl StateDir {
     /// When it is not there, can't be written, or another agent has it.
     pub fn take(path: &Path, create: bool) -> Result<Self, StateError> {
         if create {
-            make_private_dir(path)?;
+            private::create_dir(path).map_err(|source| StateError::Io {
+                step: "make",
+                path: path.to_owned(),
+                source,
+            })?;
         } else if !path.join(IDENTITY_FILE).exists() {
             return Err(StateError::NotEnrolled { path: path.to_owned() });
         }
@@ -239,51 +245,16 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8], private: bool) -> io::Resu
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
     if private {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        private::for_owner(&mut options);
     }
     let mut file = options.open(&beside)?;
-    path.parent().map_or(Ok(()), |folder| hand_over(&file, folder))?;
+    path.parent().map_or(Ok(()), |folder| private::hand_over(&file, folder))?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    drop(file);
     fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), sync_dir)
-}
-
-/// Gives a file to whom its folder belongs: an admin enrols as root, and the service, which runs as a user of its own,
-/// must be able to read what came of it. Nobody but root can give files away, so for others this does nothing.
-#[cfg(unix)]
-fn hand_over(file: &File, folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let owner = fs::metadata(folder)?;
-    if file.metadata()?.uid() == owner.uid() {
-        return Ok(());
-    }
-    match std::os::unix::fs::fchown(file, Some(owner.uid()), Some(owner.gid())) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        result => result,
-    }
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn hand_over(_file: &File, _folder: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Makes what was renamed or made in a folder durable.
-pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
-}
-
-/// Makes a folder that only its owner may enter.
-fn make_private_dir(path: &Path) -> Result<(), StateError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| StateError::Io { step: "make", path: path.to_owned(), source })
+    path.parent().map_or(Ok(()), private::sync_dir)
 }
 
 #[cfg(test)]

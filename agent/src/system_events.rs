@@ -10,6 +10,9 @@ use tokio_stream::{Stream, StreamExt};
 
 use crate::GoodbyeReason;
 
+#[cfg(windows)]
+pub mod windows;
+
 /// One thing that the system says.
 #[derive(Debug)]
 pub enum SystemEvent {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bellwether_agent::private;
 use serde::{Deserialize, Serialize};
 
 /// The format of the folder as a whole. A change that an older collector would misread raises it.
@@ -157,14 +158,7 @@ fn lock(path: &Path) -> Result<File, FolderError> {
 /// # Errors
 /// What the system said.
 pub fn create(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    private::create_dir(path)
 }
 
 /// Who may read a file.
@@ -190,28 +184,15 @@ pub fn write_whole(path: &Path, bytes: &[u8], reach: Reach) -> io::Result<()> {
     }
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if reach == Reach::Owner { 0o600 } else { 0o644 });
-    #[cfg(not(unix))]
-    let _ = reach;
+    if reach == Reach::Owner {
+        private::for_owner(&mut options);
+    }
     let mut file = options.open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
     std::fs::rename(&beside, path)?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
-}
-
-/// A rename is durable once its folder is.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-/// Windows writes folder entries through by itself and can't open a folder as a file.
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    private::sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]

@@ -182,8 +182,9 @@ fn restrict_to_owner(path: &Path) -> Result<(), StateError> {
     })
 }
 
+/// Elsewhere the folder's rights, which it inherits, say the same.
 #[cfg(not(unix))]
-fn restrict_to_owner(_: &Path) -> Result<(), StateError> {
+fn restrict_to_owner(_path: &Path) -> Result<(), StateError> {
     Ok(())
 }
 

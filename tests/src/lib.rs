@@ -12,3 +12,4 @@ pub mod ledger;
 pub mod program;
 pub mod story;
 pub mod wait;
+pub mod wine;

@@ -56,7 +56,7 @@ impl Listed {
 impl Reader {
     pub(super) fn start(host: &Host, config: &Config) -> std::io::Result<Self> {
         let make = |entry: &Entry| Listed {
-            source: (entry.make)(host, config),
+            source: entry.source(host, config),
             off_site: privacy::reads_off_site(entry.measurements),
         };
         let of_round = source::ALL.iter().filter(|entry| entry.pace == Pace::Round).map(make).collect();

@@ -1,7 +1,7 @@
 //! What the committer writes to: a file, or in tests one that fails when it is told to.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 /// The end of a segment that is being written.
@@ -14,7 +14,8 @@ pub(crate) trait Medium: Send {
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
-/// Makes the medium of a file that was opened for appending.
+/// Makes the medium of a file whose position is its end. Not one opened for appending: Windows lets nobody cut such a
+/// file.
 pub(crate) type MediumMaker = Arc<dyn Fn(File) -> Box<dyn Medium> + Send + Sync>;
 
 /// The real one.
@@ -33,6 +34,7 @@ impl Medium for File {
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)?;
+        self.seek(SeekFrom::Start(length))?;
         self.sync_all()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::committer::Writer;
@@ -191,7 +191,10 @@ fn open_last(
     let last = segments.iter().next_back();
     if let Some((first, _)) = last.filter(|(_, last)| last.readable && last.end == end) {
         let path = segment_path(folder, *first);
-        let opened = File::options().append(true).open(&path);
+        let opened = File::options().write(true).open(&path).and_then(|mut file| {
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        });
         let file = opened.map_err(|source| JournalError::Write { path, source })?;
         return Ok((*first, file));
     }

@@ -54,10 +54,8 @@ pub(crate) fn create(folder: &Path, first: u64, stamp_floor_ms: i64) -> io::Resu
 
 fn create_file(path: &Path, first: u64, stamp_floor_ms: i64) -> io::Result<File> {
     use std::io::Write;
-    // For appending, so that a write after a cut goes to the new end.
-    let mut file = File::options().append(true).create(true).open(path)?;
     // One of this name may be left from an attempt whose removal failed; it holds no record.
-    file.set_len(0)?;
+    let mut file = File::options().write(true).create(true).truncate(true).open(path)?;
     file.write_all(&Header::encode(first, stamp_floor_ms))?;
     file.sync_all()?;
     Ok(file)

@@ -1,0 +1,84 @@
+//! What a Windows machine tells, natively, in the measurements that the sources declare.
+//!
+//! Every reader here is a plain function over [`Facts`]: what the system answered, in its own words and units. So the
+//! readers are built and tested on every system, with machines recorded in `fixtures/windows`, and only `live`, which
+//! asks the system, exists on Windows alone. There the readers take the place of the sources of their names; a source
+//! without a reader says itself that it has nothing to read on Windows.
+//!
+//! Adding one: a file with its `read` and a line in `READERS`.
+
+use bellwether_logic::time::Timestamp;
+
+use crate::reading::Reading;
+use crate::source::Source;
+use facts::Facts;
+
+mod battery;
+mod cpu;
+mod disk;
+mod diskio;
+pub(crate) mod facts;
+#[cfg(windows)]
+mod live;
+mod mem;
+mod net;
+mod processes;
+mod smart;
+mod swap;
+mod system;
+
+#[cfg(windows)]
+pub(crate) use live::{Live, boot_id, uptime};
+
+/// Reads one source's samples out of what the system answers.
+type Read = fn(&dyn Facts, Timestamp) -> Reading;
+
+/// The sources that are read anew each time, by name. The processors are not here: they keep their last counters.
+const READERS: &[(&str, Read)] = &[
+    ("battery", battery::read),
+    ("disk", disk::read),
+    ("diskio", diskio::read),
+    ("mem", mem::read),
+    ("net", net::read),
+    ("processes", processes::read),
+    ("swap", swap::read),
+    ("system", system::read),
+];
+
+/// The source of this name on Windows; none if there is no better one than it is elsewhere.
+/// `ordinary` makes the source as it is elsewhere.
+pub(crate) fn source(
+    name: &'static str,
+    facts: impl Facts + 'static,
+    ordinary: impl FnOnce() -> Box<dyn Source>,
+) -> Option<Box<dyn Source>> {
+    match name {
+        cpu::NAME => return Some(Box::new(cpu::Cpu::new(facts))),
+        smart::NAME => return Some(Box::new(smart::Smart::new(ordinary(), facts))),
+        _ => {}
+    }
+    let (name, read) = READERS.iter().find(|(known, _)| *known == name)?;
+    Some(Box::new(Plain { name, facts, read: *read }))
+}
+
+/// A source that remembers nothing.
+struct Plain<F> {
+    name: &'static str,
+    facts: F,
+    read: Read,
+}
+
+impl<F: Facts> Source for Plain<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn read(&mut self, time: Timestamp) -> Reading {
+        (self.read)(&self.facts, time)
+    }
+}
+
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! The machine itself: thin hands that ask Windows and answer in [`Facts`]' words. Nothing here decides.
+//!
+//! What can hang (a dying disk, a damaged WMI repository) is asked on threads with a limit on the wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Volume};
+use crate::reading::{Problem, ProblemKind};
+use patience::Patience;
+
+mod interfaces;
+mod kernel;
+mod management;
+mod patience;
+mod registry;
+mod volumes;
+
+pub(crate) use kernel::uptime;
+
+/// Volumes answer in microseconds; a sleeping disk needs some seconds to spin up.
+const VOLUMES_LIMIT: Duration = Duration::from_secs(5);
+
+/// Providers are started when they are first asked, and antivirus programs slow that down.
+const ROWS_LIMIT: Duration = Duration::from_secs(30);
+
+/// This machine. Clones share their patience.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    disks: Arc<Mutex<Patience>>,
+    management: Arc<Mutex<Patience>>,
+}
+
+impl Live {
+    /// This machine.
+    pub(crate) fn new() -> Self {
+        Self { disks: Arc::default(), management: Arc::default() }
+    }
+}
+
+impl Facts for Live {
+    fn processors(&self) -> Result<Processors, Problem> {
+        kernel::processors()
+    }
+
+    fn memory(&self) -> Result<Memory, Problem> {
+        kernel::memory()
+    }
+
+    fn page_files(&self) -> Result<Vec<PageFile>, Problem> {
+        kernel::page_files()
+    }
+
+    fn tasks(&self) -> Result<Tasks, Problem> {
+        kernel::tasks()
+    }
+
+    fn uptime(&self) -> Duration {
+        kernel::uptime()
+    }
+
+    fn volumes(&self) -> Result<Vec<Volume>, Problem> {
+        patiently(&self.disks, "the volumes", VOLUMES_LIMIT, || Ok(volumes::all()))
+    }
+
+    fn cards(&self) -> Result<Vec<Card>, Problem> {
+        interfaces::cards()
+    }
+
+    fn rows(
+        &self,
+        namespace: &'static str,
+        class: &'static str,
+        properties: &'static str,
+    ) -> Result<Vec<Row>, Problem> {
+        patiently(&self.management, class, ROWS_LIMIT, move || management::rows(namespace, class, properties))
+    }
+}
+
+/// The number that the memory manager gives each boot; empty where it does not count.
+pub(crate) fn boot_id() -> String {
+    const KEY: &str = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters";
+    registry::value(KEY, "BootId").map(|number| number.to_string()).unwrap_or_default()
+}
+
+fn patiently<T: Send + 'static>(
+    patience: &Mutex<Patience>,
+    what: &str,
+    limit: Duration,
+    question: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let answer = patience.lock().unwrap_or_else(PoisonError::into_inner).ask(limit, question);
+    answer.unwrap_or_else(|| Err(Problem::new(ProblemKind::Failed, format!("{what}: the system does not answer"))))
+}
+
+/// What the system said no with, at `what`.
+fn refused(what: &str, error: &windows::core::Error) -> Problem {
+    // What comes from the classic interface is wrapped: the lower half is its own number, which has a kind.
+    const WRAPPED: u32 = 0x8007_0000;
+    let code = error.code().0.cast_unsigned();
+    let number = if code & 0xffff_0000 == WRAPPED { code & 0xffff } else { code };
+    Problem::from_io(what, &std::io::Error::from_raw_os_error(number.cast_signed()))
+}

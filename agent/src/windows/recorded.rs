@@ -1,0 +1,100 @@
+//! A machine out of a file, for tests: `machine.json` holds what each question was answered with. An answer
+//! `{"problem": "no_permission"}` is one that was refused; a question that is not there finds nothing.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Volume};
+use crate::reading::{Problem, ProblemKind};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Recorded {
+    /// One after the other; the last is repeated.
+    processors: Vec<Answer<Processors>>,
+    memory: Option<Answer<Memory>>,
+    page_files: Option<Answer<Vec<PageFile>>>,
+    tasks: Option<Answer<Tasks>>,
+    uptime_s: u64,
+    volumes: Option<Answer<Vec<Volume>>>,
+    cards: Option<Answer<Vec<Card>>>,
+    /// By `NAMESPACE:CLASS`.
+    wmi: BTreeMap<String, Answer<Vec<Row>>>,
+    #[serde(skip)]
+    asked: Cell<usize>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Answer<T> {
+    Refused { problem: String },
+    Given(T),
+}
+
+impl Recorded {
+    pub(super) fn read(case: &Path) -> Self {
+        let text = std::fs::read_to_string(case.join("machine.json")).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", case.display()))
+    }
+}
+
+fn answer<T: Clone>(what: &str, answer: Option<&Answer<T>>) -> Result<T, Problem> {
+    match answer {
+        Some(Answer::Given(value)) => Ok(value.clone()),
+        Some(Answer::Refused { problem }) => {
+            let kind = match problem.as_str() {
+                "nothing_here" => ProblemKind::NothingHere,
+                "unsupported" => ProblemKind::Unsupported,
+                "no_permission" => ProblemKind::NoPermission,
+                "failed" => ProblemKind::Failed,
+                other => panic!("no kind of problem: {other}"),
+            };
+            Err(Problem::new(kind, format!("{what}: refused")))
+        }
+        None => Err(Problem::new(ProblemKind::NothingHere, format!("{what}: not there"))),
+    }
+}
+
+impl Facts for Recorded {
+    fn processors(&self) -> Result<Processors, Problem> {
+        let number = self.asked.replace(self.asked.get() + 1);
+        answer("processors", self.processors.get(number).or(self.processors.last()))
+    }
+
+    fn memory(&self) -> Result<Memory, Problem> {
+        answer("memory", self.memory.as_ref())
+    }
+
+    fn page_files(&self) -> Result<Vec<PageFile>, Problem> {
+        answer("paging files", self.page_files.as_ref())
+    }
+
+    fn tasks(&self) -> Result<Tasks, Problem> {
+        answer("tasks", self.tasks.as_ref())
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_secs(self.uptime_s)
+    }
+
+    fn volumes(&self) -> Result<Vec<Volume>, Problem> {
+        answer("volumes", self.volumes.as_ref())
+    }
+
+    fn cards(&self) -> Result<Vec<Card>, Problem> {
+        answer("cards", self.cards.as_ref())
+    }
+
+    fn rows(
+        &self,
+        namespace: &'static str,
+        class: &'static str,
+        _properties: &'static str,
+    ) -> Result<Vec<Row>, Problem> {
+        answer(class, self.wmi.get(&format!("{namespace}:{class}")))
+    }
+}

@@ -1,0 +1,172 @@
+//! The programs for Windows, started under Wine: what of Windows can be had on this machine.
+//!
+//! Only `tests/cross-windows` builds them, and says where they are; without that there is nothing to try here. Real
+//! counters, Windows Management Instrumentation, power events and access rights are not Wine's to show.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::time::Duration;
+
+use bellwether_proto::record::v1::{Record, record};
+use bellwether_proto::v1::GoodbyeReason;
+use bellwether_tests::collector::{self, Collector};
+use bellwether_tests::http::Http;
+use bellwether_tests::ledger;
+use bellwether_tests::wait;
+use bellwether_tests::wine::{Running, Wine};
+
+/// A collector that watches nothing of its own.
+const NO_OWN_AGENT: &str = "[own_agent]\nenabled = false\n";
+
+/// For what takes moments on Windows; Wine and unoptimised programs are slow.
+const SOON: Duration = Duration::from_secs(120);
+
+const AGENT: &str = "bellwether-agent.exe";
+
+const STATE: &str = "C:\\agent";
+
+/// Enrols the Windows agent and has it read every second.
+fn enrol(wine: &Wine, collector: &Collector) -> String {
+    let token = collector.enrol_token("Lincoln High", 1);
+    let address = collector.grpc.to_string();
+    let said = wine.command(
+        AGENT,
+        &[
+            "enrol",
+            "--collector",
+            &address,
+            "--token",
+            &token,
+            "--state",
+            STATE,
+            "--name",
+            "WIN-1",
+            "--class",
+            "laptop",
+        ],
+    );
+    let said = said.success();
+    let id = said.split("enrolled as ").nth(1).and_then(|rest| rest.split(';').next());
+    let id = id.unwrap_or_else(|| panic!("no device id in: {said}")).to_owned();
+    let configuration = "interval = \"1s\"\nping_gateway = false\n";
+    std::fs::write(wine.drive("agent/agent.toml"), configuration).unwrap();
+    id
+}
+
+/// The newest value of a field of the device, once there is one.
+fn newest(
+    collector: &Collector,
+    token: &str,
+    field: &str,
+    measurement: &str,
+    device: &str,
+    text: &dyn Fn() -> String,
+) -> f64 {
+    let query = format!(r#"SELECT last("{field}") FROM "{measurement}" WHERE "device_id" = '{device}'"#);
+    wait::until(&format!("{measurement}.{field} of the Windows agent"), SOON, || {
+        let points = collector.client().points(token, &query)?;
+        points.first().and_then(|point| point.value.as_f64()).ok_or_else(text)
+    })
+}
+
+fn goodbyes(records: &[(i64, Record)]) -> Vec<GoodbyeReason> {
+    let goodbye = |(_, record): &(i64, Record)| match &record.body {
+        Some(record::Body::Left(said)) => Some(said.reason()),
+        _ => None,
+    };
+    records.iter().filter_map(goodbye).collect()
+}
+
+#[test]
+fn the_windows_agent_enrols_streams_and_says_goodbye() {
+    let Some(wine) = Wine::start() else { return };
+    let mut collector = Collector::start(NO_OWN_AGENT);
+    let device = enrol(&wine, &collector);
+    let mut agent = wine.spawn(AGENT, &["run", "--state", STATE]);
+    let token = collector.grafana_token();
+    let text = || agent.text();
+    let value = |field, measurement| newest(&collector, &token, field, measurement, &device, &text);
+    assert!(value("uptime", "system") > 0.0);
+    assert!(value("n_cpus", "system") >= 1.0);
+    assert!(value("total", "mem") > 1e8);
+    let idle = value("usage_idle", "cpu");
+    assert!((0.0..=100.0).contains(&idle), "{idle}");
+    assert!(value("total", "disk") > 1e9);
+    assert!(value("total", "processes") >= 2.0);
+    agent.interrupt();
+    collector.program().stop();
+    assert_eq!(goodbyes(&ledger::records(&collector.data())), [GoodbyeReason::GoodbyeStop], "{}", agent.text());
+}
+
+#[test]
+fn the_windows_service_is_registered_started_and_stopped_by_the_service_manager() {
+    let Some(wine) = Wine::start() else { return };
+    let mut collector = Collector::start(NO_OWN_AGENT);
+    let device = enrol(&wine, &collector);
+    let _ = wine.command(AGENT, &["service", "install", "--state", STATE]).success();
+    let _ = wine.system(&["net", "start", "BellwetherAgent"]).success();
+    let token = collector.grafana_token();
+    let log = || std::fs::read_to_string(wine.drive("agent/agent.log")).unwrap_or_default();
+    assert!(newest(&collector, &token, "uptime", "system", &device, &log) > 0.0);
+    let _ = wine.system(&["net", "stop", "BellwetherAgent"]).success();
+    wait::until("the log's last line", SOON, || {
+        let text = log();
+        if text.contains("the agent stops") { Ok(()) } else { Err(text) }
+    });
+    let _ = wine.command(AGENT, &["service", "uninstall"]).success();
+    collector.program().stop();
+    assert_eq!(goodbyes(&ledger::records(&collector.data())), [GoodbyeReason::GoodbyeStop], "{}", log());
+}
+
+#[test]
+fn show_on_windows_lists_every_source_with_values_or_the_reason() {
+    let Some(wine) = Wine::start() else { return };
+    let said = wine.command(AGENT, &["show"]).success();
+    let (_, looked) = said.split_once("What was looked at:").expect("the list of sources");
+    for source in bellwether_agent::source::ALL {
+        let line = looked.lines().find(|line| line.split_whitespace().next() == Some(source.name));
+        let line = line.unwrap_or_else(|| panic!("{} is not listed: {said}", source.name));
+        let word = line.split_whitespace().nth(1).unwrap_or_default().trim_end_matches(',');
+        let words = ["ok", "nothing_here", "unsupported", "no_permission"];
+        assert!(words.contains(&word), "{line}\n{said}");
+        let native = ["cpu", "disk", "mem", "processes", "system"];
+        assert!(word == "ok" || !native.contains(&source.name), "{line}\n{said}");
+    }
+}
+
+#[test]
+fn the_windows_collector_serves_its_pages_on_loopback() {
+    let Some(wine) = Wine::start() else { return };
+    let (http, grpc) = (collector::free(), collector::free());
+    std::fs::create_dir_all(wine.drive("collector")).unwrap();
+    std::fs::write(wine.drive("collector/collector.toml"), NO_OWN_AGENT).unwrap();
+    let (http_text, grpc_text) = (http.to_string(), grpc.to_string());
+    let arguments = [
+        "serve",
+        "--data",
+        "C:\\collector\\data",
+        "--config",
+        "C:\\collector\\collector.toml",
+        "--http",
+        &http_text,
+        "--grpc",
+        &grpc_text,
+    ];
+    let mut running: Running = wine.spawn("bellwether-collector.exe", &arguments);
+    let client = Http::new(http);
+    wait::until("/healthz of the Windows collector", SOON, || match client.get("/healthz", None) {
+        Ok(answer) if answer.status == 200 => Ok(()),
+        other => Err(format!("{other:?}: {}", running.text())),
+    });
+    let page = client.get("/login", None).unwrap();
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<form") && page.text.contains("password"), "{}", page.text);
+    assert_eq!(client.get("/api/v1/devices", None).unwrap().status, 401);
+    running.interrupt();
+    // What it left can be taken up again.
+    let mut running = wine.spawn("bellwether-collector.exe", &arguments);
+    wait::until("/healthz after a restart", SOON, || match client.get("/healthz", None) {
+        Ok(answer) if answer.status == 200 => Ok(()),
+        other => Err(format!("{other:?}: {}", running.text())),
+    });
+    running.interrupt();
+}
