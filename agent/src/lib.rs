@@ -29,12 +29,9 @@ pub mod state;
 pub mod system_events;
 pub mod tls;
 pub mod uplink;
-<<<<<<< HEAD
 pub mod vitals;
-=======
 #[cfg(any(windows, test))]
 mod windows;
->>>>>>> 5de8180 (Build both programs for Windows, read its own counters there, and try them under Wine)
 
 pub use bellwether_proto::v1::GoodbyeReason;
 pub use enrol::{EnrolError, Enrolled, Enrolment, enrol};
