@@ -146,7 +146,7 @@ impl StateDir {
             .open(&lock_path)
             // A disk that turned read-only can still be locked.
             .or_else(|error| if create { Err(error) } else { File::open(&lock_path).map_err(|_| error) })
-            .and_then(|lock| hand_over(&lock, path).map(|()| lock))
+            .and_then(|lock| private::hand_over(&lock, path).map(|()| lock))
             .map_err(|source| StateError::Io { step: "write", path: lock_path.clone(), source })?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
