@@ -71,19 +71,20 @@ pub enum Service {
 
 /// Why something was not done with the service.
 #[derive(Debug, thiserror::Error)]
-#[error("can't {step} the service{}", if *.admin { " (this needs an administrator)" } else { "" })]
+#[error("can't {step} the service{hint}")]
 pub struct ServiceError {
     step: &'static str,
-    admin: bool,
+    hint: &'static str,
     source: windows_service::Error,
 }
 
 fn during(step: &'static str) -> impl Fn(windows_service::Error) -> Failure {
     const ACCESS_DENIED: i32 = 5;
     move |source| {
-        let admin =
+        let denied =
             matches!(&source, windows_service::Error::Winapi(error) if error.raw_os_error() == Some(ACCESS_DENIED));
-        Failure::Service(ServiceError { step, admin, source })
+        let hint = if denied { " (this needs an administrator)" } else { "" };
+        Failure::Service(ServiceError { step, hint, source })
     }
 }
 
