@@ -21,6 +21,8 @@ const JUNK: &[&str] = &[
     "invalid",
     "n/a",
     "na",
+    "no asset information",
+    "no asset tag",
     "none",
     "not applicable",
     "not available",
@@ -88,7 +90,8 @@ pub fn class(host: &Host) -> Class {
     }
 }
 
-fn meaningful(word: String) -> Option<String> {
+/// The word, unless it is one of those that vendors leave in, which tell nothing.
+pub(crate) fn meaningful(word: String) -> Option<String> {
     let lower = word.to_lowercase();
     let same = word.chars().next().is_some_and(|first| word.chars().all(|other| other == first));
     let junk = JUNK.contains(&lower.as_str()) || same || word.len() > MAX_WORD_BYTES;

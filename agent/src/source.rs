@@ -21,15 +21,21 @@ pub mod cpu;
 pub mod disk;
 pub mod diskio;
 pub mod fans;
+pub mod inventory;
 pub mod mem;
 pub mod net;
+pub mod os;
 pub mod own;
 pub mod processes;
+pub mod protection;
 pub mod raid;
 pub mod smart;
 pub mod swap;
 pub mod system;
 pub mod temp;
+pub mod time_sync;
+pub mod unexpected;
+pub mod updates;
 pub mod wireless;
 
 /// Every source.
@@ -39,15 +45,21 @@ pub const ALL: &[Entry] = &[
     disk::ENTRY,
     diskio::ENTRY,
     fans::ENTRY,
+    inventory::ENTRY,
     mem::ENTRY,
     net::ENTRY,
+    os::ENTRY,
     own::ENTRY,
     processes::ENTRY,
+    protection::ENTRY,
     raid::ENTRY,
     smart::ENTRY,
     swap::ENTRY,
     system::ENTRY,
     temp::ENTRY,
+    time_sync::ENTRY,
+    unexpected::ENTRY,
+    updates::ENTRY,
     wireless::ENTRY,
 ];
 

@@ -22,7 +22,7 @@ use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, integer, percent, sample, share};
 
 mod asker;
-mod mounts;
+pub(super) mod mounts;
 
 /// This source's line in the list.
 pub const ENTRY: Entry = Entry {

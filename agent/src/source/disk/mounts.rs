@@ -42,7 +42,7 @@ const WELL_KNOWN: &[&str] = &[
 ];
 
 /// One mounted file system.
-pub(super) struct Mount {
+pub(in crate::source) struct Mount {
     /// Major and minor number of the device, as `8:1`; the identity of a file system.
     pub number: String,
     pub path: String,
@@ -52,13 +52,13 @@ pub(super) struct Mount {
 }
 
 /// Whether a path may be told as it is.
-pub(super) fn is_well_known(path: &str) -> bool {
+pub(in crate::source) fn is_well_known(path: &str) -> bool {
     WELL_KNOWN.contains(&path)
 }
 
 /// `36 35 98:0 /mnt1 /mnt/parent rw,noatime shared:1 - ext3 /dev/root rw,errors=continue`: the number of optional
 /// fields before the dash varies.
-pub(super) fn parse(line: &str) -> Option<Mount> {
+pub(in crate::source) fn parse(line: &str) -> Option<Mount> {
     let (left, right) = line.split_once(" - ")?;
     let left: Vec<&str> = left.split(' ').collect();
     let mut right = right.split(' ');
@@ -79,7 +79,7 @@ pub(super) fn parse(line: &str) -> Option<Mount> {
 
 impl Mount {
     /// Whether this is a real file system on a disk that stays in the machine.
-    pub(super) fn is_fixed(&self, host: &Host) -> bool {
+    pub(in crate::source) fn is_fixed(&self, host: &Host) -> bool {
         let local = KINDS.contains(&self.kind.as_str());
         let of_a_user = USER_PLACES.iter().any(|place| self.path.starts_with(place));
         local && !of_a_user && !self.is_removable(host)
@@ -87,7 +87,7 @@ impl Mount {
 
     /// The kernel's name for the device (`sda1`, `dm-0`). Mapper names are an admin's free text, so the number leads
     /// to the name; only a plain name under `/dev` serves as it is.
-    pub(super) fn device(&self, host: &Host) -> String {
+    pub(in crate::source) fn device(&self, host: &Host) -> String {
         let link = std::fs::read_link(host.path(&format!("sys/dev/block/{}", self.number))).ok();
         let kernel = link.and_then(|target| Some(target.file_name()?.to_str()?.to_owned()));
         let plain = || {

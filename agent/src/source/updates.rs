@@ -1,0 +1,296 @@
+//! Whether updates wait, and whether a restart does.
+//!
+//! Asking a package manager costs seconds of a slow machine's processor, so it is asked only after what it knows has
+//! changed, and never in the first quarter of an hour after boot, when people wait for the machine themselves. Nothing is
+//! refreshed or installed: other tools do that.
+
+use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bellwether_logic::sample::{Sample, Value};
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
+
+use super::{Entry, Pace, Source};
+use crate::host::Host;
+use crate::reading::{Problem, ProblemKind, Reading, count, sample};
+
+/// This source's line in the list.
+pub const ENTRY: Entry = Entry {
+    name: "updates",
+    measurements: MEASUREMENTS,
+    pace: Pace::Slow(Duration::from_secs(30 * 60)),
+    make: |host, _| Box::new(Updates { host: host.clone(), known: None }),
+};
+
+/// What this source says.
+pub const MEASUREMENTS: &[Measurement] = &[
+    Measurement {
+        name: "reboot",
+        tags: &[],
+        fields: &[
+            Field {
+                name: "packages",
+                kind: FieldKind::Integer,
+                unit: "",
+                description: "Packages that ask for it, where the system counts them.",
+            },
+            Field { name: "pending", kind: FieldKind::Boolean, unit: "", description: "Whether a restart waits." },
+            Field { name: "reasons", kind: FieldKind::Text, unit: "", description: "Why: some of updates, kernel." },
+        ],
+        privacy: Privacy::Health,
+        description: "Whether the machine must be restarted for its updates.",
+    },
+    Measurement {
+        name: "updates",
+        tags: &[],
+        fields: &[
+            days("last_install_days", "Since something was last installed."),
+            days("lists_age_days", "Since the system last asked what there is."),
+            days("oldest_days", "Since the oldest that waits came out, where the system tells."),
+            Field { name: "pending", kind: FieldKind::Integer, unit: "", description: "Updates that wait." },
+            Field { name: "security", kind: FieldKind::Integer, unit: "", description: "Those for security." },
+        ],
+        privacy: Privacy::Health,
+        description: "Updates that are not installed yet.",
+    },
+];
+
+const fn days(name: &'static str, description: &'static str) -> Field {
+    Field { name, kind: FieldKind::Integer, unit: "d", description }
+}
+
+/// After boot people wait for the machine.
+const AFTER_BOOT: Duration = Duration::from_secs(15 * 60);
+
+/// How long a package manager may take on a slow machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What package managers say, kept while nothing that they know changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waiting {
+    pending: usize,
+    security: Option<usize>,
+}
+
+/// Reads what package managers leave behind, and asks apt or dnf.
+pub struct Updates {
+    host: Host,
+    /// The state that the answer belongs to, and the answer.
+    known: Option<(Vec<u64>, Waiting)>,
+}
+
+/// A package manager.
+struct Manager {
+    /// It is there if this is.
+    mark: &'static str,
+    /// What changes with every installation.
+    installed: &'static str,
+    /// What changes when it asks what there is.
+    lists: &'static str,
+    ask: fn(&Host) -> Result<Waiting, Problem>,
+}
+
+const MANAGERS: &[Manager] = &[
+    Manager { mark: "var/lib/dpkg/status", installed: "var/lib/dpkg/status", lists: "var/lib/apt/lists", ask: apt },
+    Manager { mark: "var/lib/rpm", installed: "var/lib/rpm", lists: "var/cache/dnf", ask: dnf },
+    Manager { mark: "usr/lib/sysimage/rpm", installed: "usr/lib/sysimage/rpm", lists: "var/cache/libdnf5", ask: dnf },
+];
+
+impl Source for Updates {
+    fn name(&self) -> &'static str {
+        "updates"
+    }
+
+    fn read(&mut self, time: Timestamp) -> Reading {
+        if !cfg!(target_os = "linux") {
+            return Reading::problem(Problem::new(ProblemKind::Unsupported, "this version reads it on Linux alone"));
+        }
+        let mut reading = Reading { samples: vec![self.reboot(time)], problems: Vec::new() };
+        match MANAGERS.iter().find(|manager| self.host.path(manager.mark).exists()) {
+            Some(manager) => self.waiting(manager, time, &mut reading),
+            None => {
+                let text = "no package manager that this version knows (apt, dnf)";
+                reading.problems.push(Problem::new(ProblemKind::NothingHere, text));
+            }
+        }
+        reading
+    }
+}
+
+impl Updates {
+    fn waiting(&mut self, manager: &Manager, time: Timestamp, reading: &mut Reading) {
+        let installed = changed_at(&self.host, manager.installed);
+        let lists = changed_at(&self.host, manager.lists);
+        let mut fields = Vec::new();
+        fields.extend(installed.map(|at| ("last_install_days", Value::Integer(days_since(at, time)))));
+        fields.extend(lists.map(|at| ("lists_age_days", Value::Integer(days_since(at, time)))));
+        let state = vec![installed.unwrap_or(0), lists.unwrap_or(0)];
+        match self.ask_if_changed(manager, state) {
+            Ok(Some(waiting)) => {
+                fields.push(("pending", count(waiting.pending)));
+                fields.extend(waiting.security.map(|security| ("security", count(security))));
+            }
+            Ok(None) => {
+                let text = "package managers are left alone in the first 15 minutes after boot";
+                reading.problems.push(Problem::new(ProblemKind::NothingHere, text));
+            }
+            Err(problem) => reading.problems.push(problem),
+        }
+        if !fields.is_empty() {
+            reading.samples.push(sample("updates", Vec::new(), time, fields));
+        }
+    }
+
+    fn ask_if_changed(&mut self, manager: &Manager, state: Vec<u64>) -> Result<Option<Waiting>, Problem> {
+        if let Some((known, waiting)) = &self.known
+            && *known == state
+        {
+            return Ok(Some(*waiting));
+        }
+        let uptime = self.host.word("proc/uptime").and_then(|text| text.split('.').next()?.parse().ok());
+        if uptime.is_some_and(|seconds| Duration::from_secs(seconds) < AFTER_BOOT) {
+            return Ok(None);
+        }
+        let waiting = (manager.ask)(&self.host)?;
+        self.known = Some((state, waiting));
+        Ok(Some(waiting))
+    }
+
+    /// What the system says of itself, and whether a newer kernel than the one that runs is installed.
+    fn reboot(&self, time: Timestamp) -> Sample {
+        let marked = ["run/reboot-required", "run/reboot-needed"].iter().any(|path| self.host.path(path).exists());
+        let mut reasons = Vec::new();
+        if marked {
+            reasons.push("updates");
+        }
+        if self.newer_kernel() {
+            reasons.push("kernel");
+        }
+        let mut fields = Vec::new();
+        // Only how many: names of packages say what somebody installed.
+        let packages = self.host.read("run/reboot-required.pkgs").ok();
+        fields.extend(packages.map(|text| ("packages", count(text.lines().filter(|line| !line.is_empty()).count()))));
+        fields.push(("pending", Value::Boolean(!reasons.is_empty())));
+        if !reasons.is_empty() {
+            fields.push(("reasons", Value::Text(reasons.join(","))));
+        }
+        sample("reboot", Vec::new(), time, fields)
+    }
+
+    fn newer_kernel(&self) -> bool {
+        let Some(running) = self.host.word("proc/sys/kernel/osrelease") else { return false };
+        let Ok(entries) = fs::read_dir(self.host.path("boot")) else { return false };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let kernels: Vec<String> = names.filter_map(|name| Some(name.strip_prefix("vmlinuz-")?.to_owned())).collect();
+        // A kernel that is not in this folder was started from elsewhere: nothing to compare with.
+        kernels.contains(&running)
+            && kernels.iter().any(|other| flavour(other) == flavour(&running) && numbers(other) > numbers(&running))
+    }
+}
+
+/// `6.1.0-44-amd64` is `amd64`: another flavour is another choice, not an update.
+fn flavour(release: &str) -> &str {
+    release.rsplit_once('-').map_or("", |(_, flavour)| flavour)
+}
+
+fn numbers(release: &str) -> Vec<u64> {
+    release.split(|letter: char| !letter.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
+}
+
+/// Seconds since 1970.
+fn changed_at(host: &Host, path: &str) -> Option<u64> {
+    let changed = fs::metadata(host.path(path)).ok()?.modified().ok()?;
+    Some(changed.duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
+fn days_since(at: u64, now: Timestamp) -> i64 {
+    let at = i64::try_from(at).unwrap_or(i64::MAX);
+    ((now.0 / 1_000).saturating_sub(at) / 86_400).max(0)
+}
+
+/// A dry run: nothing is locked, fetched or changed.
+fn apt(host: &Host) -> Result<Waiting, Problem> {
+    let said = host.run("apt-get", &["-s", "-o", "Debug::NoLocking=1", "upgrade"], LIMIT)?;
+    if said.status != Some(0) {
+        return Err(Problem::new(ProblemKind::Failed, "apt-get: its lists or its state are broken"));
+    }
+    Ok(apt_waiting(&said.text))
+}
+
+/// Lines such as `Inst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12/oldstable-security [amd64])`.
+fn apt_waiting(text: &str) -> Waiting {
+    let lines = || text.lines().filter(|line| line.starts_with("Inst "));
+    let security = lines().filter(|line| line.to_lowercase().contains("-security"));
+    Waiting { pending: lines().count(), security: Some(security.count()) }
+}
+
+/// From what it has in its cache: nothing is fetched.
+fn dnf(host: &Host) -> Result<Waiting, Problem> {
+    let count = |arguments: &[&str]| {
+        let said = host.run("dnf", arguments, LIMIT)?;
+        // 100 is "there are updates".
+        match said.status {
+            Some(0) => Ok(0),
+            Some(100) => Ok(dnf_lines(&said.text)),
+            _ => Err(Problem::new(ProblemKind::Failed, "dnf: it has nothing in its cache, or its state is broken")),
+        }
+    };
+    let pending = count(&["-q", "-C", "check-update"])?;
+    let security = if pending == 0 { Some(0) } else { count(&["-q", "-C", "check-update", "--security"]).ok() };
+    Ok(Waiting { pending, security })
+}
+
+/// Lines of a package with its architecture, a version and a repository; what it replaces is listed after a headline.
+fn dnf_lines(text: &str) -> usize {
+    let lines = text.lines().take_while(|line| !line.starts_with("Obsoleting"));
+    lines.filter(|line| line.split_whitespace().count() == 3 && !line.starts_with(' ')).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_are_counted_and_those_for_security_apart() {
+        let text = "Reading package lists...\nInst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12/oldstable-security [amd64])\n\
+                    Inst zip [1] (2 Debian:12.15/oldstable [amd64])\nConf zip (2 Debian:12.15/oldstable [amd64])\n";
+        assert_eq!(apt_waiting(text), Waiting { pending: 2, security: Some(1) });
+        assert_eq!(apt_waiting(""), Waiting { pending: 0, security: Some(0) });
+        let text = "\nkernel.x86_64   6.11.4-301.fc41   updates\nvim-minimal.x86_64 2:9.1 updates\nObsoleting Packages\na.x86_64 1 b\n";
+        assert_eq!(dnf_lines(text), 2);
+    }
+
+    #[test]
+    fn ages_are_whole_days_and_a_clock_that_went_back_makes_none() {
+        assert_eq!(days_since(1_000_000, Timestamp(1_000_000_000 + 86_400_000 * 3 + 5)), 3);
+        assert_eq!(days_since(2_000_000, Timestamp(1_000_000_000)), 0);
+    }
+
+    #[test]
+    fn apt_is_asked_again_only_after_something_changed_and_never_soon_after_boot() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("var/lib/dpkg/status", "");
+        write("proc/uptime", "100.00 50.00\n");
+        write("programs/apt-get -s -o Debug::NoLocking=1 upgrade", "Inst zip\n");
+        let mut updates = Updates { host: Host::at(folder.path()), known: None };
+        let pending = |updates: &mut Updates| {
+            let reading = updates.read(Timestamp(0));
+            let row = reading.samples.into_iter().find(|row| row.measurement == "updates");
+            row.and_then(|row| row.fields.into_iter().find(|(name, _)| name == "pending")).map(|(_, value)| value)
+        };
+        assert_eq!(pending(&mut updates), None);
+        write("proc/uptime", "1000.00 50.00\n");
+        assert_eq!(pending(&mut updates), Some(Value::Integer(1)));
+        write("programs/apt-get -s -o Debug::NoLocking=1 upgrade", "");
+        assert_eq!(pending(&mut updates), Some(Value::Integer(1)), "nothing changed, so nobody asked");
+        let status = fs::File::options().write(true).open(folder.path().join("var/lib/dpkg/status")).unwrap();
+        status.set_modified(UNIX_EPOCH + Duration::from_secs(77)).unwrap();
+        assert_eq!(pending(&mut updates), Some(Value::Integer(0)));
+    }
+}
