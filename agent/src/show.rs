@@ -66,7 +66,9 @@ impl Shown {
             "What this machine would send next: all of it. The collector adds the device's own id, name, building, room \
              and class.\nBehind each value: its unit, and in brackets its privacy class.\n",
         );
-        for measurement in schema::all() {
+        let mut measurements: Vec<_> = schema::all().collect();
+        measurements.sort_by_key(|measurement| measurement.name);
+        for measurement in measurements {
             let rows: Vec<&Sample> = samples.iter().filter(|sample| sample.measurement == measurement.name).collect();
             if !rows.is_empty() {
                 let _ = writeln!(text, "\n{}: {}", measurement.name, measurement.description);

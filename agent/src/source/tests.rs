@@ -143,3 +143,123 @@ fn a_problem_beside_readings_leaves_the_source_ok_and_is_counted() {
     assert!(fields.contains(&("problems".into(), Value::Integer(1))));
     assert!(fields.contains(&("took_ms".into(), Value::Float(1.235))));
 }
+
+/// A machine made of the first picture of a case, to be changed.
+fn copy_of(case: &Path) -> tempfile::TempDir {
+    let machine = tempfile::tempdir().unwrap();
+    copy(&case.join("1"), &machine.path().join("root"));
+    machine
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (kind, to) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), to).unwrap();
+        } else if kind.is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            files_below(&entry.path(), found);
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+}
+
+#[test]
+fn what_vanishes_between_two_readings_is_no_failure_of_what_is_left() {
+    for entry in ALL {
+        for case in cases(entry.name) {
+            let machine = copy_of(&case);
+            let (root, away) = (machine.path().join("root"), machine.path().join("away"));
+            let mut source = (entry.make)(&Host::at(&root), &Config::default());
+            source.read(Timestamp(0));
+            let before = source.read(Timestamp(0)).samples.len();
+            fs::rename(&root, &away).unwrap();
+            let gone = source.read(Timestamp(0));
+            assert!(!gone.problems.is_empty(), "{}: says why", case.display());
+            fs::rename(&away, &root).unwrap();
+            source.read(Timestamp(0));
+            assert_eq!(source.read(Timestamp(0)).samples.len(), before, "{}: comes back", case.display());
+        }
+    }
+}
+
+/// Bytes that a file of the kernel's could hold after a flipped bit, a cut or an evil device.
+fn junk() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..200),
+        "[0-9a-z: \n\t().,/-]{0,200}".prop_map(String::into_bytes),
+        "(cpu|sda|eth0:|jane|MemTotal:|VmRSS:)? ?(-?[0-9]{1,25} ){0,24}\n".prop_map(String::into_bytes),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_bytes_make_a_source_stumble(junk in junk(), seed in proptest::prelude::any::<usize>()) {
+        let declared: Vec<_> = schema::all().collect();
+        for entry in ALL.iter().filter(|entry| entry.name != "disk") {
+            let cases = cases(entry.name);
+            let machine = copy_of(&cases[seed % cases.len()]);
+            let root = machine.path().join("root");
+            let mut source = (entry.make)(&Host::at(&root), &Config::default());
+            source.read(Timestamp(0));
+            let mut files = Vec::new();
+            files_below(&root, &mut files);
+            for path in files.iter().skip(seed % 3).step_by(3) {
+                fs::write(path, &junk).unwrap();
+            }
+            for sample in source.read(Timestamp(0)).samples {
+                proptest::prop_assert_eq!(declared::check(&declared, &sample), Ok(()), "{}", entry.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_machine_of_thousands_of_everything_is_read_up_to_the_bounds() {
+    let machine = tempfile::tempdir().unwrap();
+    let write = |path: String, text: &str| {
+        let path = machine.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let numbers = " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17";
+    let lines = |head: &dyn Fn(usize) -> String| {
+        (0..4_096).map(|number| format!("{}{numbers}\n", head(number))).collect::<String>()
+    };
+    write("proc/diskstats".to_owned(), &lines(&|number| format!("8 {number} nvme{number}n1")));
+    write("proc/net/dev".to_owned(), &lines(&|number| format!("eth{number}:")));
+    write("proc/stat".to_owned(), &lines(&|number| format!("cpu{number}")));
+    for number in 0..300 {
+        write(format!("sys/block/nvme{number}n1/device/model"), "x");
+        write(format!("sys/class/hwmon/hwmon{number}/name"), "nct6775");
+        write(format!("sys/class/hwmon/hwmon{number}/temp1_input"), "40000");
+        write(format!("sys/class/hwmon/hwmon{number}/fan1_input"), "900");
+        write(format!("sys/class/net/wlan{number}/phy80211/name"), "phy0");
+        write(format!("sys/class/net/wlan{number}/ifindex"), "3");
+    }
+    for (name, most) in [("cpu", 129), ("diskio", 64), ("fans", 64), ("net", 64), ("temp", 64), ("wireless", 8)] {
+        let entry = ALL.iter().find(|entry| entry.name == name).unwrap();
+        let mut source = (entry.make)(&Host::at(machine.path()), &Config::default());
+        source.read(Timestamp(0));
+        write("proc/stat".to_owned(), &lines(&|number| format!("cpu{number} 99")));
+        let reading = source.read(Timestamp(0));
+        write("proc/stat".to_owned(), &lines(&|number| format!("cpu{number}")));
+        let rows = reading.samples.len() + reading.problems.len();
+        assert_eq!(rows, most, "{name}");
+    }
+}
