@@ -170,12 +170,13 @@ fn check_config(state_dir: Option<PathBuf>) -> Result<(), Failure> {
     let origin =
         if path.exists() { format!("{} is good", path.display()) } else { "no agent.toml: defaults".to_owned() };
     say(&format!(
-        "{origin}: interval {} s, spool {} MiB and {} days, {} ping targets{}\n",
+        "{origin}: interval {} s, spool {} MiB and {} days, {} targets{}{}\n",
         config.interval.as_secs(),
         config.spool.max_bytes >> 20,
         config.spool.max_age.as_secs() / 86_400,
-        config.ping.len(),
+        config.probes.len(),
         if config.ping_gateway { " and the gateway" } else { "" },
+        if config.dns_servers { " and the DNS servers" } else { "" },
     ))
 }
 

@@ -5,7 +5,6 @@
 //! Three layers, key by key: what is shipped, what the collector sends, and over both the machine's own file. A list is
 //! one value: the layer above replaces it whole.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +14,8 @@ use toml::Table;
 
 use crate::privacy::{HostPattern, NamingFile, Networks, SchoolFile};
 
+use crate::probe::Probe;
+use crate::probe::settings::{self, PingFile, ProbeFile};
 use crate::source::cpu::CpuConfig;
 use crate::source::smart::{SmartConfig, SmartFile};
 use crate::source::wireless::{MAX_SSIDS, WirelessConfig};
@@ -24,10 +25,6 @@ pub const DEFAULT_FILE: &str = include_str!("../agent.toml");
 
 /// Below it an agent is no longer light; above it a fleet page is no longer alive.
 const INTERVAL: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
-/// More targets than one small machine should look at in this version.
-const MAX_TARGETS: usize = 256;
-/// Names are shown in tables and tickets.
-const MAX_NAME_BYTES: usize = 64;
 /// Fixed file systems that an admin vouches for.
 const MAX_MOUNTS: usize = 64;
 
@@ -48,8 +45,10 @@ pub struct Config {
     pub wireless: WirelessConfig,
     /// Whether the default gateway is pinged.
     pub ping_gateway: bool,
-    /// What else is pinged.
-    pub ping: Vec<Target>,
+    /// Whether the system's DNS servers are asked.
+    pub dns_servers: bool,
+    /// What else is looked at.
+    pub probes: Vec<Probe>,
     /// Where the school is; empty: everywhere.
     pub school: Networks,
     /// Which hostnames may be sent; none by default.
@@ -79,24 +78,6 @@ pub struct SpoolConfig {
     pub max_age: Duration,
     /// A power cut loses at most this.
     pub sync: Duration,
-}
-
-/// Something to ping. The name leaves the machine, the address never does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// What it is called on boards and tickets.
-    pub name: String,
-    /// Where it is.
-    pub address: Address,
-}
-
-/// Where a target is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// An address.
-    Ip(IpAddr),
-    /// A name, resolved at every reading.
-    Name(String),
 }
 
 /// Why a configuration is not used.
@@ -132,7 +113,7 @@ pub enum ConfigError {
         /// What it is set to.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
 }
 
@@ -146,7 +127,8 @@ impl Default for Config {
             spool: SpoolConfig::default(),
             wireless: WirelessConfig::default(),
             ping_gateway: true,
-            ping: Vec::new(),
+            dns_servers: true,
+            probes: Vec::new(),
             school: Networks::default(),
             hostname: None,
         }
@@ -200,7 +182,7 @@ impl Written {
     pub fn build(self, path: &Path) -> Result<Config, ConfigError> {
         self.0.build().map_err(|bad| ConfigError::Value {
             path: path.to_owned(),
-            key: bad.key.to_owned(),
+            key: bad.key,
             value: bad.value,
             expected: bad.expected,
         })
@@ -253,7 +235,9 @@ struct File {
     spool: SpoolFile,
     wireless: WirelessConfig,
     ping_gateway: bool,
-    ping: Vec<TargetFile>,
+    dns_servers: bool,
+    ping: Vec<PingFile>,
+    probe: Vec<ProbeFile>,
     school: SchoolFile,
     naming: NamingFile,
 }
@@ -272,18 +256,18 @@ struct SpoolFile {
     sync_s: u64,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TargetFile {
-    name: String,
-    address: String,
-}
-
 /// A value out of bounds.
 pub(crate) struct Bad {
     pub(crate) key: &'static str,
     pub(crate) value: String,
     pub(crate) expected: &'static str,
+}
+
+/// What is wrong with a target names more than a key.
+impl From<Bad> for settings::Bad {
+    fn from(bad: Bad) -> Self {
+        Self::new(bad.key, bad.value, bad.expected)
+    }
 }
 
 impl Default for File {
@@ -296,7 +280,9 @@ impl Default for File {
             spool: SpoolFile::default(),
             wireless: WirelessConfig::default(),
             ping_gateway: true,
+            dns_servers: true,
             ping: Vec::new(),
+            probe: Vec::new(),
             school: SchoolFile::default(),
             naming: NamingFile::default(),
         }
@@ -310,7 +296,7 @@ impl Default for SpoolFile {
 }
 
 impl File {
-    fn build(self) -> Result<Config, Bad> {
+    fn build(self) -> Result<Config, settings::Bad> {
         let config = Config {
             interval: interval(&self.interval)?,
             cpu: self.cpu,
@@ -319,7 +305,8 @@ impl File {
             spool: self.spool.build()?,
             wireless: wireless(self.wireless)?,
             ping_gateway: self.ping_gateway,
-            ping: targets(self.ping)?,
+            dns_servers: self.dns_servers,
+            probes: settings::build(self.ping, self.probe)?,
             school: self.school.build()?,
             hostname: self.naming.build()?,
         };
@@ -329,11 +316,9 @@ impl File {
 
 fn interval(text: &str) -> Result<Duration, Bad> {
     let parsed = text.parse::<Span>().ok().map(|span| span.0);
-    parsed.filter(|span| INTERVAL.contains(span) && span.subsec_nanos() == 0).ok_or(Bad {
-        key: "interval",
-        value: format!("\"{text}\""),
-        expected: "whole seconds from \"1s\" to \"1h\"",
-    })
+    let fits = |span: &Duration| INTERVAL.contains(span) && span.subsec_nanos() == 0;
+    let expected = "whole seconds from \"1s\" to \"1h\"";
+    parsed.filter(fits).ok_or_else(|| Bad { key: "interval", value: settings::quoted(text), expected })
 }
 
 fn wireless(config: WirelessConfig) -> Result<WirelessConfig, Bad> {
@@ -375,46 +360,6 @@ impl SpoolFile {
     }
 }
 
-fn targets(files: Vec<TargetFile>) -> Result<Vec<Target>, Bad> {
-    if files.len() > MAX_TARGETS {
-        return Err(Bad { key: "ping", value: format!("{} targets", files.len()), expected: "at most 256 targets" });
-    }
-    let mut targets: Vec<Target> = Vec::with_capacity(files.len());
-    for file in files {
-        let target = file.build()?;
-        if targets.iter().any(|other| other.name == target.name) {
-            let value = format!("\"{}\"", target.name);
-            return Err(Bad { key: "ping.name", value, expected: "a name that no other target has" });
-        }
-        targets.push(target);
-    }
-    Ok(targets)
-}
-
-impl TargetFile {
-    fn build(self) -> Result<Target, Bad> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b" ._-".contains(&byte);
-        let fits = !self.name.trim().is_empty() && self.name.len() <= MAX_NAME_BYTES && self.name.bytes().all(plain);
-        if !fits || self.name == crate::probe::GATEWAY {
-            let value = format!("\"{}\"", self.name);
-            let expected = "1 to 64 letters, digits, blanks, dots, dashes or underscores, and not \"gateway\"";
-            return Err(Bad { key: "ping.name", value, expected });
-        }
-        let host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        let address = match self.address.parse() {
-            Ok(ip) => Address::Ip(ip),
-            Err(_) if !self.address.is_empty() && self.address.len() < 254 && self.address.bytes().all(host) => {
-                Address::Name(self.address)
-            }
-            Err(_) => {
-                let value = format!("\"{}\"", self.address);
-                return Err(Bad { key: "ping.address", value, expected: "an IP address or a DNS name" });
-            }
-        };
-        Ok(Target { name: self.name, address })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -434,7 +379,7 @@ mod tests {
         let examples: String =
             DEFAULT_FILE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
         let config = parse(&examples).unwrap();
-        assert_eq!(config.ping.len(), 1);
+        assert_eq!(config.probes.len(), 8);
     }
 
     #[test]

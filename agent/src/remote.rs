@@ -265,7 +265,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(CONFIG_FILE), "interval = \"7s\"\n").unwrap();
         let mut remote = Remote::load(dir.path());
-        remote.take("interval = \"10s\"\nping_gateway = false\n");
+        remote.take("interval = \"10s\"\nping_gateway = false\ndns_servers = false\n");
         let config = remote.config().unwrap();
         assert_eq!((config.interval.as_secs(), config.ping_gateway), (7, false));
         std::fs::write(dir.path().join(CONFIG_FILE), "interval = 7\n").unwrap();

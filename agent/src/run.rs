@@ -24,7 +24,7 @@ use tokio_stream::{Stream, StreamExt};
 
 use self::complaints::Complaints;
 use self::generation::Generation;
-use self::looker::Looker;
+use self::looker::{Look, Looker};
 use self::reader::{Reader, Readings};
 use self::ticks::Ticks;
 use self::timers::{Timer, Timers};
@@ -33,7 +33,6 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::host::Host;
 use crate::privacy::place::{Place, Whereabouts};
-use crate::probe::ping::Look;
 use crate::remote::Remote;
 use crate::schema;
 use crate::spool::{Spool, SpoolError};
@@ -112,13 +111,14 @@ pub async fn run(settings: Settings, events: impl Stream<Item = SystemEvent> + S
 enum Event {
     Due(Timer),
     Read(Readings),
-    Looked(Timestamp, Look),
+    Looked(Look),
     Uplink(uplink::Event),
     RoomToSend,
 }
 
 /// Readings that belong together and are not yet in a batch.
 struct Round {
+    time: Timestamp,
     samples: Vec<Sample>,
     waits_for_sources: bool,
     waits_for_probes: bool,
@@ -263,7 +263,7 @@ impl Agent {
         let outgoing = self.link.as_ref().and_then(|link| link.outgoing.clone());
         tokio::select! {
             Some(readings) = self.reader.readings.recv() => Event::Read(readings),
-            Some((time, look)) = self.looker.looks.recv() => Event::Looked(time, look),
+            Some(look) = self.looker.looks.recv() => Event::Looked(look),
             event = from_link(&mut self.link) => Event::Uplink(event),
             () = tokio::time::sleep_until(due) => Event::Due(timer),
             () = room(outgoing.as_ref()), if may_send => Event::RoomToSend,
@@ -274,7 +274,7 @@ impl Agent {
         match event {
             Event::Due(timer) => self.handle_timer(timer),
             Event::Read(readings) => self.handle_readings(readings),
-            Event::Looked(time, look) => self.handle_look(time, look),
+            Event::Looked(look) => self.handle_look(look),
             Event::Uplink(uplink::Event::Welcomed(welcome, ends)) => self.handle_welcome(&welcome, ends),
             Event::Uplink(uplink::Event::Message(message)) => self.handle_message(&message),
             Event::Uplink(uplink::Event::Ended(error)) => self.handle_end(&error),

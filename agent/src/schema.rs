@@ -8,8 +8,8 @@ use crate::{probe, source, spool};
 
 /// Every measurement of every probe and source, and the agent's own: each list entry brings what it declares.
 pub fn all() -> impl Iterator<Item = &'static Measurement> {
-    let own = [probe::MEASUREMENTS, source::MEASUREMENTS, spool::MEASUREMENTS];
-    own.into_iter().chain(source::ALL.iter().map(|entry| entry.measurements)).flatten()
+    let own = [source::MEASUREMENTS, spool::MEASUREMENTS];
+    probe::measurements().chain(own.into_iter().chain(source::ALL.iter().map(|entry| entry.measurements)).flatten())
 }
 
 /// Everything that could ever be sent, as a text for people: the public list of what is collected.

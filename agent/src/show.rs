@@ -11,8 +11,8 @@ use bellwether_proto::schema::{self as declared, Field, Measurement};
 use crate::clock;
 use crate::config::{Config, ConfigError};
 use crate::host::Host;
-use crate::probe::ping::{Look, Pinger};
-use crate::probe::targets;
+use crate::probe::of_the_system;
+use crate::probe::patrol::{Once, once};
 use crate::reading::Status;
 use crate::schema;
 use crate::source::{self, Pace, Report, Source};
@@ -43,7 +43,9 @@ pub async fn show(state_dir: Option<&Path>) -> Result<String, ConfigError> {
     }
     let time = clock::now().wall;
     let reports = sources.iter_mut().map(|(_, source)| source::read(source.as_mut(), time)).collect();
-    let look = Pinger::default().look(targets(&host, &config), time).await;
+    let mut probes = of_the_system(&host, &config);
+    probes.extend(config.probes);
+    let look = once(probes, time).await;
     let paces = sources.iter().map(|(pace, _)| *pace).collect();
     Ok(Shown { earlier, reports, paces, look, time, interval: config.interval }.page())
 }
@@ -54,7 +56,7 @@ struct Shown {
     reports: Vec<Report>,
     /// Of each report.
     paces: Vec<Pace>,
-    look: Look,
+    look: Once,
     time: Timestamp,
     interval: Duration,
 }
@@ -111,7 +113,7 @@ impl Shown {
             }
         }
         let values: usize = self.look.samples.iter().map(|sample| sample.fields.len()).sum();
-        let _ = writeln!(text, "  {:<14} {:<20} {:>9} {values:>7}", "ping", "", "");
+        let _ = writeln!(text, "  {:<14} {:<20} {:>9} {values:>7}", "probes", "", "");
         for problem in &self.look.problems {
             let _ = writeln!(text, "                   {problem}");
         }
@@ -209,7 +211,7 @@ mod tests {
         ];
         let paces = vec![Pace::Slow(Duration::from_secs(3_600)), Pace::Round];
         let interval = Duration::from_secs(60);
-        let page = Shown { earlier: Vec::new(), reports, paces, look: Look::default(), time, interval }.page();
+        let page = Shown { earlier: Vec::new(), reports, paces, look: Once::default(), time, interval }.page();
         for expected in [
             "\nsystem: How loaded the machine is, and since when it is on.\n    load1                  0.5                      [activity]\n    uptime                 7 s                      [activity]\n",
             "  source=disk\n    problems               0                        [own]\n",

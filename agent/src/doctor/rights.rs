@@ -1,11 +1,10 @@
 //! What the agent may do here: its user and capabilities, echo requests to the gateway, and the disks' health.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Finding;
 use crate::host::Host;
-use crate::probe::gateway;
+use crate::probe::gateway::{self, Gateway};
 use crate::reading::ProblemKind;
 
 /// The kernel's number of the capability that raw sockets need (capabilities(7)).
@@ -81,17 +80,14 @@ pub(super) async fn ping(host: &Host, wanted: bool, findings: &mut Vec<Finding>)
         findings.push(Finding::notice(about, "this machine has no default gateway", remedy));
         return;
     };
-    findings.push(look(gateway.address, gateway.scope).await);
+    findings.push(look(gateway).await);
 }
 
-async fn look(address: IpAddr, scope: u32) -> Finding {
-    use crate::config::Address;
-    use crate::probe::Target;
-    use crate::probe::ping::Pinger;
+async fn look(gateway: Gateway) -> Finding {
+    use crate::probe::{of_gateway, patrol};
     use bellwether_logic::sample::Value;
     let about = "gateway";
-    let target = Target { name: about.to_owned(), address: Address::Ip(address), scope };
-    let look = Pinger::default().look(vec![target], crate::clock::now().wall).await;
+    let look = patrol::once(vec![of_gateway(gateway)], crate::clock::now().wall).await;
     if let Some(problem) = look.problems.first() {
         return Finding::bad(about, problem.to_string(), "see above");
     }

@@ -9,19 +9,19 @@ use bellwether_proto::batch::{self, BatchId, Lane};
 use bellwether_proto::schema as declared;
 
 use super::generation::Generation;
+use super::looker::Look;
 use super::reader::Readings;
 use super::timers::Timer;
 use super::{Agent, Round, whole_chain};
 use crate::clock::{self, Now};
 use crate::privacy::off_site;
 use crate::privacy::place::Place;
-use crate::probe::ping::Look;
 
 /// A round of readings is closed after this at the latest, with what there is.
 const ROUND_MAX: Duration = Duration::from_secs(8);
 
 /// Rows of one batch: far below the wire's limits, and an ordinary machine has a tenth of it.
-const ROWS_PER_BATCH: usize = 1_024;
+pub(super) const ROWS_PER_BATCH: usize = 1_024;
 
 impl Agent {
     pub(super) fn begin_round(&mut self) {
@@ -42,7 +42,7 @@ impl Agent {
         if !waits_for_sources && self.complaints.is_new("sources") {
             tracing::warn!("a source of the last round still has not answered");
         }
-        self.round = Some(Round { samples: Vec::new(), waits_for_sources, waits_for_probes });
+        self.round = Some(Round { time, samples: Vec::new(), waits_for_sources, waits_for_probes });
     }
 
     pub(super) fn handle_readings(&mut self, readings: Readings) {
@@ -65,7 +65,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn handle_look(&mut self, _time: Timestamp, look: Look) {
+    pub(super) fn handle_look(&mut self, look: Look) {
         self.hands.host.vitals().note_look(look.problems.len());
         for problem in &look.problems {
             let text = whole_chain(problem);
@@ -73,17 +73,21 @@ impl Agent {
                 tracing::warn!(problem = text, "targets are not pinged");
             }
         }
-        self.add(look.samples, |round| round.waits_for_probes = false);
+        // What a late answer ends is a round that is closed already.
+        self.add(look.samples, |round| round.waits_for_probes &= look.round_done != Some(round.time));
     }
 
     /// Adds samples to the round; what comes after its round was closed is a batch of its own.
     pub(super) fn add(&mut self, samples: Vec<Sample>, done: impl FnOnce(&mut Round)) {
-        let round =
-            self.round.get_or_insert(Round { samples: Vec::new(), waits_for_sources: false, waits_for_probes: false });
+        let Some(round) = &mut self.round else { return self.spool_samples(samples) };
         round.samples.extend(samples);
         done(round);
         if !round.waits_for_sources && !round.waits_for_probes {
             self.close_round();
+        } else if round.samples.len() >= ROWS_PER_BATCH {
+            // A closet's worth of targets does not wait in memory.
+            let samples = std::mem::take(&mut round.samples);
+            self.spool_samples(samples);
         }
     }
 

@@ -111,7 +111,9 @@ fn a_full_disk_opens_one_ticket_and_freeing_it_resolves_it() {
     let small = Small::mount(collector.room());
     let path = small.mounted.to_str().unwrap();
     let mut agent = Agent::enrolled(&collector, "server", "SRV-1");
-    agent.configure(&format!("interval = \"1s\"\nping_gateway = false\n[disk]\nmounts = [\"{path}\"]\n"));
+    agent.configure(&format!(
+        "interval = \"1s\"\nping_gateway = false\ndns_servers = false\n[disk]\nmounts = [\"{path}\"]\n"
+    ));
     agent.go();
     let token = collector.api_token();
     let series = format!(r#"SELECT last("used_percent") FROM "disk" WHERE "path" = '{path}'"#);

@@ -11,7 +11,7 @@ use crate::system_events::{Hold, SystemEvent};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-const QUIET: &str = "ping_gateway = false\n[spool]\nsync_s = 600\n";
+const QUIET: &str = "ping_gateway = false\ndns_servers = false\n[spool]\nsync_s = 600\n";
 
 #[tokio::test(start_paused = true)]
 async fn a_collector_that_is_away_for_seven_days_then_gets_every_minute_of_them_once() {

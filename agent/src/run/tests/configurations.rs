@@ -6,7 +6,7 @@ use bellwether_proto::configuration::revision;
 
 use super::world::{MINUTE, World, pass};
 
-const QUIET: &str = "ping_gateway = false\n";
+const QUIET: &str = "ping_gateway = false\ndns_servers = false\n";
 
 const FAST: &str = "interval = \"10s\"\n";
 
@@ -81,7 +81,7 @@ async fn a_bad_configuration_is_refused_with_its_reason_and_nothing_changes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_machine_s_own_interval_stays_what_it_says() {
-    let world = World::new("ping_gateway = false\ninterval = \"30s\"\n");
+    let world = World::new("ping_gateway = false\ndns_servers = false\ninterval = \"30s\"\n");
     world.far.configure(FAST);
     world.run(async |_events| pass(3 * MINUTE).await).await;
     assert_eq!(world.far.heard().hellos.last().unwrap().1.interval_s, 30);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::world::{BEGIN, MINUTE, World, pass};
 
-const SCHOOL: &str = "ping_gateway = false\nschool.networks = [\"10.0.0.0/8\"]\n";
+const SCHOOL: &str = "ping_gateway = false\ndns_servers = false\nschool.networks = [\"10.0.0.0/8\"]\n";
 
 const CAMPUS: &str = "02:00:00:00:00:01";
 const HOME: &str = "02:00:00:00:00:02";
