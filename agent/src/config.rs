@@ -434,6 +434,6 @@ mod tests {
     #[test]
     fn two_targets_of_one_name_are_refused() {
         let text = "[[ping]]\nname = \"a\"\naddress = \"::1\"\n[[ping]]\nname = \"a\"\naddress = \"127.0.0.1\"";
-        assert!(parse(text).unwrap_err().contains("a name that no other target has"));
+        assert!(parse(text).unwrap_err().contains("a name that no other target of its kind has"));
     }
 }
