@@ -45,7 +45,7 @@ fn wait_for_readings(collector: &Collector, name: &str) {
 fn shows_enrols_streams_and_stops(runner: Vec<OsString>, name: &str) {
     let mut show = std::process::Command::new(&runner[0]);
     let shown = program::run_command("show", show.args(&runner[1..]).arg("show")).success();
-    for part in ["mem [activity]", "available_percent=", "system [", "uptime="] {
+    for part in ["\nmem: ", "available_percent ", "\nsystem: ", "uptime "] {
         assert!(shown.contains(part), "no {part} in: {shown}");
     }
 
