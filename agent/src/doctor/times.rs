@@ -34,8 +34,8 @@ pub(super) fn beside(ours: Timestamp, collector: Timestamp) -> Finding {
     let direction = if ours.0 < collector.0 { "behind" } else { "ahead of" };
     let seen = format!("{} {direction} the collector's", apart(ours, collector));
     match ours.0.abs_diff(collector.0) {
-        0..=CORRECTED_MS => Finding::good("clock", "within 2 s of the collector's"),
-        ..=REFUSED_MS => Finding::notice("clock", format!("{seen}; the collector corrects it"), SET_CLOCK),
+        off if off <= CORRECTED_MS => Finding::good("clock", "within 2 s of the collector's"),
+        off if off <= REFUSED_MS => Finding::notice("clock", format!("{seen}; the collector corrects it"), SET_CLOCK),
         _ => Finding::bad("clock", format!("{seen}; no machine is enrolled so"), SET_CLOCK),
     }
 }

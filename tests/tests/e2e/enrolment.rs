@@ -93,7 +93,7 @@ fn an_agent_of_another_collector_finds_no_trust_here_and_keeps_trying() {
 }
 
 /// Lets a program see another time than the machine.
-fn with_clock(command: &mut Command, shift: &str) {
+pub(super) fn with_clock(command: &mut Command, shift: &str) {
     let found = std::fs::read_dir("/usr/lib").unwrap().filter_map(|it| {
         let library = it.ok()?.path().join("faketime/libfaketime.so.1");
         library.exists().then_some(library)

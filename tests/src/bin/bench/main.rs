@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+mod agent;
 mod ingest;
 
 /// A figure, and what each peer has for it.
@@ -18,9 +19,10 @@ pub(crate) struct Figure {
 fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
     let figures = match name.as_str() {
+        "agent" => agent::run(),
         "ingest" => ingest::run(),
         _ => {
-            let _ = writeln!(std::io::stderr(), "usage: tests/bench ingest");
+            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|ingest");
             return ExitCode::from(2);
         }
     };
