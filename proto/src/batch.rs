@@ -1,7 +1,7 @@
 //! Samples to batches and back.
 //!
-//! A batch is columnar: one list of series ids, one of times, one of values, so that a row costs two bytes beside its
-//! values, and a value that changes little costs one. A field's value travels as the difference to its previous value
+//! A batch is columnar: one list of series ids, one of times unless all are the same, one of values, so that a row costs
+//! one or two bytes beside its values, and a value that changes little costs one. A field's value travels as the difference to its previous value
 //! in the same dictionary. The dictionary lives as long as the [`Encoder`] and its [`Decoder`]: one stream, whichever
 //! lane a batch goes by; or one batch, for what rests in the spool or the journal ([`encode_alone`]).
 //!
@@ -154,6 +154,10 @@ impl Encoder {
         };
         for sample in samples {
             self.encode_row(sample, &mut batch);
+        }
+        // What was read at one time says it once.
+        if batch.times.iter().all(|time| *time == 0) {
+            batch.times.clear();
         }
         batch
     }
@@ -352,14 +356,17 @@ impl Decoder {
         self.learn(batch)?;
         at_most("rows", batch.rows.len(), MAX_ROWS)?;
         at_most("values", batch.values.len() + batch.raws.len(), MAX_VALUES_PER_BATCH)?;
-        if batch.times.len() != batch.rows.len() {
+        if !batch.times.is_empty() && batch.times.len() != batch.rows.len() {
             return Err(DecodeError::Count("times"));
         }
         let mut values = batch.values.iter().copied();
         let mut raws = batch.raws.iter().copied();
-        let rows = batch.rows.iter().zip(&batch.times);
-        let samples = rows
-            .map(|(id, time)| self.row(*id, batch.time_unix_ms.wrapping_add(*time), &mut values, &mut raws))
+        let times = batch.times.iter().copied().chain(std::iter::repeat(0));
+        let samples = batch
+            .rows
+            .iter()
+            .zip(times)
+            .map(|(id, time)| self.row(*id, batch.time_unix_ms.wrapping_add(time), &mut values, &mut raws))
             .collect::<Result<_, _>>()?;
         if values.next().is_some() || raws.next().is_some() {
             return Err(DecodeError::Count("values"));

@@ -39,6 +39,21 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     )
 }
 
+#[test]
+fn rows_of_one_time_say_it_once_and_are_read_with_or_without() {
+    let row = |time| sample("mem", time, vec![("available", Value::Integer(1))]);
+    let mut batch = encode_alone(ID, Lane::Live, &[row(5), row(5)]);
+    assert!(batch.times.is_empty());
+    assert_eq!(decode_alone(&batch).unwrap(), [row(5), row(5)]);
+    batch.times = vec![0, 0];
+    assert_eq!(decode_alone(&batch).unwrap(), [row(5), row(5)]);
+    batch.times = vec![0];
+    assert!(matches!(decode_alone(&batch), Err(DecodeError::Count("times"))));
+    let apart = encode_alone(ID, Lane::Live, &[row(5), row(6)]);
+    assert_eq!(apart.times, [0, 1]);
+    assert_eq!(decode_alone(&apart).unwrap(), [row(5), row(6)]);
+}
+
 proptest! {
     #[test]
     fn a_stream_returns_what_was_put_in(batches in prop::collection::vec(prop::collection::vec(any_sample(), 0..8), 1..8)) {
@@ -121,7 +136,7 @@ fn each_fault_has_its_sentence() {
     assert_eq!(broken(|batch| batch.rows[0] = 0), "series 0 was never defined");
     assert_eq!(broken(|batch| batch.values[0] = 2), "`f`: a value outside its type");
     assert_eq!(broken(|batch| batch.values.clear()), "values do not match the rows");
-    assert_eq!(broken(|batch| batch.times.push(1)), "times do not match the rows");
+    assert_eq!(broken(|batch| batch.times = vec![0, 1]), "times do not match the rows");
     assert_eq!(broken(|batch| batch.values.push(1)), "values do not match the rows");
     assert!(broken(|batch| batch.define[0].fields.clear()).starts_with("series `m`: tags must ascend"));
     assert_eq!(
