@@ -13,6 +13,8 @@
 //! - `binary_mib`: the program, for collectd with the plug-ins that it loads.
 //! - `wire_bytes_per_value`: all payload of TCP (of UDP for collectd) in both directions, counted by a relay on the
 //!   loopback: with TLS, HTTP/2, gRPC, acknowledgements and keep-alives, without the connection's beginning.
+//! - `ping5k_cpu_s`, `ping20k_cpu_s`: one echo request to each of so many targets, by the engine that the agent uses in a
+//!   process of its own, beside `fping -c1 -q -i0 -t1000`: median of five, taken in turns, before the rest starts.
 
 use std::fs;
 use std::io::Write;
@@ -25,6 +27,7 @@ use bellwether_tests::collector::Collector;
 use crate::Figure;
 
 mod peers;
+mod ping;
 mod process;
 mod relay;
 
@@ -65,6 +68,7 @@ struct Cost {
 pub(crate) fn run() -> Vec<Figure> {
     let program = program();
     note(&format!("load before: {}", load()));
+    let pings = ping::figures(&program);
     let minutes = std::env::var("BELLWETHER_BENCH_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(MINUTES);
     let (ours, peers) = side_by_side(&program, Duration::from_secs(minutes * 60));
     note(&format!("load after: {}", load()));
@@ -80,6 +84,7 @@ pub(crate) fn run() -> Vec<Figure> {
     table("values_per_interval", "values", &|cost| cost.values_per_interval);
     table("binary_mib", "MiB", &|cost| cost.binary_mib);
     table("wire_bytes_per_value", "bytes", &|cost| cost.wire_bytes_per_value);
+    figures.extend(pings);
     figures
 }
 
