@@ -63,12 +63,6 @@ impl Program {
         Self { name: name.to_owned(), child, printed }
     }
 
-    /// Its number.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// What it has printed so far.
     #[must_use]
     pub fn text(&self) -> String {
