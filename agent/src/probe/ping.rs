@@ -268,8 +268,8 @@ mod tests {
     fn the_worst_fifteen_seconds_are_told_even_in_a_good_minute() {
         // Four windows' worth of requests; in the third of them ten are lost and the rest jitters by 40 ms.
         let mut trips = vec![5.0_f32; 400];
-        for place in 200..300 {
-            trips[place] = if place % 10 == 0 { f32::NAN } else { 5.0 + 40.0 * f32::from(u8::from(place % 2 == 0)) };
+        for (place, trip) in trips.iter_mut().enumerate().skip(200).take(100) {
+            *trip = if place % 10 == 0 { f32::NAN } else { 5.0 + 40.0 * f32::from(u8::from(place % 2 == 0)) };
         }
         let worst = worst_window(&trips, 100);
         assert!((worst.loss_percent - 10.0).abs() < 1e-9, "{worst:?}");

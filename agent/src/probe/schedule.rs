@@ -30,7 +30,7 @@ impl Schedule {
 
     fn heap(&mut self, interval: Duration) -> &mut BinaryHeap<Reverse<(Instant, u32)>> {
         let tick = self.tick.as_millis().max(1);
-        if interval.as_millis() % tick == 0 { &mut self.with_rounds } else { &mut self.between }
+        if interval.as_millis().is_multiple_of(tick) { &mut self.with_rounds } else { &mut self.between }
     }
 
     /// The next target that is due in the round that begins now: ticks come a little early or late.

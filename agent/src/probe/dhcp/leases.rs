@@ -8,7 +8,9 @@ use std::path::Path;
 
 /// Of a log that is never tidied up no more is read: a scope of 65,536 addresses, each renewed twice.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// Longer lines are cut: what is looked for stands at the beginning.
+/// Of longer lines the rest is taken for a line of its own, which says nothing.
+const LINE_BYTES_MAX: u64 = 4 << 10;
+/// Addresses of a scope: a byte for each is kept while the file is read.
 const SCOPE_MAX: u64 = 65_536;
 
 /// Whose file it is.
@@ -37,7 +39,6 @@ impl Range {
 
     /// How many addresses there are.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a range is never empty")]
     pub const fn len(self) -> u64 {
         (self.last - self.first) as u64 + 1
     }
@@ -62,7 +63,7 @@ fn count_in(mut file: impl BufRead, format: Format, range: Range, now: i64) -> i
     let mut line = Vec::new();
     loop {
         line.clear();
-        if file.read_until(b'\n', &mut line)? == 0 {
+        if file.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)? == 0 {
             return Ok(taken.iter().filter(|taken| **taken).count() as u64);
         }
         // Names of devices may be in any encoding.
