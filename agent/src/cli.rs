@@ -9,9 +9,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bellwether_agent::config::{Config, ConfigError};
+use bellwether_agent::config::ConfigError;
+use bellwether_agent::remote::Remote;
 use bellwether_agent::run::whole_chain;
-use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings};
+use bellwether_agent::{EnrolError, Enrolment, RunError, Settings};
 use bellwether_agent::{schema, show, state, system_events};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
@@ -152,8 +153,8 @@ fn perform(command: Command) -> Result<(), Failure> {
             log_to(std::io::stderr);
             let runtime = runtime()?;
             runtime.block_on(async {
-                let stop = stop_signal().map_err(Failure::Start)?;
-                Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), system_events::until(stop)).await?)
+                let events = system_events::of_the_system().map_err(Failure::Start)?;
+                Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), events).await?)
             })
         }
         Command::Doctor { state, collector } => doctor::doctor(state, collector),
@@ -166,9 +167,13 @@ fn perform(command: Command) -> Result<(), Failure> {
 fn check_config(state_dir: Option<PathBuf>) -> Result<(), Failure> {
     let Some(dir) = state_dir else { return say(bellwether_agent::config::DEFAULT_FILE) };
     let path = dir.join(state::CONFIG_FILE);
-    let config = Config::load(&path)?;
-    let origin =
-        if path.exists() { format!("{} is good", path.display()) } else { "no agent.toml: defaults".to_owned() };
+    let mut remote = Remote::load(&dir);
+    let config = remote.config()?;
+    let own = if path.exists() { format!("{} is good", path.display()) } else { "no agent.toml: defaults".to_owned() };
+    let origin = match remote.revision() {
+        0 => own,
+        revision => format!("{own}, above what the collector sent (revision {revision:016x})"),
+    };
     say(&format!(
         "{origin}: interval {} s, spool {} MiB and {} days, {} targets{}{}\n",
         config.interval.as_secs(),
@@ -200,31 +205,6 @@ fn log_to(place: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let filter = wish.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(place).with_ansi(false).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-}
-
-/// Resolves when the system asks the agent to stop.
-#[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = GoodbyeReason> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        GoodbyeReason::GoodbyeStop
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = GoodbyeReason> + Send> {
-    Ok(async {
-        match tokio::signal::ctrl_c().await {
-            Ok(()) => GoodbyeReason::GoodbyeStop,
-            Err(_) => std::future::pending().await,
-        }
-    })
 }
 
 #[cfg(test)]

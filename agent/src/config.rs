@@ -431,6 +431,25 @@ mod tests {
         assert!(bad.to_string().starts_with("remote, line 1 (`interval = 5`)"), "{bad}");
     }
 
+    /// The collector can send whatever this file can say. `disk.mounts` names file systems whose sizes are reported; nothing
+    /// is read or written there.
+    #[test]
+    fn the_configuration_has_no_channel_either() {
+        fn words(table: &Table, found: &mut Vec<String>) {
+            for (key, value) in table {
+                found.extend(key.split('_').map(str::to_owned));
+                if let toml::Value::Table(inner) = value {
+                    words(inner, found);
+                }
+            }
+        }
+        let mut found = Vec::new();
+        words(&DEFAULT_FILE.parse().unwrap(), &mut found);
+        for channel in ["cmd", "command", "exec", "file", "path", "program", "run", "script", "shell", "url", "write"] {
+            assert!(!found.iter().any(|word| word == channel), "{channel}");
+        }
+    }
+
     #[test]
     fn two_targets_of_one_name_are_refused() {
         let text = "[[ping]]\nname = \"a\"\naddress = \"::1\"\n[[ping]]\nname = \"a\"\naddress = \"127.0.0.1\"";

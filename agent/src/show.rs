@@ -14,9 +14,9 @@ use crate::host::Host;
 use crate::probe::of_the_system;
 use crate::probe::patrol::{Once, once};
 use crate::reading::Status;
+use crate::remote::Remote;
 use crate::schema;
 use crate::source::{self, Pace, Report, Source};
-use crate::state;
 
 mod cost;
 
@@ -29,7 +29,7 @@ const BETWEEN: Duration = Duration::from_secs(1);
 /// When the configuration in `state_dir` can't be used.
 pub async fn show(state_dir: Option<&Path>) -> Result<String, ConfigError> {
     let config = match state_dir {
-        Some(dir) => Config::load(&dir.join(state::CONFIG_FILE))?,
+        Some(dir) => Remote::load(dir).config()?,
         None => Config::default(),
     };
     let host = Host::default();

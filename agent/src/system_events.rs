@@ -10,6 +10,10 @@ use tokio_stream::{Stream, StreamExt};
 
 use crate::GoodbyeReason;
 
+#[cfg(target_os = "linux")]
+mod dbus;
+#[cfg(target_os = "linux")]
+mod linux;
 #[cfg(windows)]
 pub mod windows;
 
@@ -54,4 +58,45 @@ impl fmt::Debug for Hold {
 /// The events of an agent whose end alone somebody else decides, as when it is a part of another program.
 pub fn until(end: impl Future<Output = GoodbyeReason> + Send) -> impl Stream<Item = SystemEvent> + Send {
     futures_util::stream::once(end).map(SystemEvent::Stop)
+}
+
+/// What this machine's own system says. Signals are taken over: for the agent's program, not for a part of another one.
+///
+/// # Errors
+/// When the system gives no signals.
+#[cfg(target_os = "linux")]
+pub fn of_the_system() -> std::io::Result<impl Stream<Item = SystemEvent> + Send + use<>> {
+    linux::listen().map(tokio_stream::wrappers::ReceiverStream::new)
+}
+
+/// What this machine's own system says: here, that somebody wants the agent to end.
+///
+/// # Errors
+/// When the system gives no signals.
+#[cfg(all(unix, not(target_os = "linux")))]
+pub fn of_the_system() -> std::io::Result<impl Stream<Item = SystemEvent> + Send + use<>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(until(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        GoodbyeReason::GoodbyeStop
+    }))
+}
+
+/// What this machine's own system says: here, that somebody at the keyboard wants the agent to end.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn of_the_system() -> std::io::Result<impl Stream<Item = SystemEvent> + Send + use<>> {
+    Ok(until(async {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => GoodbyeReason::GoodbyeStop,
+            Err(_) => std::future::pending().await,
+        }
+    }))
 }

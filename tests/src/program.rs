@@ -69,6 +69,16 @@ impl Program {
         self.printed.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
+    /// Has it read its files again.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn hang_up(&self) {
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process has an id");
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("a running child can be signalled");
+    }
+
     /// Waits until a printed line holds `part`; answers that line.
     ///
     /// # Panics

@@ -13,8 +13,9 @@ use serde::Deserialize;
 const FILE_LINES_MAX: usize = 600;
 
 /// What stands in a data folder, not in the tree.
-const DATA_FOLDER: [&str; 13] = [
+const DATA_FOLDER: [&str; 14] = [
     "agent/",
+    "agents/",
     "bellwether-data",
     "ca/",
     "addresses.json",

@@ -18,6 +18,9 @@ const STOP_WAIT: Duration = Duration::from_secs(3);
 /// failed, or what announced it may be gone. Time asleep does not count.
 const AWAY_MAX: Duration = Duration::from_secs(60);
 
+/// How long a machine with an empty battery stays away: it is about to go off, and that it did must be the last word.
+const EMPTY_MAX: Duration = Duration::from_secs(1_800);
+
 impl Agent {
     /// Brings out what can be brought out in a few seconds, and leaves the rest safe on disk.
     pub(super) async fn stop(&mut self, reason: GoodbyeReason) {
@@ -30,7 +33,8 @@ impl Agent {
         tracing::info!(reason = reason.as_str_name(), "the machine will be gone for a while");
         self.bring_out(reason).await;
         self.hang_up();
-        self.timers.set(Timer::Call, AWAY_MAX);
+        let is_empty = reason == GoodbyeReason::GoodbyeLowBattery;
+        self.timers.set(Timer::Call, if is_empty { EMPTY_MAX } else { AWAY_MAX });
     }
 
     /// The machine is back: the collector hears of it at once, and so does whoever looks at its readings.

@@ -176,6 +176,28 @@ fn a_batch_that_rots_on_disk_waits_no_longer_and_hides_no_other() {
     assert_eq!(waiting(&spool), [(1, vec![0, 2])]);
 }
 
+#[test]
+fn a_file_of_nonsense_in_the_middle_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path());
+    (0..60).for_each(|sequence| drop(spool.append(&batch(1, sequence, 20_000))));
+    drop(spool);
+    let numbers = segment::list(dir.path()).unwrap();
+    assert!(numbers.len() >= 4);
+    let middle = dir.path().join(format!("{:016x}.spool", numbers[1]));
+    let length = fs::metadata(&middle).unwrap().len();
+    fs::write(&middle, vec![0xA5; usize::try_from(length).unwrap()]).unwrap();
+    let mut spool = open(dir.path());
+    let left = waiting(&spool).remove(0).1;
+    assert_eq!((left[0], *left.last().unwrap()), (0, 59));
+    assert!((40..60).contains(&left.len()), "one file of several is gone: {left:?}");
+    for sequence in left {
+        assert_eq!(spool.read(id(1, sequence)), Some(batch(1, sequence, 20_000)));
+    }
+    spool.append(&batch(2, 0, 10));
+    assert!(spool.status().on_disk);
+}
+
 /// What a power cut or a bad disk does to a file.
 #[derive(Clone, Debug)]
 enum Damage {

@@ -30,7 +30,7 @@ fn a_moment() {
 }
 
 /// Times of one device's rows as the store answers them, each with how many values it has there.
-fn stored(client: &Http, token: &str, device: &str) -> Result<BTreeMap<i64, i64>, String> {
+pub(super) fn stored(client: &Http, token: &str, device: &str) -> Result<BTreeMap<i64, i64>, String> {
     let query = format!(
         r#"SELECT count("uptime") FROM "system" WHERE "device_id" = '{device}' AND time > now() - 1h GROUP BY time(1ms) fill(none)"#
     );
@@ -39,7 +39,7 @@ fn stored(client: &Http, token: &str, device: &str) -> Result<BTreeMap<i64, i64>
 }
 
 /// The journal's rows and the store's are the same, each there once.
-fn assert_stored_once(batches: &Batches, stored: &BTreeMap<i64, i64>) {
+pub(super) fn assert_stored_once(batches: &Batches, stored: &BTreeMap<i64, i64>) {
     let times: Vec<i64> = batches.samples().filter(|it| it.measurement == "system").map(|it| it.time.0).collect();
     let set: BTreeSet<i64> = times.iter().copied().collect();
     assert_eq!(set, stored.keys().copied().collect::<BTreeSet<_>>());
@@ -120,7 +120,7 @@ fn poured_values(collector: &Collector, token: &str, device: &str) -> i64 {
 }
 
 /// Stops agents once the collector has everything that they had spooled.
-fn drained(agents: &mut [Agent]) {
+pub(super) fn drained(agents: &mut [Agent]) {
     for agent in agents {
         let state = agent.state();
         agent.stop();

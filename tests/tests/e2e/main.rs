@@ -1,9 +1,12 @@
 //! End to end, with the real programs: started, spoken to, killed and restarted as in a school.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod disks;
 mod doctor;
 mod enrolment;
 mod kills;
+mod orders;
+mod outage;
 mod refusals;
 mod start;
 mod tickets;

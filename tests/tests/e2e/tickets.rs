@@ -1,17 +1,14 @@
 //! From a fault to a ticket and back, with rules of short durations.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use bellwether_tests::agent::Agent;
 use bellwether_tests::collector::Collector;
-use bellwether_tests::program;
 use bellwether_tests::wait;
 use serde_json::Value;
 
+use super::disks::Small;
 use super::{NO_OWN_AGENT, SOON};
 
 /// A rule as shipped but for its durations.
@@ -61,48 +58,6 @@ fn one_ticket(collector: &Collector, token: &str, state: &str, limit: Duration) 
         let fits = tickets.len() == 1 && tickets[0]["state"] == state;
         fits.then(|| tickets[0].clone()).ok_or_else(|| format!("{tickets:?}"))
     })
-}
-
-/// A file system of its own on a loop device.
-struct Small {
-    mounted: PathBuf,
-}
-
-impl Small {
-    /// # Panics
-    /// If this machine does not let us mount: it needs root and loop devices.
-    fn mount(room: &Path) -> Self {
-        let image = room.join("small.img");
-        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        run("/sbin/mkfs.ext4", &["-q", "-m", "0", image.to_str().unwrap()]);
-        let mounted = room.join("small");
-        fs::create_dir(&mounted).unwrap();
-        run("mount", &["-o", "loop", image.to_str().unwrap(), mounted.to_str().unwrap()]);
-        Self { mounted }
-    }
-
-    /// To the last byte.
-    fn fill(&self) {
-        let mut file = fs::File::create(self.mounted.join("filler")).unwrap();
-        let chunk = vec![7; 1 << 20];
-        let full = (0..64).find_map(|_| file.write_all(&chunk).err()).expect("it is smaller than 64 MiB");
-        assert_eq!(full.kind(), ErrorKind::StorageFull);
-    }
-
-    fn free(&self) {
-        fs::remove_file(self.mounted.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.mounted).status();
-    }
-}
-
-fn run(name: &str, arguments: &[&str]) {
-    let ended = program::run_command(name, Command::new(name).args(arguments));
-    assert!(ended.status.success(), "{name} {arguments:?}: {} (root and loop devices are needed)", ended.text);
 }
 
 #[test]
