@@ -4,11 +4,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, IoSlice, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-
-use std::path::Path;
 
 use super::dbus::{encode, field, of_bus};
 use super::*;
