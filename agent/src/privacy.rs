@@ -25,18 +25,25 @@ pub const OFF_SITE: &[(&str, &[&str])] = &[
         "smart_device",
         &[
             "available_spare",
+            "available_spare_threshold",
             "critical_warning",
             "exit_status",
+            "failing",
+            "grown_defects",
             "health_ok",
             "media_errors",
-            "offline_uncorrectable",
-            "pending_sectors",
+            "media_wearout_indicator",
+            "pending_sector_count",
+            "percent_lifetime_remain",
             "percentage_used",
-            "reallocated_sectors",
+            "prefail_now",
+            "prefail_past",
+            "reallocated_sectors_count",
+            "uncorrectable_sector_count",
             "wear_leveling_count",
         ],
     ),
-    ("updates", &["last_install_days", "oldest_days"]),
+    ("updates", &["last_install_days", "lists_age_days", "oldest_days"]),
 ];
 
 /// A day, without its time.
@@ -256,6 +263,19 @@ mod tests {
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].time, Timestamp(20_000 * DAY_MS));
         assert_eq!(left[0].fields, [("free".into(), Value::Integer(1))]);
+    }
+
+    #[test]
+    fn what_may_leave_anywhere_is_declared_and_says_nothing_of_how_the_machine_is_used() {
+        for (name, fields) in OFF_SITE {
+            let declared = crate::schema::all().find(|measurement| measurement.name == *name).expect(name);
+            assert_eq!(declared.privacy, bellwether_proto::schema::Privacy::Health);
+            for field in *fields {
+                assert!(declared.fields.iter().any(|declared| declared.name == *field), "{name}: {field}");
+                // Hours and counts of starts say when somebody sat at it.
+                assert!(!["power_on_hours", "power_cycle_count", "charge_percent", "state"].contains(field));
+            }
+        }
     }
 
     #[test]

@@ -156,7 +156,8 @@ struct Agent {
     timers: Timers,
     declared: Vec<&'static Measurement>,
     reader: Reader,
-    looker: Looker,
+    /// None while the machine is elsewhere: nothing is looked at there.
+    looker: Option<Looker>,
     /// The first reading only gives the counters from which the next takes differences.
     primed: bool,
     ticked: bool,
@@ -201,7 +202,7 @@ impl Agent {
             timers: Timers::default(),
             declared: schema::all().collect(),
             reader: (hands.read)(&hands.host, &config).map_err(RunError::Thread)?,
-            looker: Looker::start(hands.host.clone(), config.clone()),
+            looker: None,
             config,
             interval_override: settings.interval,
             remote,
@@ -223,6 +224,7 @@ impl Agent {
             hands,
         };
         agent.place = agent.look_around();
+        agent.look_at_others();
         agent.prime(now.wall);
         if agent.remote.is_on_trial() {
             agent.timers.set(Timer::Trial, configure::TRIAL);
@@ -263,7 +265,7 @@ impl Agent {
         let outgoing = self.link.as_ref().and_then(|link| link.outgoing.clone());
         tokio::select! {
             Some(readings) = self.reader.readings.recv() => Event::Read(readings),
-            Some(look) = self.looker.looks.recv() => Event::Looked(look),
+            look = from_looker(&mut self.looker) => Event::Looked(look),
             event = from_link(&mut self.link) => Event::Uplink(event),
             () = tokio::time::sleep_until(due) => Event::Due(timer),
             () = room(outgoing.as_ref()), if may_send => Event::RoomToSend,
@@ -295,6 +297,17 @@ impl Agent {
             Timer::Pace => self.may_send = true,
             Timer::Trial => self.end_trial(),
         }
+    }
+}
+
+async fn from_looker(looker: &mut Option<Looker>) -> Look {
+    let look = match looker {
+        Some(looker) => looker.looks.recv().await,
+        None => None,
+    };
+    match look {
+        Some(look) => look,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bellwether_proto::v1::agent_message::Body as ToCollector;
 use bellwether_proto::v1::{Configuration, ConfigurationResult};
 
-use super::looker::Looker;
 use super::ticks::Ticks;
 use super::timers::Timer;
 use super::{Agent, FIRST_READING};
@@ -80,12 +79,12 @@ impl Agent {
             Ok(reader) => self.reader = reader,
             Err(error) => tracing::error!(%error, "the sources are read as before: the system gives no thread"),
         }
-        self.looker = Looker::start(self.hands.host.clone(), config.clone());
         self.spool.handle_config(config.spool.clone());
         self.ticks = Ticks::new(config.interval, &self.identity.device_id);
         self.config = config;
         self.ticked = false;
         self.place = self.look_around();
+        self.look_at_others();
         self.prime(self.hands.clock.now().wall);
         self.timers.set(Timer::Tick, FIRST_READING);
         self.timers.set(Timer::Sync, self.config.spool.sync);

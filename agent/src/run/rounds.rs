@@ -38,7 +38,7 @@ impl Agent {
         }
         self.timers.set(Timer::Round, ROUND_MAX.min(self.config.interval / 5 * 4));
         let waits_for_sources = self.reader.ask(time, self.place);
-        let waits_for_probes = self.place == Place::School && self.looker.ask(time);
+        let waits_for_probes = self.looker.as_ref().is_some_and(|looker| looker.ask(time));
         if !waits_for_sources && self.complaints.is_new("sources") {
             tracing::warn!("a source of the last round still has not answered");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bellwether_logic::time::Timestamp;
 
 use super::Agent;
+use super::looker::Looker;
 use super::timers::Timer;
 use crate::privacy::day;
 use crate::privacy::place::{Ends, Place};
@@ -39,6 +40,7 @@ impl Agent {
         // What was read at the one place is judged by the one place.
         self.close_round();
         self.place = place;
+        self.look_at_others();
         if place == Place::School {
             self.prime(self.hands.clock.now().wall);
             if self.link.is_none() {
@@ -63,6 +65,12 @@ impl Agent {
     pub(super) fn is_done_for_today(&self) -> bool {
         let ended = self.link.as_ref().is_some_and(|link| link.outgoing.is_none());
         self.place == Place::Elsewhere && ended && !self.remote.is_on_trial()
+    }
+
+    /// Begins to look at other devices, or stops: at somebody's home nothing is looked at.
+    pub(super) fn look_at_others(&mut self) {
+        let begin = || Looker::start(self.hands.host.clone(), self.config.clone());
+        self.looker = (self.place == Place::School).then(begin);
     }
 
     /// Asks for the reading from which the counters' differences are taken.
