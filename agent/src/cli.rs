@@ -10,9 +10,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bellwether_agent::config::ConfigError;
+use bellwether_agent::enrol::LaterError;
+use bellwether_agent::host::Host;
 use bellwether_agent::remote::Remote;
 use bellwether_agent::run::whole_chain;
-use bellwether_agent::{EnrolError, Enrolment, RunError, Settings};
+use bellwether_agent::{EnrolError, RunError, Settings};
 use bellwether_agent::{schema, show, state, system_events};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
@@ -22,6 +24,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 mod doctor;
+mod enrol;
+
+use enrol::{EnrolArguments, GeneralizeArguments};
 
 /// Reports the health of this machine to a Bellwether collector. It opens no port and runs nobody's commands.
 #[derive(Parser)]
@@ -38,26 +43,9 @@ enum Command {
     #[command(subcommand)]
     Service(service::Service),
     /// Connect this machine to a collector; the collector prints the whole command.
-    Enrol {
-        /// HOST:PORT of the collector.
-        #[arg(long)]
-        collector: String,
-        /// What the collector's `token enrol` printed.
-        #[arg(long)]
-        token: String,
-        /// Where the agent keeps its state.
-        #[arg(long)]
-        state: PathBuf,
-        /// What to call the machine, such as its asset tag.
-        #[arg(long)]
-        name: Option<String>,
-        /// What the machine is for: server, desktop, laptop, closet or other. Its case tells if nobody says.
-        #[arg(long)]
-        class: Option<String>,
-        /// Replace an earlier enrolment.
-        #[arg(long)]
-        again: bool,
-    },
+    Enrol(EnrolArguments),
+    /// Prepare an image: remove what makes the state folder this machine's; agent.toml stays.
+    Generalize(GeneralizeArguments),
     /// Run until stopped.
     Run {
         /// Where the agent keeps its state.
@@ -90,6 +78,9 @@ enum Command {
     },
 }
 
+/// Where the machine's own root folder is, if not at `/`: what tells it from other machines is read below.
+const MACHINE_ROOT: &str = "BELLWETHER_MACHINE_ROOT";
+
 /// Why the program ends with an error. The numbers are for scripts and stay.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -99,6 +90,12 @@ enum Failure {
     Enrol(#[from] EnrolError),
     #[error("--class")]
     Class(#[from] bellwether_logic::device::UnknownWord),
+    #[error("--token-file {file}")]
+    TokenFile { file: PathBuf, source: std::io::Error },
+    #[error("not left to be enrolled")]
+    Later(#[from] LaterError),
+    #[error("not generalized")]
+    Generalize(#[source] state::StateError),
     #[error("can't run")]
     Run(#[from] RunError),
     #[error("{0} of these checks found a problem")]
@@ -116,12 +113,16 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Class(_) | Self::Run(RunError::Config(_)) => 3,
-            Self::Enrol(EnrolError::State(_)) | Self::Run(_) => 5,
+            Self::Enrol(EnrolError::State(_))
+            | Self::Later(LaterError::State(_))
+            | Self::Generalize(_)
+            | Self::Run(_) => 5,
+            Self::Later(_) => 4,
             Self::Enrol(_) => 4,
             Self::Unwell(_) => 6,
             #[cfg(windows)]
             Self::Service(_) => 7,
-            Self::Start(_) | Self::Output(_) => 1,
+            Self::TokenFile { .. } | Self::Start(_) | Self::Output(_) => 1,
         }
     }
 }
@@ -142,19 +143,14 @@ fn perform(command: Command) -> Result<(), Failure> {
     match command {
         #[cfg(windows)]
         Command::Service(service) => service.perform(),
-        Command::Enrol { collector, token, state, name, class, again } => {
-            let class = class.map(|word| word.parse()).transpose()?;
-            let enrolment = Enrolment { state_dir: state, collector, token, name, class, again };
-            let enrolled = runtime()?.block_on(bellwether_agent::enrol(&enrolment))?;
-            let folder = enrolment.state_dir.display();
-            say(&format!("enrolled as {}; start it with: bellwether-agent run --state {folder}\n", enrolled.device_id))
-        }
+        Command::Enrol(arguments) => arguments.perform(),
+        Command::Generalize(arguments) => arguments.perform(),
         Command::Run { state } => {
             log_to(std::io::stderr);
             let runtime = runtime()?;
             runtime.block_on(async {
                 let events = system_events::of_the_system().map_err(Failure::Start)?;
-                Ok::<(), Failure>(bellwether_agent::run(Settings::new(state), events).await?)
+                Ok::<(), Failure>(bellwether_agent::run(settings(state), events).await?)
             })
         }
         Command::Doctor { state, collector } => doctor::doctor(state, collector),
@@ -162,6 +158,16 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Show { state, schema: false } => say(&runtime()?.block_on(show::show(state.as_deref()))?),
         Command::CheckConfig { state } => check_config(state),
     }
+}
+
+/// The running agent's settings.
+fn settings(state: PathBuf) -> Settings {
+    Settings { hardware: machine(), ..Settings::new(state) }
+}
+
+/// The machine that the agent speaks for: in a container that is not the one whose `/sys` is at hand.
+fn machine() -> Host {
+    std::env::var_os(MACHINE_ROOT).map_or_else(Host::default, Host::at)
 }
 
 fn check_config(state_dir: Option<PathBuf>) -> Result<(), Failure> {

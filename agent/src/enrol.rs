@@ -1,5 +1,7 @@
 //! Enrolment: a token is exchanged for a certificate, once; the private key never leaves the machine.
 
+mod later;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,15 +9,17 @@ use bellwether_logic::device::Class;
 use bellwether_proto::token::{BadToken, EnrolToken};
 use bellwether_proto::v1::collector_client::CollectorClient;
 use bellwether_proto::v1::{DeviceClass, EnrolReply, EnrolRequest};
-use data_encoding::BASE64_MIME;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use sha2::{Digest, Sha256};
 
 use crate::clock;
 use crate::hardware;
 use crate::host::Host;
-use crate::state::{Credentials, Identity, StateDir, StateError};
+use crate::state::{Credentials, Identity, StateDir, StateError, certificates_pem};
 use crate::tls::{self, ConnectError, Trust};
+
+pub(crate) use later::later;
+pub use later::{LATER_FILE, Later, LaterError};
 
 /// A collector answers at once; a person waits.
 const REPLY_WAIT: Duration = Duration::from_secs(30);
@@ -35,6 +39,8 @@ pub struct Enrolment {
     pub class: Option<Class>,
     /// Whether a folder that is already enrolled may be enrolled again.
     pub again: bool,
+    /// Whose hardware tells this machine from others.
+    pub hardware: Host,
 }
 
 /// Without the token, which must not end up in a log.
@@ -107,12 +113,16 @@ pub async fn enrol(enrolment: &Enrolment) -> Result<Enrolled, EnrolError> {
     let name = enrolment.name.clone().unwrap_or_default();
     let endpoints = vec![enrolment.collector.clone()];
     let identity = Identity::new(reply.device_id.clone(), name, class.as_str().to_owned(), endpoints);
-    let credentials = Credentials { key_pem: key.serialize_pem(), chain_pem: pem(&reply.chain) };
+    let credentials = Credentials {
+        key_pem: key.serialize_pem(),
+        chain_pem: certificates_pem(reply.chain.iter().map(Vec::as_slice)),
+    };
     state.store(&identity, &credentials)?;
     Ok(Enrolled { device_id: reply.device_id })
 }
 
-fn check_address(address: &str) -> Result<(), EnrolError> {
+/// Whether an address has a host and a port.
+pub(crate) fn check_address(address: &str) -> Result<(), EnrolError> {
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
         Some(1..) => Ok(()),
@@ -125,7 +135,7 @@ fn request(enrolment: &Enrolment, class: Class, key: &KeyPair) -> Result<EnrolRe
     Ok(EnrolRequest {
         token: enrolment.token.trim().to_owned(),
         csr: csr.der().to_vec(),
-        hardware: Some(hardware::identity(&Host::default())),
+        hardware: Some(hardware::identity(&enrolment.hardware)),
         now_unix_ms: clock::now().wall.0,
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         name: enrolment.name.clone().unwrap_or_default(),
@@ -156,16 +166,12 @@ pub(crate) fn sentence(status: &tonic::Status) -> String {
 }
 
 fn check_reply(reply: &EnrolReply, token: &EnrolToken, key: &KeyPair) -> Result<(), EnrolError> {
-    let [own, .., ca] = reply.chain.as_slice() else {
-        return Err(EnrolError::Reply("the chain has fewer than two certificates"));
-    };
-    if Sha256::digest(ca)[..] != token.ca_sha256[..] {
-        return Err(EnrolError::Reply("its CA is not the one of the token"));
-    }
-    let (_, certificate) =
-        x509_parser::parse_x509_certificate(own).map_err(|_| EnrolError::Reply("its certificate can't be read"))?;
-    if certificate.public_key().raw != key.subject_public_key_info() {
-        return Err(EnrolError::Reply("its certificate is for another key"));
+    let ca = check_chain(&reply.chain, key).map_err(EnrolError::Reply)?;
+    // While two CAs overlap, a token of the one before is answered by the one of now; the connection was verified by
+    // the token's, so the answer is as true as the token.
+    let is_ca = x509_parser::parse_x509_certificate(ca).is_ok_and(|(_, certificate)| certificate.is_ca());
+    if Sha256::digest(ca)[..] != token.ca_sha256[..] && !is_ca {
+        return Err(EnrolError::Reply("its last certificate is no CA"));
     }
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     if reply.device_id.is_empty() || reply.device_id.len() > 64 || !reply.device_id.bytes().all(plain) {
@@ -174,12 +180,14 @@ fn check_reply(reply: &EnrolReply, token: &EnrolToken, key: &KeyPair) -> Result<
     Ok(())
 }
 
-fn pem(chain: &[Vec<u8>]) -> String {
-    let block = |der: &Vec<u8>| {
-        let text = BASE64_MIME.encode(der).replace("\r\n", "\n");
-        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", text.trim_end())
-    };
-    chain.iter().map(block).collect()
+/// Looks at a chain that was given for a key; answers its CA.
+pub(crate) fn check_chain<'a>(chain: &'a [Vec<u8>], key: &KeyPair) -> Result<&'a [u8], &'static str> {
+    let [own, .., ca] = chain else { return Err("the chain has fewer than two certificates") };
+    let (_, certificate) = x509_parser::parse_x509_certificate(own).map_err(|_| "its certificate can't be read")?;
+    if certificate.public_key().raw != key.subject_public_key_info() {
+        return Err("its certificate is for another key");
+    }
+    Ok(ca)
 }
 
 #[cfg(test)]
@@ -195,6 +203,7 @@ mod tests {
             name: None,
             class: None,
             again: false,
+            hardware: Host::default(),
         };
         assert!(!format!("{enrolment:?}").contains("secret"));
     }
@@ -214,7 +223,8 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::default().self_signed(&key).unwrap();
         let der = certificate.der().to_vec();
-        let credentials = Credentials { key_pem: key.serialize_pem(), chain_pem: pem(&[der.clone(), der.clone()]) };
+        let credentials =
+            Credentials { key_pem: key.serialize_pem(), chain_pem: certificates_pem([der.as_slice(), der.as_slice()]) };
         let identity = tls::ClientIdentity::new(&credentials).unwrap();
         assert_eq!(identity.chain.len(), 2);
         assert_eq!(identity.ca().as_ref(), der);

@@ -22,23 +22,26 @@ use bellwether_proto::v1::{AgentMessage, Hello};
 use tokio::sync::mpsc::Sender;
 use tokio_stream::{Stream, StreamExt};
 
-use self::complaints::Complaints;
 use self::generation::Generation;
 use self::looker::{Look, Looker};
 use self::reader::{Reader, Readings};
+use self::renewer::Renewer;
 use self::ticks::Ticks;
 use self::timers::{Timer, Timers};
 use self::update::Update;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::enrol::{self, LaterError};
+use crate::hardware;
 use crate::host::Host;
 use crate::privacy::place::{Place, Whereabouts};
 use crate::remote::Remote;
+use crate::renewal::RenewError;
 use crate::schema;
 use crate::spool::{Spool, SpoolError};
 use crate::state::{self, StateDir, StateError};
 use crate::system_events::SystemEvent;
-use crate::tls::{BadCredentials, ClientIdentity};
+use crate::tls::{BadCredentials, Proof};
 use crate::uplink::{self, Link};
 
 mod complaints;
@@ -47,6 +50,7 @@ mod generation;
 mod leave;
 mod looker;
 mod reader;
+mod renewer;
 mod rounds;
 mod talk;
 mod ticks;
@@ -54,6 +58,7 @@ mod timers;
 mod update;
 mod whereabouts;
 
+pub(crate) use complaints::Complaints;
 pub use complaints::whole_chain;
 
 /// The first readings come this soon after the start, so that a machine that was just connected shows up at once.
@@ -66,6 +71,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Instead of the interval of `agent.toml`.
     pub interval: Option<Duration>,
+    /// Whose hardware tells this machine from others.
+    pub hardware: Host,
 }
 
 /// Why an agent does not run. Nothing that the collector or the network does is among it.
@@ -83,6 +90,9 @@ pub enum RunError {
     /// The spool is of a newer version.
     #[error("can't use the spool")]
     Spool(#[from] SpoolError),
+    /// What it should enrol with.
+    #[error("can't enrol by itself")]
+    Later(#[from] LaterError),
     /// The system gives no thread.
     #[error("can't start the thread that reads the sources")]
     Thread(#[source] std::io::Error),
@@ -91,7 +101,7 @@ pub enum RunError {
 impl Settings {
     /// An agent on this state folder, with the interval of its configuration.
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
-        Self { state_dir: state_dir.into(), interval: None }
+        Self { state_dir: state_dir.into(), interval: None, hardware: Host::default() }
     }
 }
 
@@ -100,7 +110,11 @@ impl Settings {
 /// # Errors
 /// Only at start: when the state folder, the configuration or the spool can't be used.
 pub async fn run(settings: Settings, events: impl Stream<Item = SystemEvent> + Send) -> Result<(), RunError> {
-    let state = StateDir::take(&settings.state_dir, false)?;
+    let mut events = std::pin::pin!(events);
+    if !enrol::later(&settings, events.as_mut()).await? {
+        return Ok(());
+    }
+    let state = Arc::new(StateDir::take(&settings.state_dir, false)?);
     let agent = Agent::start(&settings, &state, Hands::real())?;
     let update = Update::watch(&settings.state_dir);
     agent.live(events.map(|event| update.explain(event))).await;
@@ -113,6 +127,7 @@ enum Event {
     Read(Readings),
     Looked(Look),
     Uplink(uplink::Event),
+    Renewed(Result<state::Credentials, RenewError>),
     RoomToSend,
 }
 
@@ -134,7 +149,7 @@ struct Hands {
     dial: Dial,
 }
 
-type Dial = Box<dyn Fn(String, Arc<ClientIdentity>, Hello) -> Link + Send>;
+type Dial = Box<dyn Fn(String, Proof, Hello) -> Link + Send>;
 
 impl Hands {
     fn real() -> Self {
@@ -145,7 +160,7 @@ impl Hands {
 struct Agent {
     hands: Hands,
     identity: state::Identity,
-    credentials: Arc<ClientIdentity>,
+    renewer: Renewer,
     config: Config,
     interval_override: Option<Duration>,
     remote: Remote,
@@ -174,12 +189,12 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(settings: &Settings, state: &StateDir, hands: Hands) -> Result<Self, RunError> {
+    fn start(settings: &Settings, state: &Arc<StateDir>, hands: Hands) -> Result<Self, RunError> {
         let identity = state.identity()?;
         let mut remote = Remote::load(&settings.state_dir);
         let mut config = remote.config()?;
         config.interval = settings.interval.unwrap_or(config.interval);
-        let credentials = Arc::new(ClientIdentity::new(&state.credentials()?)?);
+        let renewer = Renewer::start(state, hardware::identity(&settings.hardware), hands.clock.now().boot)?;
         let (spool, found) = Spool::open(&settings.state_dir.join(state::SPOOL_DIR), config.spool.clone())?;
         if found.torn_bytes > 0 {
             tracing::warn!(bytes = found.torn_bytes, "cut what was half written when the machine went off");
@@ -220,7 +235,7 @@ impl Agent {
             encoder: Encoder::new(),
             may_send: false,
             identity,
-            credentials,
+            renewer,
             hands,
         };
         agent.place = agent.look_around();
@@ -267,6 +282,7 @@ impl Agent {
             Some(readings) = self.reader.readings.recv() => Event::Read(readings),
             look = from_looker(&mut self.looker) => Event::Looked(look),
             event = from_link(&mut self.link) => Event::Uplink(event),
+            Some(outcome) = self.renewer.outcomes.recv() => Event::Renewed(outcome),
             () = tokio::time::sleep_until(due) => Event::Due(timer),
             () = room(outgoing.as_ref()), if may_send => Event::RoomToSend,
         }
@@ -277,6 +293,8 @@ impl Agent {
             Event::Due(timer) => self.handle_timer(timer),
             Event::Read(readings) => self.handle_readings(readings),
             Event::Looked(look) => self.handle_look(look),
+            Event::Renewed(outcome) => self.handle_renewed(outcome),
+            Event::Uplink(uplink::Event::Verified(ca)) => self.renewer.handle_verified(ca),
             Event::Uplink(uplink::Event::Welcomed(welcome, ends)) => self.handle_welcome(&welcome, ends),
             Event::Uplink(uplink::Event::Message(message)) => self.handle_message(&message),
             Event::Uplink(uplink::Event::Ended(error)) => self.handle_end(&error),
@@ -296,6 +314,7 @@ impl Agent {
             }
             Timer::Pace => self.may_send = true,
             Timer::Trial => self.end_trial(),
+            Timer::Renew => self.begin_renewal(),
         }
     }
 }

@@ -4,18 +4,23 @@
 //! | --- | --- |
 //! | `lock` | held while an agent uses the folder |
 //! | `agent.json` | device id, name, class, endpoints; written last, so a folder with it is enrolled |
-//! | `key.pem` | the private key, mode 0600 |
-//! | `chain.pem` | the agent's certificate, then the collector's CA |
+//! | `credentials.pem` | the private key, the agent's certificate, the CA that issued it; mode 0600 |
+//! | `trusted.pem` | the CAs that the collector has named since; missing until it has |
 //! | `agent.toml` | the admin's configuration, optional |
+//! | `enrol.toml` | what the first start enrols with; gone once it has |
 //! | `spool/` | readings that the collector has not acknowledged |
 //!
 //! Every file is replaced whole: written beside, synced, renamed, and the folder synced, so that a power cut leaves
-//! the old one or the new one. A folder of a newer format is refused untouched.
+//! the old one or the new one; key and certificate are one file, so that no power cut leaves the one without the other.
+//! A folder of a newer format is refused untouched. Format 1 kept `key.pem` and `chain.pem`; they are brought together
+//! at the first start.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 
 use crate::private;
@@ -26,12 +31,18 @@ pub const CONFIG_FILE: &str = "agent.toml";
 pub const SPOOL_DIR: &str = "spool";
 
 const IDENTITY_FILE: &str = "agent.json";
+const CREDENTIALS_FILE: &str = "credentials.pem";
+const TRUSTED_FILE: &str = "trusted.pem";
+const LOCK_FILE: &str = "lock";
+/// Of format 1.
 const KEY_FILE: &str = "key.pem";
 const CHAIN_FILE: &str = "chain.pem";
-const LOCK_FILE: &str = "lock";
 
 /// The format that this version writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// How a certificate begins in PEM: what stands before the first one is the key.
+const CERTIFICATE_BEGINS: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Why a state folder can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -182,17 +193,96 @@ impl StateDir {
     /// # Errors
     /// When a file can't be written.
     pub fn store(&self, identity: &Identity, credentials: &Credentials) -> Result<(), StateError> {
-        self.replace(KEY_FILE, credentials.key_pem.as_bytes())?;
-        self.replace(CHAIN_FILE, credentials.chain_pem.as_bytes())?;
-        let mut text = serde_json::to_string_pretty(identity).expect("an identity is plain text");
+        self.renew(credentials)?;
+        self.remove(TRUSTED_FILE)?;
+        self.rename_to(identity)?;
+        self.remove(KEY_FILE)?;
+        self.remove(CHAIN_FILE)
+    }
+
+    /// Replaces key and certificate, both or neither.
+    ///
+    /// # Errors
+    /// When the file can't be written; the old ones are then still there.
+    pub fn renew(&self, credentials: &Credentials) -> Result<(), StateError> {
+        let Credentials { key_pem, chain_pem } = credentials;
+        let between = if key_pem.ends_with('\n') { "" } else { "\n" };
+        self.replace(CREDENTIALS_FILE, format!("{key_pem}{between}{chain_pem}").as_bytes())
+    }
+
+    /// Replaces what is known of this agent, such as its endpoints.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn rename_to(&self, identity: &Identity) -> Result<(), StateError> {
+        let identity = Identity { format: FORMAT, ..identity.clone() };
+        let mut text = serde_json::to_string_pretty(&identity).expect("an identity is plain text");
         text.push('\n');
         self.replace(IDENTITY_FILE, text.as_bytes())
     }
 
-    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+    /// Brings a folder of format 1 to the present one. Whatever step a power cut comes after, the folder can be used.
+    ///
+    /// # Errors
+    /// When a file can't be read or written.
+    pub fn migrate(&self) -> Result<(), StateError> {
+        let identity = self.identity()?;
+        if identity.format >= FORMAT {
+            return Ok(());
+        }
+        self.renew(&self.credentials()?)?;
+        self.rename_to(&identity)?;
+        self.remove(KEY_FILE)?;
+        self.remove(CHAIN_FILE)
+    }
+
+    /// The CAs that the collector has named since enrolment. A file that can't be read is as good as none: the CA that
+    /// issued this agent's certificate is believed in any case.
+    #[must_use]
+    pub fn trusted(&self) -> Vec<CertificateDer<'static>> {
+        let text = fs::read(self.path.join(TRUSTED_FILE)).unwrap_or_default();
+        CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect()
+    }
+
+    /// Keeps the CAs that the collector has named.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn trust(&self, cas: &[CertificateDer<'_>]) -> Result<(), StateError> {
+        let cas: Vec<&[u8]> = cas.iter().map(AsRef::as_ref).collect();
+        self.replace(TRUSTED_FILE, certificates_pem(cas).as_bytes())
+    }
+
+    /// Removes one file, if it is there.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io { step: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         let path = self.path.join(name);
         replace_file(&path, bytes, true).map_err(|source| StateError::Io { step: "write", path, source })
     }
+}
+
+/// Whether a folder holds a key, without taking the folder.
+#[must_use]
+pub fn has_credentials(dir: &Path) -> bool {
+    dir.join(CREDENTIALS_FILE).exists() || dir.join(KEY_FILE).exists()
+}
+
+/// Certificates as PEM.
+pub(crate) fn certificates_pem<'a>(certificates: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let block = |der| {
+        let text = data_encoding::BASE64_MIME.encode(der).replace("\r\n", "\n");
+        format!("{CERTIFICATE_BEGINS}\n{}\n-----END CERTIFICATE-----\n", text.trim_end())
+    };
+    certificates.into_iter().map(block).collect()
 }
 
 /// Who the agent of a folder is, without taking the folder.
@@ -225,11 +315,16 @@ pub fn read_identity(dir: &Path) -> Result<Identity, StateError> {
 /// # Errors
 /// When a file can't be read.
 pub fn read_credentials(dir: &Path) -> Result<Credentials, StateError> {
-    let read = |name| {
+    let read = |name: &str| {
         let path = dir.join(name);
         fs::read_to_string(&path).map_err(|source| StateError::Io { step: "read", path, source })
     };
-    Ok(Credentials { key_pem: read(KEY_FILE)?, chain_pem: read(CHAIN_FILE)? })
+    if !dir.join(CREDENTIALS_FILE).exists() && dir.join(KEY_FILE).exists() {
+        return Ok(Credentials { key_pem: read(KEY_FILE)?, chain_pem: read(CHAIN_FILE)? });
+    }
+    let text = read(CREDENTIALS_FILE)?;
+    let (key, chain) = text.split_at(text.find(CERTIFICATE_BEGINS).unwrap_or(text.len()));
+    Ok(Credentials { key_pem: key.to_owned(), chain_pem: chain.to_owned() })
 }
 
 /// Replaces a file whole. `private`: only its owner may read it, from the first byte on.
@@ -265,7 +360,7 @@ mod tests {
         let state = StateDir::take(dir, true).unwrap();
         let identity =
             Identity::new("d123456789".into(), "LAB-1".into(), "desktop".into(), vec!["127.0.0.1:7443".into()]);
-        let credentials = Credentials { key_pem: "key".into(), chain_pem: "chain".into() };
+        let credentials = Credentials { key_pem: "key\n".into(), chain_pem: format!("{CERTIFICATE_BEGINS}\nchain\n") };
         state.store(&identity, &credentials).unwrap();
         state
     }
@@ -275,7 +370,47 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = enrolled(&dir.path().join("agent"));
         assert_eq!(state.identity().unwrap().device_id, "d123456789");
-        assert_eq!(state.credentials().unwrap().chain_pem, "chain");
+        let credentials = state.credentials().unwrap();
+        assert_eq!((credentials.key_pem.as_str(), credentials.chain_pem.ends_with("chain\n")), ("key\n", true));
+    }
+
+    #[test]
+    fn a_folder_of_the_first_format_is_brought_forward_whatever_step_the_power_cut_came_after() {
+        for written in 0..4 {
+            let dir = tempfile::tempdir().unwrap();
+            let state = StateDir::take(dir.path(), true).unwrap();
+            let old = r#"{"format":1,"device_id":"d1","name":"","class":"desktop","endpoints":["h:1"]}"#;
+            for (name, text) in [(IDENTITY_FILE, old), (KEY_FILE, "old key\n"), (CHAIN_FILE, CERTIFICATE_BEGINS)] {
+                fs::write(dir.path().join(name), text).unwrap();
+            }
+            let steps: [&dyn Fn(); 3] = [
+                &|| state.renew(&state.credentials().unwrap()).unwrap(),
+                &|| state.rename_to(&state.identity().unwrap()).unwrap(),
+                &|| state.remove(KEY_FILE).unwrap(),
+            ];
+            steps[..written].iter().for_each(|step| step());
+            state.migrate().unwrap();
+            let credentials = state.credentials().unwrap();
+            assert_eq!(
+                (credentials.key_pem.as_str(), credentials.chain_pem.as_str()),
+                ("old key\n", CERTIFICATE_BEGINS)
+            );
+            assert_eq!(
+                (state.identity().unwrap().format, state.identity().unwrap().device_id.as_str()),
+                (FORMAT, "d1")
+            );
+        }
+    }
+
+    #[test]
+    fn a_renewal_that_is_cut_off_leaves_the_old_key_with_its_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = enrolled(dir.path());
+        // The power goes after the new file was written beside, before it took its place.
+        fs::write(dir.path().join("credentials.new"), "half a key").unwrap();
+        assert_eq!(state.credentials().unwrap().key_pem, "key\n");
+        state.renew(&Credentials { key_pem: "k2\n".into(), chain_pem: CERTIFICATE_BEGINS.into() }).unwrap();
+        assert_eq!(state.credentials().unwrap().key_pem, "k2\n");
     }
 
     #[cfg(unix)]
@@ -285,7 +420,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let state = enrolled(&dir.path().join("agent"));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&state.path().join(KEY_FILE)), 0o600);
+        assert_eq!(mode(&state.path().join(CREDENTIALS_FILE)), 0o600);
         assert_eq!(mode(state.path()), 0o700);
     }
 
@@ -315,9 +450,9 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let text = "{\"format\": 2, \"shape\": \"unknown\"}";
+        let text = "{\"format\": 9, \"shape\": \"unknown\"}";
         fs::write(dir.path().join(IDENTITY_FILE), text).unwrap();
-        assert!(matches!(read_identity(dir.path()), Err(StateError::Newer { found: 2, .. })));
+        assert!(matches!(read_identity(dir.path()), Err(StateError::Newer { found: 9, .. })));
         assert_eq!(fs::read_to_string(dir.path().join(IDENTITY_FILE)).unwrap(), text);
     }
 

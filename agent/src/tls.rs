@@ -1,7 +1,8 @@
 //! The way to the collector: TCP, then TLS that believes one CA and the fixed name, whatever the address.
 //!
 //! - First contact: the token's pin names the CA; a chain that does not contain it and verify to it is refused.
-//! - Later: the stored CA is the only root.
+//! - Later: the stored CAs are the only roots. There are two while the collector's CA is rotated.
+//! - The first message says which CAs this machine believes, so that a collector with two shows the right certificate.
 //! - A machine with a wrong clock must still reach its collector: a chain that fails for its times alone is verified
 //!   at its own beginning instead, and the caller learns the chain's times to hold the collector's word against.
 //! - System proxies are ignored, TLS 1.3 alone is spoken, and sessions are never resumed, so that every connection
@@ -12,13 +13,16 @@ use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::COLLECTOR_NAME;
+use bellwether_proto::trust::ca_hint;
 use hyper_util::rt::TokioIo;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
+};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -42,8 +46,8 @@ const WINDOW_BYTES: u32 = 64 << 10;
 pub enum Trust {
     /// The one with this SHA-256, which the collector must present.
     Pinned([u8; 32]),
-    /// This one.
-    Ca(CertificateDer<'static>),
+    /// These.
+    Cas(Vec<CertificateDer<'static>>),
 }
 
 /// The agent's own certificate and key.
@@ -52,6 +56,15 @@ pub struct ClientIdentity {
     pub chain: Vec<CertificateDer<'static>>,
     /// Its key.
     pub key: PrivateKeyDer<'static>,
+}
+
+/// What a stream is opened with: how the agent proves itself, and whom it believes.
+#[derive(Clone)]
+pub struct Proof {
+    /// Key and certificate.
+    pub identity: Arc<ClientIdentity>,
+    /// The CAs that the collector may stand under.
+    pub roots: Vec<CertificateDer<'static>>,
 }
 
 /// From when to when a chain is valid.
@@ -72,6 +85,8 @@ pub struct Connection {
     pub clock_is_outside: Option<Validity>,
     /// Both ends' addresses: they say whether this is at school, and are never sent.
     pub ends: Option<Ends>,
+    /// The CA that the collector was verified by.
+    pub ca: CertificateDer<'static>,
 }
 
 /// Why there is no connection.
@@ -87,8 +102,8 @@ pub enum ConnectError {
     },
     /// Somebody else answers there: the usual reasons are a wrong address and a content filter.
     #[error(
-        "what answers at {endpoint} is not the collector that this machine knows: the address is wrong, or something \
-         between opens the connection"
+        "what answers at {endpoint} is not the collector that this machine knows: the address is wrong, something \
+         between opens the connection, or the collector's authority was replaced since this machine or its token knew it"
     )]
     Foreign {
         /// `HOST:PORT`.
@@ -170,15 +185,16 @@ pub async fn connect(
     trust: Trust,
     identity: Option<&ClientIdentity>,
 ) -> Result<Connection, ConnectError> {
-    let outside = Arc::new(OnceLock::new());
-    let config = client_config(trust, identity, Arc::clone(&outside)).map_err(ConnectError::Identity)?;
+    let found = Arc::new(Found::default());
+    let config = client_config(trust, identity, Arc::clone(&found)).map_err(ConnectError::Identity)?;
     let stream = tokio::time::timeout(CONNECT_WAIT, open(endpoint, config))
         .await
         .map_err(|_| ConnectError::Silence { endpoint: endpoint.to_owned() })??;
     let ends = ends(stream.get_ref().0);
     let channel =
         speak(stream).await.map_err(|source| ConnectError::Protocol { endpoint: endpoint.to_owned(), source })?;
-    Ok(Connection { channel, clock_is_outside: outside.get().copied(), ends })
+    let ca = found.ca.get().ok_or_else(|| ConnectError::Foreign { endpoint: endpoint.to_owned() })?.clone();
+    Ok(Connection { channel, clock_is_outside: found.outside.get().copied(), ends, ca })
 }
 
 fn ends(tcp: &TcpStream) -> Option<Ends> {
@@ -218,10 +234,10 @@ async fn speak(stream: TlsStream<TcpStream>) -> Result<Channel, tonic::transport
 fn client_config(
     trust: Trust,
     identity: Option<&ClientIdentity>,
-    clock_is_outside: Arc<OnceLock<Validity>>,
+    found: Arc<Found>,
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Verifier { trust, provider: Arc::clone(&provider), clock_is_outside };
+    let verifier = Verifier { hints: hints(&trust), trust, provider: Arc::clone(&provider), found };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -235,23 +251,70 @@ fn client_config(
     Ok(config)
 }
 
+/// What a handshake found out.
+#[derive(Debug, Default)]
+struct Found {
+    outside: OnceLock<Validity>,
+    ca: OnceLock<CertificateDer<'static>>,
+}
+
+/// Names the believed CAs in the first message.
+fn hints(trust: &Trust) -> Vec<DistinguishedName> {
+    let hashes = match trust {
+        Trust::Pinned(pin) => vec![*pin],
+        Trust::Cas(cas) => cas.iter().map(|ca| Sha256::digest(ca).into()).collect(),
+    };
+    hashes.iter().map(|hash| DistinguishedName::from(ca_hint(hash))).collect()
+}
+
 /// Verifies the collector's chain for one connection.
 #[derive(Debug)]
 struct Verifier {
     trust: Trust,
+    hints: Vec<DistinguishedName>,
     provider: Arc<CryptoProvider>,
-    clock_is_outside: Arc<OnceLock<Validity>>,
+    found: Arc<Found>,
 }
 
 impl Verifier {
-    fn root(&self, presented: &[CertificateDer<'_>]) -> Result<CertificateDer<'static>, rustls::Error> {
+    /// The CAs that may have issued what is presented.
+    fn roots(&self, presented: &[CertificateDer<'_>]) -> Vec<CertificateDer<'static>> {
         match &self.trust {
-            Trust::Ca(ca) => Ok(ca.clone()),
+            Trust::Cas(cas) => cas.clone(),
             Trust::Pinned(pin) => {
                 let pinned = presented.iter().find(|certificate| Sha256::digest(certificate)[..] == pin[..]);
-                pinned.map(|certificate| certificate.clone().into_owned()).ok_or_else(foreign)
+                pinned.map(|certificate| certificate.clone().into_owned()).into_iter().collect()
             }
         }
+    }
+
+    /// Verifies by one root; by a wrong clock, too.
+    fn verify_by(
+        &self,
+        root: &CertificateDer<'static>,
+        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone())?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        let verify = |at| verifier.verify_server_cert(end_entity, intermediates, server_name, &[], at);
+        let verified = match verify(now) {
+            Err(error) if is_about_time(&error) => {
+                let validity = validity(&[end_entity, root]).ok_or_else(foreign)?;
+                let begin = u64::try_from(validity.from.0).unwrap_or(0).div_ceil(1_000);
+                let verified = verify(UnixTime::since_unix_epoch(Duration::from_secs(begin)))?;
+                // One connection verifies once, so nothing is there yet.
+                let _ = self.found.outside.set(validity);
+                verified
+            }
+            result => result?,
+        };
+        let _ = self.found.ca.set(root.clone());
+        Ok(verified)
     }
 }
 
@@ -261,27 +324,21 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let root = self.root(intermediates)?;
-        let mut roots = RootCertStore::empty();
-        roots.add(root.clone())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        let verify = |at| verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, at);
-        match verify(now) {
-            Err(error) if is_about_time(&error) => {
-                let validity = validity(&[end_entity, &root]).ok_or_else(foreign)?;
-                let begin = u64::try_from(validity.from.0).unwrap_or(0).div_ceil(1_000);
-                let verified = verify(UnixTime::since_unix_epoch(Duration::from_secs(begin)))?;
-                // One connection verifies once, so nothing is there yet.
-                let _ = self.clock_is_outside.set(validity);
-                Ok(verified)
+        let mut refused = foreign();
+        for root in self.roots(intermediates) {
+            match self.verify_by(&root, (end_entity, intermediates), server_name, now) {
+                Ok(verified) => return Ok(verified),
+                Err(error) => refused = error,
             }
-            result => result,
         }
+        Err(refused)
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        Some(&self.hints).filter(|hints| !hints.is_empty()).map(Vec::as_slice)
     }
 
     fn verify_tls12_signature(

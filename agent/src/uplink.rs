@@ -5,7 +5,6 @@
 //! `Welcome` and hands over what comes, so that the agent's loop never waits for the network.
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
@@ -13,17 +12,18 @@ use bellwether_proto::v1::agent_message::Body as ToCollector;
 use bellwether_proto::v1::collector_client::CollectorClient;
 use bellwether_proto::v1::collector_message::Body as FromCollector;
 use bellwether_proto::v1::{AgentMessage, CollectorMessage, Hello, Welcome};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use crate::clock;
 use crate::enrol::sentence;
 use crate::privacy::place::Ends;
 use crate::run::whole_chain;
-use crate::tls::{self, ClientIdentity, ConnectError, Trust, Validity};
+use crate::tls::{self, ConnectError, Proof, Trust, Validity};
 
 /// Messages between the loop and the network; the lanes' windows bound what is unacknowledged.
 const QUEUE: usize = 8;
@@ -31,11 +31,13 @@ const QUEUE: usize = 8;
 /// A collector answers a `Hello` at once; a busy one within this.
 const WELCOME_WAIT: Duration = Duration::from_secs(30);
 
-/// What comes of a stream, in order: at most one `Welcomed`, then messages, then one `Ended`.
+/// What comes of a stream, in order: at most one `Verified` and `Welcomed`, then messages, then one `Ended`.
 #[derive(Debug)]
 pub enum Event {
     /// The collector answered the `Hello`, over a connection between these ends.
     Welcomed(Welcome, Option<Ends>),
+    /// The collector was verified, by this CA; before anything else comes.
+    Verified(CertificateDer<'static>),
     /// It says something.
     Message(FromCollector),
     /// The stream is over, and why.
@@ -51,6 +53,9 @@ pub enum LinkError {
     /// The collector refused, in its own words.
     #[error("the collector refused: {0}")]
     Refused(String),
+    /// It does not take this agent's certificate any more, in its own words; it may give another for it.
+    #[error("the collector does not take this agent's certificate: {0}")]
+    Expired(String),
     /// It did not answer the `Hello`.
     #[error("the collector did not answer within {} s", WELCOME_WAIT.as_secs())]
     NoWelcome,
@@ -79,11 +84,11 @@ pub struct Link {
 impl Link {
     /// Calls the collector at `endpoint`.
     #[must_use]
-    pub fn begin(endpoint: String, identity: Arc<ClientIdentity>, hello: Hello) -> Self {
+    pub fn begin(endpoint: String, proof: Proof, hello: Hello) -> Self {
         let (outgoing, to_send) = mpsc::channel(QUEUE);
         let (sender, events) = mpsc::channel(QUEUE);
         let task = tokio::spawn(async move {
-            let error = match talk(&endpoint, &identity, hello, to_send, &sender).await {
+            let error = match talk(&endpoint, proof, hello, to_send, &sender).await {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
@@ -123,12 +128,15 @@ pub const fn message(body: ToCollector) -> AgentMessage {
 
 async fn talk(
     endpoint: &str,
-    identity: &ClientIdentity,
+    Proof { identity, roots }: Proof,
     mut hello: Hello,
     to_send: mpsc::Receiver<AgentMessage>,
     events: &mpsc::Sender<Event>,
 ) -> Result<std::convert::Infallible, LinkError> {
-    let connection = tls::connect(endpoint, Trust::Ca(identity.ca()), Some(identity)).await?;
+    let connection = tls::connect(endpoint, Trust::Cas(roots), Some(&*identity)).await?;
+    if events.send(Event::Verified(connection.ca)).await.is_err() {
+        return Err(LinkError::Closed);
+    }
     let mut client = CollectorClient::new(connection.channel)
         .max_decoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES)
         .max_encoding_message_size(bellwether_proto::MAX_MESSAGE_BYTES);
@@ -179,6 +187,7 @@ async fn next(incoming: &mut Streaming<CollectorMessage>) -> Result<FromCollecto
 fn refused(status: &tonic::Status) -> LinkError {
     match status.source() {
         Some(cause) => LinkError::Lost(whole_chain(cause)),
+        None if status.code() == Code::Unauthenticated => LinkError::Expired(sentence(status)),
         None => LinkError::Refused(sentence(status)),
     }
 }

@@ -20,7 +20,8 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::figures;
+use crate::clock::Clock;
+use crate::{ca, figures};
 
 /// How long a connection without a certificate may last: an enrolment takes a second.
 const STRANGER_LIFE: Duration = Duration::from_secs(60);
@@ -188,9 +189,12 @@ impl Gate {
     /// Hands a connection on, with a place among strangers if it showed no certificate.
     async fn pass(&self, io: Io, address: SocketAddr, place: OwnedSemaphorePermit) {
         let certificate = io.certificate();
-        let stranger = match certificate {
-            Some(_) => None,
-            None => match Arc::clone(&self.strangers).try_acquire_owned() {
+        // One that has ended is good for being told so, and no more than none.
+        let is_known =
+            certificate.as_ref().and_then(ca::validity).is_some_and(|(_, until)| until > Clock::system().now());
+        let stranger = match is_known {
+            true => None,
+            false => match Arc::clone(&self.strangers).try_acquire_owned() {
                 Ok(place) => Some(place),
                 Err(_) => {
                     figures::refused("strangers");
@@ -198,7 +202,7 @@ impl Gate {
                 }
             },
         };
-        let life = self.bounds.stranger_life.filter(|_| certificate.is_none());
+        let life = self.bounds.stranger_life.filter(|_| !is_known);
         let connection = Connection {
             io,
             peer: Peer { address, certificate },

@@ -9,6 +9,7 @@ use bellwether_proto::token::EnrolToken;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agents::Shared;
+use crate::ca::Ring;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Health;
@@ -114,15 +115,35 @@ pub struct Connect {
     pub endpoint: String,
     /// Whether other machines can reach it at all; until `setup` has run they cannot.
     pub this_machine_only: bool,
-    /// SHA-256 of the CA certificate, DER; the last part of every token.
-    pub ca_sha256: [u8; 32],
+    /// The CA; its hash is the last part of every token.
+    pub pin: Pin,
+}
+
+/// Which CA a token pins: the one that issues certificates when the token is made.
+#[derive(Clone, Debug)]
+pub enum Pin {
+    /// This one, by the SHA-256 of its certificate.
+    Fixed([u8; 32]),
+    /// The one that issues now.
+    Ring(Arc<Ring>),
+}
+
+impl Pin {
+    /// SHA-256 of the CA certificate, DER.
+    #[must_use]
+    pub fn sha256(&self) -> [u8; 32] {
+        match self {
+            Self::Fixed(sha256) => *sha256,
+            Self::Ring(ring) => ring.standing().current.sha256(),
+        }
+    }
 }
 
 impl Connect {
     /// The token as people paste it, from the secret that only now is known.
     #[must_use]
-    pub const fn token(&self, secret: [u8; 16]) -> EnrolToken {
-        EnrolToken { secret, ca_sha256: self.ca_sha256 }
+    pub fn token(&self, secret: [u8; 16]) -> EnrolToken {
+        EnrolToken { secret, ca_sha256: self.pin.sha256() }
     }
 
     /// The whole command that connects a machine.
@@ -159,7 +180,8 @@ mod tests {
 
     #[test]
     fn the_token_ends_in_the_hash_of_the_ca() {
-        let connect = Connect { endpoint: "bw.example:7443".into(), this_machine_only: false, ca_sha256: [0; 32] };
+        let connect =
+            Connect { endpoint: "bw.example:7443".into(), this_machine_only: false, pin: Pin::Fixed([0; 32]) };
         let command = connect.command([7; 16]);
         assert!(command.contains(&format!(".{} ", "A".repeat(43))), "{command}");
         assert!(command.contains("--collector bw.example:7443 "), "{command}");

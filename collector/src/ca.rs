@@ -4,6 +4,7 @@
 //! A machine that enrols sends a request, of which nothing but its public key is used: names, lifetimes and rights are
 //! ours to give. Signing what a request asks for would hand the CA itself to whoever asks for it.
 
+mod ring;
 mod store;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKey
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+pub use ring::{Ring, RingError, RotationError, Standing};
 pub use store::CaFileError;
 
 /// The CA's life. Rotation, with two CAs overlapping, is due long before.
@@ -64,6 +66,8 @@ pub struct Issued {
     pub serial: String,
     /// When it ends.
     pub not_after: Timestamp,
+    /// SHA-256 of its public key, lower-case hexadecimal.
+    pub key: String,
 }
 
 /// Why the CA can't work.
@@ -111,9 +115,35 @@ impl Authority {
             }
         };
         store::write_public(&folder.join(CA_PUBLIC_FILE), &certificate)?;
+        Self::of(key, certificate)
+    }
+
+    /// The CA of one file; none when there is no such file.
+    ///
+    /// # Errors
+    /// When it can't be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Option<Self>, CaError> {
+        let Some(bundle) = store::read(path)? else { return Ok(None) };
+        let (key, certificate) = bundle.into_parts(path)?;
+        Self::of(key, certificate).map(Some)
+    }
+
+    fn of(key: KeyPair, certificate: CertificateDer<'static>) -> Result<Self, CaError> {
         let issuer =
             Issuer::from_ca_cert_der(&certificate, key).map_err(|source| CaError::Make { what: "issuing", source })?;
         Ok(Self { issuer, certificate })
+    }
+
+    /// Its SHA-256 in lower-case hexadecimal.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.sha256())
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub fn not_after(&self) -> Timestamp {
+        validity(&self.certificate).map_or(Timestamp(0), |(_, until)| until)
     }
 
     /// The CA's certificate, DER.
@@ -128,20 +158,19 @@ impl Authority {
         Sha256::digest(&self.certificate).into()
     }
 
-    /// The server's certificate for `collector.bellwether` and for `name` unless that is empty: the one in `folder`, or
+    /// The server's certificate for `collector.bellwether` and for `name` unless that is empty: the one in `path`, or
     /// a new one when there is none, a third of its life is left, or the name is another.
     ///
     /// # Errors
     /// When its file can't be read or written, or is damaged.
-    pub fn server(&self, folder: &Path, name: &str, now: Timestamp) -> Result<ServerIdentity, CaError> {
-        let path = folder.join(SERVER_FILE);
+    pub fn server(&self, path: &Path, name: &str, now: Timestamp) -> Result<ServerIdentity, CaError> {
         let names = server_names(name);
-        let kept = store::read(&path)?.filter(|bundle| is_fresh(&bundle.certificates, &self.certificate, &names, now));
+        let kept = store::read(path)?.filter(|bundle| is_fresh(&bundle.certificates, &self.certificate, &names, now));
         let (key, certificate) = match kept {
-            Some(bundle) => bundle.into_parts(&path)?,
+            Some(bundle) => bundle.into_parts(path)?,
             None => {
                 let (key, certificate) = self.make_server(names, now)?;
-                store::write(&path, &key, &[&certificate, &self.certificate])?;
+                store::write(path, &key, &[&certificate, &self.certificate])?;
                 (key, certificate)
             }
         };
@@ -168,11 +197,7 @@ impl Authority {
     /// # Errors
     /// When it is no certificate request, or not signed by its own key.
     pub fn issue(&self, csr: &[u8], device: &str, now: Timestamp) -> Result<Issued, CsrError> {
-        if csr.len() > CSR_BYTES_MAX {
-            return Err(CsrError::TooLarge(csr.len()));
-        }
-        let request = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr))
-            .map_err(CsrError::Malformed)?;
+        let request = read_request(csr)?;
         let serial = random_serial();
         let hex = data_encoding::HEXLOWER.encode(serial.as_ref());
         let mut params = CertificateParams::default();
@@ -185,8 +210,40 @@ impl Authority {
         (params.not_before, params.not_after) = lifetime(now, AGENT_LIFE);
         let not_after = Timestamp(params.not_after.unix_timestamp().saturating_mul(1000));
         let certificate = params.signed_by(&request.public_key, &self.issuer).map_err(CsrError::Sign)?;
-        Ok(Issued { certificate: certificate.into(), serial: hex, not_after })
+        let certificate: CertificateDer<'static> = certificate.into();
+        let key = key_of(&certificate).map(|key| data_encoding::HEXLOWER.encode(&Sha256::digest(key)));
+        Ok(Issued { certificate, serial: hex, not_after, key: key.unwrap_or_default() })
     }
+}
+
+/// Whether a request can be signed at all; nothing is signed.
+///
+/// # Errors
+/// When it is no certificate request, or not signed by its own key.
+pub fn check_request(csr: &[u8]) -> Result<(), CsrError> {
+    read_request(csr).map(drop)
+}
+
+fn read_request(csr: &[u8]) -> Result<CertificateSigningRequestParams, CsrError> {
+    if csr.len() > CSR_BYTES_MAX {
+        return Err(CsrError::TooLarge(csr.len()));
+    }
+    CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr)).map_err(CsrError::Malformed)
+}
+
+/// The public key of a certificate, as its bits are.
+#[must_use]
+pub fn key_of(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Some(parsed.public_key().subject_public_key.data.to_vec())
+}
+
+/// From when to when a certificate is valid.
+#[must_use]
+pub fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let ms = |time: x509_parser::time::ASN1Time| Timestamp(time.timestamp().saturating_mul(1_000));
+    Some((ms(parsed.validity().not_before), ms(parsed.validity().not_after)))
 }
 
 impl std::fmt::Debug for Authority {
@@ -203,6 +260,9 @@ const CA_PUBLIC_FILE: &str = "ca.pem";
 
 /// Key and chain together.
 const SERVER_FILE: &str = "server.pem";
+
+/// The same under the previous CA, while two overlap.
+const PREVIOUS_SERVER_FILE: &str = "server-previous.pem";
 
 fn make_ca(now: Timestamp) -> Result<(KeyPair, CertificateDer<'static>), CaError> {
     let make = |source| CaError::Make { what: "CA", source };

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and what is answered.
 
+mod ca;
 mod setup;
 mod token;
 
@@ -36,6 +37,9 @@ enum Command {
     Token(Token),
     /// Revoke a device's certificates; a running collector cuts its stream within seconds
     Revoke(Revoke),
+    /// Look at the certificate authority, or replace it by another without losing an agent
+    #[command(subcommand)]
+    Ca(ca::Step),
     /// Say whether configuration and rules are understood
     CheckConfig(Serve),
 }
@@ -95,6 +99,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Token(Token::Enrol(token))) => token.run()?,
         Some(Command::Token(Token::Api(token))) => token.run()?,
         Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
+        Some(Command::Ca(step)) => step.run()?,
         Some(Command::CheckConfig(options)) => check_config(options)?,
     };
     say(&said);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether_logic::engine::Settings;
 use bellwether_logic::span::Span;
+use bellwether_proto::trust::ENDPOINTS_MAX;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -33,8 +34,44 @@ pub struct Config {
     pub journal: Journal,
     /// The agent that watches the collector's own machine.
     pub own_agent: OwnAgent,
+    /// What agents are told.
+    pub agent: Agents,
+    /// Agents' certificates.
+    pub certificates: Certificates,
     /// Bounds on what agents can ask for.
     pub limits: Limits,
+}
+
+/// What agents are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agents {
+    /// Where to call from now on, `HOST:PORT`, the first tried first; empty: where they call now.
+    pub endpoints: Vec<String>,
+}
+
+/// Agents' certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Certificates {
+    /// How long after its end a certificate may still be renewed, in days. A machine that is put away at the end of the
+    /// school year with little life left in its certificate comes back three months later, and one that missed the first
+    /// weeks later still; twice that is half a year. Longer, and a disk that was thrown away is a way in for longer.
+    pub renew_grace_days: u32,
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self { renew_grace_days: 180 }
+    }
+}
+
+impl Certificates {
+    /// The grace.
+    #[must_use]
+    pub const fn grace(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(self.renew_grace_days as u64 * 86_400)
+    }
 }
 
 /// Addresses and names.
@@ -155,6 +192,8 @@ pub struct Limits {
     pub backfill_per_second: u32,
     /// Enrolments a minute, in all.
     pub enrolments_per_minute: u32,
+    /// Renewals a minute, in all.
+    pub renewals_per_minute: u32,
 }
 
 impl Default for Limits {
@@ -167,6 +206,7 @@ impl Default for Limits {
             backfill_window: 32,
             backfill_per_second: 20,
             enrolments_per_minute: 600,
+            renewals_per_minute: 1200,
         }
     }
 }
@@ -280,6 +320,18 @@ impl Config {
                 "at least 1",
             ),
             (
+                self.agent.endpoints.len() >= ENDPOINTS_MAX || !self.agent.endpoints.iter().all(|it| is_endpoint(it)),
+                "agent.endpoints",
+                self.agent.endpoints.join(", "),
+                "up to seven of the form HOST:PORT",
+            ),
+            (
+                self.certificates.renew_grace_days > 3650,
+                "certificates.renew_grace_days",
+                self.certificates.renew_grace_days.to_string(),
+                "at most 3650",
+            ),
+            (
                 limits.backfill_window == 0 || limits.backfill_per_second == 0,
                 "limits.backfill_window, limits.backfill_per_second",
                 "0".into(),
@@ -295,6 +347,12 @@ impl Config {
 
 /// Below this a segment would hold only a few of the largest batches.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
+
+/// A host and a port.
+fn is_endpoint(text: &str) -> bool {
+    let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty() && host.len() <= 253);
+    split.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
+}
 
 /// Letters, digits and hyphens between dots, as hosts are named; a bare address has no certificate.
 #[must_use]

@@ -13,6 +13,8 @@ const BATCHES: &str = "bellwether_batches_total";
 const VALUES: &str = "bellwether_values_total";
 const STREAMS: &str = "bellwether_streams";
 const ENROLMENTS: &str = "bellwether_enrolments_total";
+const RENEWALS: &str = "bellwether_renewals_total";
+const CLONES: &str = "bellwether_clones";
 const READER_POSITION: &str = "bellwether_reader_position_bytes";
 const READER_FAILURES: &str = "bellwether_reader_failures_total";
 const JOURNAL_END: &str = "bellwether_journal_end_bytes";
@@ -48,6 +50,8 @@ fn describe() {
     describe_counter!(VALUES, "Values that were taken into the journal");
     describe_gauge!(STREAMS, "Agents that are connected");
     describe_counter!(ENROLMENTS, "Enrolments, by outcome");
+    describe_counter!(RENEWALS, "Renewals of agents' certificates, by outcome");
+    describe_gauge!(CLONES, "Devices whose certificate another machine has shown in the last day");
     describe_gauge!(READER_POSITION, "How far each reader of the journal has come");
     describe_counter!(READER_FAILURES, "Steps of a reader of the journal that failed and were tried again");
     describe_gauge!(JOURNAL_END, "Where the journal ends");
@@ -88,6 +92,17 @@ pub fn streams(count: usize) {
 /// An enrolment ended like this.
 pub fn enrolment(outcome: &'static str) {
     counter!(ENROLMENTS, "outcome" => outcome).increment(1);
+}
+
+/// A renewal ended like this.
+pub fn renewal(outcome: &'static str) {
+    counter!(RENEWALS, "outcome" => outcome).increment(1);
+}
+
+/// So many devices have copies.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+pub fn clones(count: usize) {
+    gauge!(CLONES).set(count as f64);
 }
 
 /// A reader has come this far.

@@ -1,9 +1,11 @@
 //! The agents' port: enrolment and the stream, over TLS by the own CA.
 
 mod enrol;
+mod identity;
 mod naming;
 mod orders;
 mod registry;
+mod renew;
 mod session;
 mod uplink;
 
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use bellwether_proto::MAX_MESSAGE_BYTES;
 use bellwether_proto::v1::collector_server::{Collector, CollectorServer};
-use bellwether_proto::v1::{AgentMessage, CollectorMessage, EnrolReply, EnrolRequest};
+use bellwether_proto::v1::{AgentMessage, CollectorMessage, EnrolReply, EnrolRequest, RenewReply, RenewRequest};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -25,6 +27,7 @@ use crate::accept::{Connection, Peer};
 
 pub use enrol::Enrolment;
 pub use registry::Registry;
+pub use renew::Renewals;
 pub use uplink::{Backfill, Uplink};
 
 /// How often the other end must show that it is alive, and how long it may take: a dead peer is noticed within both.
@@ -38,6 +41,8 @@ const STREAMS_PER_CONNECTION: u32 = 8;
 pub struct Service {
     /// For `Enrol`.
     pub enrolment: Arc<Enrolment>,
+    /// For `Renew`.
+    pub renewals: Arc<Renewals>,
     /// For `Uplink`.
     pub uplink: Arc<Uplink>,
 }
@@ -47,6 +52,11 @@ impl Collector for Service {
     async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolReply>, Status> {
         let address = address_of(&request);
         self.enrolment.enrol(address, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
+        let address = address_of(&request);
+        self.renewals.renew(address, request.into_inner()).await.map(Response::new)
     }
 
     type UplinkStream = Pin<Box<dyn Stream<Item = Result<CollectorMessage, Status>> + Send>>;

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_agent::host::Host;
 use bellwether_agent::{Enrolment, GoodbyeReason, Settings, system_events};
 use bellwether_logic::device::Class;
 use bellwether_proto::token::EnrolToken;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::ca::Ring;
 use crate::clock::Clock;
 use crate::config::OwnAgent;
 use crate::health::{Health, chain};
@@ -43,7 +45,7 @@ pub struct Parts {
     /// Where the collector takes agents.
     pub grpc: SocketAddr,
     /// Which CA it must find there.
-    pub ca_sha256: [u8; 32],
+    pub ring: Arc<Ring>,
     /// Where it says that it can't.
     pub health: Arc<Health>,
 }
@@ -83,6 +85,10 @@ async fn watch_machine(parts: Parts, mut stop: watch::Receiver<bool>) {
 /// before the database was lost: it enrols again.
 async fn is_enrolled(parts: &Parts) -> bool {
     let Ok(identity) = bellwether_agent::state::read_identity(&parts.folder) else { return false };
+    // A key that was lost comes back by no other way.
+    if !bellwether_agent::state::has_credentials(&parts.folder) {
+        return false;
+    }
     let state = Arc::clone(&parts.state);
     let known = tokio::task::spawn_blocking(move || state.device(&identity.device_id)).await;
     // A database that can't be asked just now is no reason to enrol again.
@@ -110,10 +116,11 @@ async fn enrol(parts: &Parts) -> Result<(), String> {
     let enrolment = Enrolment {
         state_dir: parts.folder.clone(),
         collector: loopback(parts.grpc).to_string(),
-        token: EnrolToken { secret, ca_sha256: parts.ca_sha256 }.to_string(),
+        token: EnrolToken { secret, ca_sha256: parts.ring.standing().current.sha256() }.to_string(),
         name: Some(NAME.into()),
         class: Some(Class::Server),
         again: true,
+        hardware: Host::default(),
     };
     let enrolled = bellwether_agent::enrol(&enrolment).await.map_err(|error| chain(&error))?;
     tracing::info!(device = enrolled.device_id, "this machine is connected");
@@ -122,7 +129,7 @@ async fn enrol(parts: &Parts) -> Result<(), String> {
 
 /// Runs the agent; says goodbye when the collector stops.
 async fn run(parts: &Parts, mut stop: watch::Receiver<bool>) -> Result<(), String> {
-    let settings = Settings { state_dir: parts.folder.clone(), interval: Some(parts.config.interval.0) };
+    let settings = Settings { interval: Some(parts.config.interval.0), ..Settings::new(&parts.folder) };
     parts.health.well(PART);
     let end = async move {
         // An error means that whoever could stop us is gone, which is a stop as well.

@@ -23,10 +23,10 @@ use tokio::task::JoinHandle;
 
 use crate::accept::{self, Accepted, Bounds};
 use crate::agents::Shared;
-use crate::app::{App, Clicks, Connect};
+use crate::app::{App, Clicks, Connect, Pin};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::grpc::{self, Backfill, Enrolment, Registry, Service, Uplink};
+use crate::grpc::{self, Backfill, Enrolment, Registry, Renewals, Service, Uplink};
 use crate::health::Health;
 use crate::ingest::{self, Ingest};
 use crate::readers::Driven;
@@ -260,14 +260,14 @@ impl Starting {
         Connect {
             endpoint: format!("{host}:{}", grpc.port()),
             this_machine_only: grpc.ip().is_loopback(),
-            ca_sha256: self.opened.authority.sha256(),
+            pin: Pin::Ring(Arc::clone(&self.opened.ring)),
         }
     }
 
     fn serve_agents(&mut self) -> Result<(), StartError> {
         let opened = &mut self.opened;
         let limits = &opened.config.limits;
-        let tls = tls::for_agents(Arc::clone(&opened.keys), opened.authority.certificate())?;
+        let tls = tls::for_agents(Arc::clone(&opened.ring))?;
         let listener = opened.grpc.0.take().expect("the agents' listener is taken once");
         let bounds = Bounds::for_agents(limits);
         let connections = accept::listen(listener, Some(Arc::new(tls)), bounds, self.stop.subscribe());
@@ -280,22 +280,29 @@ impl Starting {
         };
         let backfill = Backfill { window: limits.backfill_window, per_second: limits.backfill_per_second };
         let state = Arc::clone(&opened.state);
+        let ring = Arc::clone(&opened.ring);
         let uplink = Uplink::new(
             ingest,
             Arc::clone(&state),
             Arc::clone(&self.registry),
             self.visible.clone(),
             self.agents.subscribe(),
+            Arc::clone(&ring),
             backfill,
         );
+        let grace = opened.config.certificates.grace();
+        let per_minute = limits.renewals_per_minute;
+        let renewals = Renewals::new(Arc::clone(&state), Arc::clone(&ring), self.clock.clone(), grace, per_minute);
         let enrolment = Enrolment::new(
             state,
-            Arc::clone(&opened.authority),
+            ring,
+            Arc::clone(&self.registry),
             self.clicks.clone(),
             self.clock.clone(),
             limits.enrolments_per_minute,
         );
-        let service = Service { enrolment: Arc::new(enrolment), uplink: Arc::new(uplink) };
+        let service =
+            Service { enrolment: Arc::new(enrolment), renewals: Arc::new(renewals), uplink: Arc::new(uplink) };
         let stop = self.stop.subscribe();
         self.servers.push((
             "the agents' server",
@@ -317,7 +324,7 @@ impl Starting {
             .merge(bellwether_series::http::router(Arc::clone(&opened.series), tokens))
             .merge(http::own_routes(Arc::clone(&self.health), handle));
         let tls = match opened.config.network.tls {
-            true => Some(Arc::new(tls::for_people(Arc::clone(&opened.keys))?)),
+            true => Some(Arc::new(tls::for_people(Arc::clone(&opened.ring))?)),
             false => None,
         };
         let listener = opened.http.0.take().expect("the people's listener is taken once");
@@ -344,11 +351,10 @@ impl Starting {
             Arc::clone(&self.registry),
             self.clock.clone(),
         )));
-        self.helpers.push(tokio::spawn(tend::certificate(
-            Arc::clone(&opened.authority),
-            Arc::clone(&opened.keys),
-            opened.folder.join(open::CA_FOLDER),
-            opened.config.network.name.clone(),
+        self.helpers.push(tokio::spawn(tend::authorities(Arc::clone(&opened.ring), self.clock.clone())));
+        self.helpers.push(tokio::spawn(tend::identities(
+            Arc::clone(&opened.state),
+            opened.config.certificates.grace(),
             self.clock.clone(),
         )));
         self.helpers.push(tokio::spawn(tend::own_clock(Arc::clone(&self.registry))));
@@ -367,7 +373,7 @@ impl Starting {
             config: config.clone(),
             folder: self.opened.folder.join("agent"),
             grpc: self.opened.grpc.1,
-            ca_sha256: self.opened.authority.sha256(),
+            ring: Arc::clone(&self.opened.ring),
             health: Arc::clone(&self.health),
         };
         config.enabled.then(|| own_agent::start(parts, stop))

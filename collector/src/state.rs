@@ -11,6 +11,7 @@ pub mod certificates;
 pub mod devices;
 mod effects;
 pub mod engine;
+pub mod machines;
 mod migrate;
 pub mod people;
 pub mod secret;

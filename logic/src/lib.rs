@@ -9,6 +9,7 @@ pub mod batch;
 pub mod device;
 pub mod engine;
 pub mod hold;
+pub mod identity;
 pub mod incidents;
 mod pairs;
 pub mod presence;

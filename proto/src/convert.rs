@@ -1,7 +1,9 @@
 //! Between the wire's types and those that the rest of Bellwether speaks.
 
 use bellwether_logic::device::Class;
+use bellwether_logic::identity::Hardware;
 use bellwether_logic::ranges::RangeSet;
+use data_encoding::HEXLOWER;
 
 use crate::v1;
 
@@ -26,6 +28,23 @@ impl From<Class> for v1::DeviceClass {
             Class::Closet => Self::Closet,
             Class::Other => Self::Unspecified,
         }
+    }
+}
+
+impl From<v1::HardwareIdentity> for Hardware {
+    /// Cleaned: what a machine sends is not believed to be short or to mean something.
+    fn from(said: v1::HardwareIdentity) -> Self {
+        Self {
+            vendor: said.system_vendor,
+            model: said.system_model,
+            serial: said.system_serial,
+            board_serial: said.board_serial,
+            uuid: said.system_uuid,
+            tpm: HEXLOWER.encode(&said.tpm_key_sha256),
+            disks: said.disk_serials.into_iter().collect(),
+            macs: said.mac_addresses.into_iter().collect(),
+        }
+        .cleaned()
     }
 }
 

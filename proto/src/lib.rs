@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod convert;
 pub mod schema;
 pub mod token;
+pub mod trust;
 
 /// Generated from `uplink.proto`.
 #[expect(

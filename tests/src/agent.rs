@@ -107,8 +107,23 @@ impl Agent {
     pub fn command(&self, word: &str) -> Command {
         let mut command = Command::new(&self.runner[0]);
         command.args(&self.runner[1..]).arg(word).arg("--state").arg(self.state());
+        // All run on one machine, and are to be different ones.
+        command.env("BELLWETHER_MACHINE_ROOT", self.folder.path().join("machine"));
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Gives it a machine of its own to speak for, with these files below its root.
+    ///
+    /// # Panics
+    /// If there is no room on the disk.
+    pub fn put_machine(&self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = self.folder.path().join("machine").join(path);
+            fs::create_dir_all(path.parent().expect("a file lies in a folder"))
+                .expect("a temporary folder takes a folder");
+            fs::write(path, text).expect("a temporary folder takes a file");
+        }
     }
 
     /// Its state folder.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use bellwether_agent::host::Host;
 use bellwether_agent::state::StateDir;
 use bellwether_agent::tls::{self, ClientIdentity, Trust};
 use bellwether_agent::{Enrolment, enrol};
@@ -69,6 +70,8 @@ impl Sender {
             name: Some(name.to_owned()),
             class: Some(Class::Laptop),
             again: false,
+            // All run on one machine, and are to be different ones.
+            hardware: Host::at("/nowhere"),
         };
         let enrolled = enrol(&enrolment).await.map_err(chain)?;
         let state = StateDir::take(folder, false).map_err(chain)?;
@@ -99,7 +102,7 @@ impl Sender {
         let credentials = self.state.credentials().map_err(chain)?;
         let identity = ClientIdentity::new(&credentials).map_err(chain)?;
         let ca = identity.chain.last().expect("a chain ends in its CA").clone();
-        let connection = tls::connect(&self.endpoint, Trust::Ca(ca), Some(&identity)).await.map_err(chain)?;
+        let connection = tls::connect(&self.endpoint, Trust::Cas(vec![ca]), Some(&identity)).await.map_err(chain)?;
         let mut client = CollectorClient::new(connection.channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let (to, outgoing) = mpsc::channel(WINDOW);
         let hello = self.hello();

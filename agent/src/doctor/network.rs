@@ -106,7 +106,7 @@ async fn reach(endpoint: &str, addresses: &[SocketAddr]) -> Result<Finding, Find
 
 /// The very connection that the running agent makes.
 async fn trusted(endpoint: &str, identity: &ClientIdentity) -> Result<(Finding, Connection), Finding> {
-    match tls::connect(endpoint, Trust::Ca(identity.ca()), Some(identity)).await {
+    match tls::connect(endpoint, Trust::Cas(vec![identity.ca()]), Some(identity)).await {
         Ok(connection) => Ok((Finding::good("tls", "the collector proves itself by our own CA"), connection)),
         Err(error) => Err(stranger(endpoint, &error, presented(endpoint).await)),
     }

@@ -8,13 +8,13 @@ const MAX_REMEMBERED: usize = 16;
 
 /// The refusals since the last success.
 #[derive(Debug, Default)]
-pub(super) struct Complaints {
+pub(crate) struct Complaints {
     said: BTreeSet<String>,
 }
 
 impl Complaints {
     /// Whether to log it.
-    pub(super) fn is_new(&mut self, text: &str) -> bool {
+    pub(crate) fn is_new(&mut self, text: &str) -> bool {
         if self.said.len() >= MAX_REMEMBERED {
             self.said.clear();
         }
@@ -22,7 +22,7 @@ impl Complaints {
     }
 
     /// The collector is there: whatever happens next is news.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.said.clear();
     }
 }

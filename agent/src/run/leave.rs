@@ -91,7 +91,7 @@ impl Agent {
         while let Some(link) = self.link.as_mut() {
             match link.next().await {
                 uplink::Event::Message(message) => self.handle_message(&message),
-                uplink::Event::Welcomed(..) => {}
+                uplink::Event::Verified(_) | uplink::Event::Welcomed(..) => {}
                 uplink::Event::Ended(_) => return,
             }
         }

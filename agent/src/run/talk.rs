@@ -1,6 +1,5 @@
 //! What is said to the collector, and what it answers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
@@ -43,10 +42,12 @@ impl Agent {
             live_from: opening.live_from,
             held: opening.held.iter().map(|held| v1::Receipt::new(held.generation, &held.ranges)).collect(),
             hostname: self.hostname(),
+            hardware: Some(self.renewer.hardware().clone()),
+            trusted_cas: self.renewer.trusted_cas(),
         };
         self.encoder = Encoder::new();
         self.hands.host.vitals().note_end();
-        self.link = Some((self.hands.dial)(endpoint.clone(), Arc::clone(&self.credentials), hello));
+        self.link = Some((self.hands.dial)(endpoint.clone(), self.renewer.proof(), hello));
     }
 
     pub(super) fn handle_welcome(&mut self, welcome: &Welcome, ends: Option<Ends>) {
@@ -57,6 +58,8 @@ impl Agent {
         if let Some(ends) = ends {
             self.handle_ends(ends);
         }
+        self.renewer.handle_welcome(Timestamp(welcome.now_unix_ms), self.hands.clock.now().boot);
+        self.plan_renewal();
         let received = receipts(&welcome.received);
         self.spool.handle_ack(&received);
         let pace = Pace { window: welcome.backfill_window, per_s: welcome.backfill_per_s };
@@ -83,6 +86,7 @@ impl Agent {
                 self.uplink.handle_pace(Pace { window: wish.backfill_window, per_s: wish.backfill_per_s });
             }
             FromCollector::Configuration(configuration) => self.handle_configuration(configuration),
+            FromCollector::Contacts(contacts) => self.handle_contacts(contacts),
             FromCollector::Welcome(_) => tracing::debug!("a second welcome"),
         }
         self.may_send = true;
@@ -92,6 +96,10 @@ impl Agent {
         let wait = if self.is_done_for_today() { UNTIL_TOMORROW } else { self.backoff.next_wait(rand::random()) };
         self.hang_up();
         self.timers.set(Timer::Call, wait);
+        if matches!(error, LinkError::Expired(_)) {
+            self.renewer.handle_expired();
+            self.plan_renewal();
+        }
         let text = whole_chain(error);
         if self.complaints.is_new(&text) {
             tracing::warn!(error = text, "not connected; trying again, readings wait in the spool");

@@ -23,6 +23,8 @@ pub(super) enum Timer {
     Pace,
     /// ... give a new configuration back, because the collector was not reached with it.
     Trial,
+    /// ... ask for another certificate.
+    Renew,
 }
 
 /// The timers that are set.

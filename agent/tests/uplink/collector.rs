@@ -15,7 +15,8 @@ use bellwether_proto::v1::agent_message::Body as FromAgent;
 use bellwether_proto::v1::collector_message::Body as ToAgent;
 use bellwether_proto::v1::collector_server::{Collector, CollectorServer};
 use bellwether_proto::v1::{
-    Ack, AgentMessage, CollectorMessage, EnrolReply, EnrolRequest, GoodbyeReason, Hello, Receipt, Welcome,
+    Ack, AgentMessage, CollectorMessage, EnrolReply, EnrolRequest, GoodbyeReason, Hello, Receipt, RenewReply,
+    RenewRequest, Welcome,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -49,6 +50,8 @@ pub struct Manner {
     pub refuse: Option<&'static str>,
     /// What the welcome says the time to be; none: the machine's clock.
     pub now_unix_ms: Option<i64>,
+    /// Takes no certificate that was not renewed.
+    pub expired: bool,
 }
 
 /// What the collector was told.
@@ -58,6 +61,7 @@ pub struct Told {
     pub batches: Vec<(BatchId, Lane, Vec<Sample>)>,
     pub goodbyes: Vec<GoodbyeReason>,
     pub refusals: usize,
+    pub renewals: Vec<RenewRequest>,
 }
 
 impl Told {
@@ -221,6 +225,13 @@ impl Collector for Service {
         Ok(Response::new(EnrolReply { chain, device_id: "d123456789".to_owned() }))
     }
 
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
+        let request = request.into_inner();
+        let own = self.authority.certificate(&request.csr, "d123456789")?;
+        self.told.send_modify(|told| told.renewals.push(request));
+        Ok(Response::new(RenewReply { chain: vec![own, self.authority.ca.to_vec()] }))
+    }
+
     type UplinkStream = Pin<Box<dyn tokio_stream::Stream<Item = Result<CollectorMessage, Status>> + Send>>;
 
     async fn uplink(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::UplinkStream>, Status> {
@@ -229,6 +240,10 @@ impl Collector for Service {
             return Err(Status::unauthenticated("no client certificate"));
         }
         let manner = *self.manner.lock().unwrap();
+        if manner.expired && self.told.borrow().renewals.is_empty() {
+            self.told.send_modify(|told| told.refusals += 1);
+            return Err(Status::unauthenticated("this device's certificate ended on 2026-08-31: it must be renewed"));
+        }
         if let Some(sentence) = manner.refuse {
             self.told.send_modify(|told| told.refusals += 1);
             return Err(Status::permission_denied(sentence));

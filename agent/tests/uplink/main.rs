@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_agent::host::Host;
 use bellwether_agent::{EnrolError, Enrolment, GoodbyeReason, RunError, Settings, schema, state, system_events};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::batch::Lane;
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use collector::{Authority, Manner, TestCollector, Years};
 
-const GOOD: Manner = Manner { acks: true, refuse: None, now_unix_ms: None };
+const GOOD: Manner = Manner { acks: true, refuse: None, now_unix_ms: None, expired: false };
 const NOW: Years = Years(2020, 2090);
 
 fn enrolment(dir: &Path, collector: &TestCollector, token: &EnrolToken) -> Enrolment {
@@ -28,6 +29,7 @@ fn enrolment(dir: &Path, collector: &TestCollector, token: &EnrolToken) -> Enrol
         name: Some("LAB-1".to_owned()),
         class: None,
         again: false,
+        hardware: Host::at("/nowhere"),
     }
 }
 
@@ -50,7 +52,8 @@ struct Running {
 
 fn run(dir: &Path) -> Running {
     let (stop, stopped) = oneshot::channel();
-    let settings = Settings { state_dir: dir.to_owned(), interval: Some(Duration::from_secs(1)) };
+    let settings =
+        Settings { state_dir: dir.to_owned(), interval: Some(Duration::from_secs(1)), hardware: Host::at("/nowhere") };
     let shutdown = async { stopped.await.unwrap_or(GoodbyeReason::GoodbyeStop) };
     Running { stop, task: tokio::spawn(bellwether_agent::run(settings, system_events::until(shutdown))) }
 }
@@ -265,4 +268,21 @@ async fn a_slow_line_does_not_look_like_a_slow_clock() {
     let opened_at = opened_at.load(std::sync::atomic::Ordering::SeqCst);
     assert!(told.hellos[0].now_unix_ms >= opened_at, "{} before {opened_at}", told.hellos[0].now_unix_ms);
     agent.stop(GoodbyeReason::GoodbyeStop).await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_certificate_has_ended_renews_it_with_another_key_and_streams() {
+    let manner = Manner { expired: true, ..GOOD };
+    let (dir, _authority, collector) = enrolled(NOW, manner).await;
+    let before = std::fs::read_to_string(dir.path().join("credentials.pem")).unwrap();
+    let agent = run(dir.path());
+    let told = collector.wait_until("batches came", |told| !told.batches.is_empty()).await;
+    agent.stop(GoodbyeReason::GoodbyeStop).await;
+    assert_eq!((told.renewals.len(), told.refusals), (1, 1));
+    let after = std::fs::read_to_string(dir.path().join("credentials.pem")).unwrap();
+    let key = |text: &str| text.lines().nth(1).unwrap().to_owned();
+    assert_ne!(key(&before), key(&after));
+    let message = bellwether_proto::trust::renewal_message(&told.renewals[0].csr);
+    assert!(message.starts_with(b"bellwether.v1.Renew\0") && !told.renewals[0].signature.is_empty());
+    assert!(before.contains("BEGIN CERTIFICATE"));
 }

@@ -83,6 +83,28 @@ pub(super) fn write_public(path: &Path, certificate: &CertificateDer<'_>) -> Res
     put(path, &text, Reach::Everyone)
 }
 
+/// Copies a private file whole.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), CaFileError> {
+    let text = std::fs::read_to_string(from).map_err(|source| CaFileError::Read { path: from.into(), source })?;
+    put(to, &text, Reach::Owner)
+}
+
+/// Lets a file take another's place, for good.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), CaFileError> {
+    copy(from, to)?;
+    remove(from)
+}
+
+/// Removes a file, if it is there.
+pub(super) fn remove(path: &Path) -> Result<(), CaFileError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(CaFileError::Write { path: path.into(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn put(path: &Path, text: &str, reach: Reach) -> Result<(), CaFileError> {
     path.parent()
         .map_or(Ok(()), folder::create)

@@ -8,7 +8,7 @@ use bellwether_logic::span::Span;
 use clap::Args;
 
 use super::DEFAULT_DATA;
-use crate::app::Connect;
+use crate::app::{Connect, Pin};
 use crate::ca::{Authority, CaError};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError};
@@ -135,7 +135,8 @@ impl NewEnrol {
             ""
         };
         Ok(format!(
-            "Paste this on the machine; it connects {machines} to {} within {}:\n\n  {}{only}",
+            "Paste this on the machine; it connects {machines} to {} within {}:\n\n  {}\n\nWhere others can see the list of \
+             processes, leave --token and what follows it out, say --token-file - and type the token in.{only}",
             self.site,
             self.expires,
             connect.command(secret)
@@ -185,7 +186,7 @@ fn connect(data: &Path) -> Result<Connect, TokenError> {
         None => format!("{}:{}", config.network.name, config.network.grpc.port()),
     };
     let this_machine_only = endpoint.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
-    Ok(Connect { endpoint, this_machine_only, ca_sha256: authority.sha256() })
+    Ok(Connect { endpoint, this_machine_only, pin: Pin::Fixed(authority.sha256()) })
 }
 
 fn check_name(flag: &'static str, name: &str) -> Result<(), TokenError> {

@@ -8,19 +8,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_logic::device::{Class, LifeState};
+use bellwether_logic::identity::Hardware;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{DeviceChanged, Record, record};
 use bellwether_proto::token::EnrolToken;
 use bellwether_proto::v1::{DeviceClass, EnrolReply, EnrolRequest, HardwareIdentity};
 use tonic::Status;
 
+use super::identity::{self, Newcomer};
+use super::registry::Registry;
 use crate::accept::shown;
 use crate::app::{Clicks, SubmitError};
-use crate::ca::{Authority, Issued};
+use crate::ca::{self, Issued, Ring};
 use crate::clock::Clock;
 use crate::figures;
 use crate::state::State;
 use crate::state::certificates::Certificate;
+use crate::state::devices::DeviceRow;
+use crate::state::machines::{Machine, NoteKind};
 use crate::state::secret::SecretHash;
 use crate::state::tokens::{Grant, TokenRefusal};
 
@@ -34,7 +39,8 @@ const WORD_CHARS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Enrolment {
     state: Arc<State>,
-    authority: Arc<Authority>,
+    ring: Arc<Ring>,
+    registry: Arc<Registry>,
     clicks: Clicks,
     clock: Clock,
     pace: Mutex<Pace>,
@@ -45,13 +51,14 @@ impl Enrolment {
     #[must_use]
     pub const fn new(
         state: Arc<State>,
-        authority: Arc<Authority>,
+        ring: Arc<Ring>,
+        registry: Arc<Registry>,
         clicks: Clicks,
         clock: Clock,
         per_minute: u32,
     ) -> Self {
-        let pace = Mutex::new(Pace { per_minute, minute: 0, count: 0 });
-        Self { state, authority, clicks, clock, pace }
+        let pace = Mutex::new(Pace::new(per_minute, "enrolments_per_minute"));
+        Self { state, ring, registry, clicks, clock, pace }
     }
 
     /// Answers one request; what is refused is logged with its sentence.
@@ -81,26 +88,77 @@ impl Enrolment {
             return Err(Status::resource_exhausted("too many enrolments at once: try again in a minute"));
         }
         let token: EnrolToken = request.token.parse().map_err(|error| Status::invalid_argument(format!("{error}")))?;
-        if token.ca_sha256 != self.authority.sha256() {
-            return Err(Status::invalid_argument("this token belongs to another collector"));
+        if let Some(sentence) = self.ring.standing().token_refusal(&token.ca_sha256) {
+            return Err(Status::invalid_argument(sentence));
         }
         if let Some(sentence) = clock_refusal(Timestamp(request.now_unix_ms), now) {
             return Err(Status::failed_precondition(sentence));
         }
-        let device = new_device_id();
-        let issued = self
-            .authority
-            .issue(&request.csr, &device, now)
-            .map_err(|error| Status::invalid_argument(format!("{error}")))?;
+        ca::check_request(&request.csr).map_err(|error| Status::invalid_argument(format!("{error}")))?;
         let grant = self.spend(token, now).await?;
         let token_id = grant.token;
-        let changed = describe(&device, &request, grant);
-        if let Err(status) = self.settle(&device, &issued, changed, now).await {
+        let hardware = Hardware::from(request.hardware.clone().unwrap_or_default());
+        let enrolled = self.enrol_as(&request, hardware, grant, now).await;
+        if !matches!(enrolled, Ok((_, true))) {
             self.give_back(token_id).await;
-            return Err(status);
         }
-        let chain = vec![issued.certificate.to_vec(), self.authority.certificate().to_vec()];
-        Ok(EnrolReply { chain, device_id: device })
+        enrolled.map(|(reply, _)| reply)
+    }
+
+    /// Gives the machine its certificate; says whether that took a use of the token. One that comes back by the token that
+    /// it came by takes no other: its reply was lost, or it is frozen to a state in which it was never enrolled.
+    async fn enrol_as(
+        &self,
+        request: &EnrolRequest,
+        hardware: Hardware,
+        grant: Grant,
+        now: Timestamp,
+    ) -> Result<(EnrolReply, bool), Status> {
+        let newcomer = self.recognise(hardware.clone(), grant.site.clone()).await?;
+        let token = grant.token;
+        let (changed, takes_use) = match &newcomer {
+            Newcomer::Known(device, machine, _) => (describe_again(device, request), machine.token != Some(token)),
+            Newcomer::New | Newcomer::Perhaps(..) => (describe(&new_device_id(), request, grant), true),
+        };
+        let device = changed.device_id.clone();
+        let ring = self.ring.standing();
+        let issued = ring
+            .current
+            .issue(&request.csr, &device, now)
+            .map_err(|error| Status::invalid_argument(format!("{error}")))?;
+        self.settle(&device, &issued, changed, now).await?;
+        self.remember(Machine { device: device.clone(), hardware, cas: Vec::new(), token: Some(token) }, newcomer, now)
+            .await;
+        let chain = vec![issued.certificate.to_vec(), ring.current.certificate().to_vec()];
+        Ok((EnrolReply { chain, device_id: device }, takes_use))
+    }
+
+    async fn recognise(&self, hardware: Hardware, site: String) -> Result<Newcomer, Status> {
+        let (state, registry) = (Arc::clone(&self.state), Arc::clone(&self.registry));
+        let known = move || identity::recognise(&state, &hardware, &site, |device| registry.is_connected(device));
+        tokio::task::spawn_blocking(known)
+            .await
+            .map_err(|error| unavailable("a machine could not be looked up", &error))?
+            .map_err(|error| unavailable("a machine could not be looked up", &error))
+    }
+
+    /// Keeps what the machine is known by, and what was noticed. The machine is enrolled whether that works or not.
+    async fn remember(&self, machine: Machine, newcomer: Newcomer, now: Timestamp) {
+        let state = Arc::clone(&self.state);
+        let kept = tokio::task::spawn_blocking(move || {
+            state.put_machine(&machine, now)?;
+            match newcomer {
+                Newcomer::New => Ok(()),
+                Newcomer::Perhaps(detail) => state.note(&machine.device, NoteKind::Perhaps, &detail, now),
+                Newcomer::Known(_, _, reasons) => {
+                    let detail = format!("connected anew, and known by: {reasons}");
+                    state.note(&machine.device, NoteKind::Returned, &detail, now)
+                }
+            }
+        });
+        if !matches!(kept.await, Ok(Ok(()))) {
+            tracing::error!("what a machine is known by could not be kept");
+        }
     }
 
     /// Spends a use of the token.
@@ -130,6 +188,8 @@ impl Enrolment {
             issued_at: now,
             not_after: issued.not_after,
             revoked_at: None,
+            ca: self.ring.standing().current.fingerprint(),
+            key: issued.key.clone(),
         };
         let state = Arc::clone(&self.state);
         tokio::task::spawn_blocking(move || state.add_certificate(&certificate))
@@ -153,7 +213,7 @@ impl Enrolment {
 }
 
 /// The machine is told to try again; the reason is for this side's log.
-fn unavailable(what: &'static str, error: &dyn std::error::Error) -> Status {
+pub(super) fn unavailable(what: &'static str, error: &dyn std::error::Error) -> Status {
     tracing::error!(%error, "{what}");
     Status::unavailable("the collector can't store this just now: try again later")
 }
@@ -200,6 +260,32 @@ fn describe(device: &str, request: &EnrolRequest, grant: Grant) -> DeviceChanged
     }
 }
 
+/// What the inventory says of a device that came back: what people wrote into it stays. Who holds a token has the device
+/// in hand, so it is neither lost nor retired.
+fn describe_again(device: &DeviceRow, request: &EnrolRequest) -> DeviceChanged {
+    let hardware = request.hardware.clone().unwrap_or_default();
+    let said = word(&request.name);
+    let unnamed = device.name == device.id && !said.is_empty();
+    let or = |new: &str, old: &str| Some(word(new)).filter(|new| !new.is_empty()).unwrap_or_else(|| old.to_owned());
+    let state = match device.state {
+        LifeState::Lost | LifeState::Retired => LifeState::InUse,
+        state => state,
+    };
+    DeviceChanged {
+        device_id: device.id.clone(),
+        name: if unnamed { said } else { device.name.clone() },
+        kind: device.kind.clone(),
+        class: device.class.as_str().into(),
+        site: device.site.clone(),
+        room: device.room.clone(),
+        state: state.as_str().into(),
+        vendor: or(&hardware.system_vendor, &device.vendor),
+        model: or(&hardware.system_model, &device.model),
+        serial: or(&hardware.system_serial, &device.serial),
+        actor: "enrolment".into(),
+    }
+}
+
 /// A word as a machine says it, without what would upset a page or a tag.
 fn word(text: &str) -> String {
     let clean = text.chars().filter(|letter| !letter.is_control()).take(WORD_CHARS_MAX);
@@ -214,16 +300,22 @@ fn new_device_id() -> String {
     std::iter::once('d').chain(letters).collect()
 }
 
-/// A bound on enrolments in each minute of the clock: each costs two signatures and two transactions.
+/// A bound on what strangers may ask in each minute of the clock: each costs two signatures and two transactions.
 #[derive(Debug)]
-struct Pace {
+pub(super) struct Pace {
     per_minute: u32,
+    /// Under which it is counted.
+    bound: &'static str,
     minute: i64,
     count: u32,
 }
 
 impl Pace {
-    fn take(&mut self, now: Timestamp) -> bool {
+    pub(super) const fn new(per_minute: u32, bound: &'static str) -> Self {
+        Self { per_minute, bound, minute: 0, count: 0 }
+    }
+
+    pub(super) fn take(&mut self, now: Timestamp) -> bool {
         let minute = now.0.div_euclid(60_000);
         if minute != self.minute {
             (self.minute, self.count) = (minute, 0);
@@ -232,7 +324,7 @@ impl Pace {
         if free {
             self.count += 1;
         } else {
-            figures::refused("enrolments_per_minute");
+            figures::refused(self.bound);
         }
         free
     }
@@ -273,7 +365,7 @@ mod tests {
 
     #[test]
     fn enrolments_are_bounded_by_the_minute() {
-        let mut pace = Pace { per_minute: 2, minute: 0, count: 0 };
+        let mut pace = Pace::new(2, "test");
         assert!(pace.take(NOW) && pace.take(NOW) && !pace.take(NOW));
         assert!(pace.take(NOW + Duration::from_secs(60)));
     }

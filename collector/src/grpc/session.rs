@@ -16,11 +16,12 @@ use bellwether_proto::MAX_MESSAGE_BYTES;
 use bellwether_proto::batch::Decoder;
 use bellwether_proto::record::v1::{AgentConnected, AgentLeft, record};
 use bellwether_proto::v1::{
-    Ack, AgentMessage, Batch, CollectorMessage, GoodbyeReason, Hello, agent_message, collector_message,
+    Ack, AgentMessage, Batch, CollectorMessage, Contacts, GoodbyeReason, Hello, agent_message, collector_message,
 };
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use prost::Message;
+use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
@@ -59,6 +60,8 @@ pub(super) struct Session {
     heard_at: Timestamp,
     decoder: Decoder,
     replies: mpsc::Sender<Result<CollectorMessage, Status>>,
+    /// What agents are told to believe and to call; says when it changes.
+    contacts: watch::Receiver<Arc<Contacts>>,
     /// What was read and finds no room yet; nothing else is read until it has.
     pending: Option<Pending>,
     in_flight: FuturesUnordered<BoxFuture<'static, Settled>>,
@@ -123,7 +126,13 @@ impl Session {
             }
         };
         let heard_at = uplink.ingest.stamp();
-        let (place, older) = uplink.registry.enter(&bearer.device, &bearer.serial);
+        if let Err(status) = uplink.identify(&bearer.device, &hello).await {
+            return refuse(&bearer.device, &replies, status).await;
+        }
+        let Ok((place, older)) = uplink.registry.enter(&bearer.device, &bearer.serial, hello.generation) else {
+            let status = uplink.note_twin(&bearer.device).await;
+            return refuse(&bearer.device, &replies, status).await;
+        };
         if let Err(status) = uplink.judge(&bearer).await {
             return refuse(&bearer.device, &replies, status).await;
         }
@@ -132,7 +141,9 @@ impl Session {
         }
         let ledger = uplink.ingest.ledgers.of(&bearer.device);
         let orders = Orders::new(uplink.agents.clone(), hello.config_revision);
+        let contacts = uplink.ring.contacts();
         let session = Self {
+            contacts,
             uplink,
             device: bearer.device,
             place,
@@ -198,6 +209,10 @@ impl Session {
         let _ = self.replies.send(Ok(welcome)).await;
         naming::follow_hostname(&self.uplink, &self.device, &self.hello.hostname).await;
         self.orders.look_up(&self.uplink.ingest.inventory, &self.device);
+        let contacts = Arc::clone(&self.contacts.borrow_and_update());
+        if is_news(&contacts, &self.hello) {
+            let _ = self.replies.send(Ok(contacts_message(&contacts))).await;
+        }
         Ok(())
     }
 
@@ -216,6 +231,13 @@ impl Session {
                 Err(_) => Event::Gone,
             },
             () = self.orders.changed() => Event::NewOrders,
+            place = announced(&mut self.contacts, &self.replies) => match place {
+                Some(place) => {
+                    place.send(Ok(contacts_message(&Arc::clone(&self.contacts.borrow_and_update()))));
+                    Event::Answered
+                }
+                None => Event::Gone,
+            },
             () = self.replies.closed() => Event::Gone,
             room = room(&self.uplink, self.pending.as_ref()), if self.pending.is_some() => Event::Room(room),
             message = inbound.message(), if reads => Event::Message(message),
@@ -372,6 +394,32 @@ impl Session {
             let _ = tokio::time::timeout(Duration::from_secs(1), self.replies.send(Err(status))).await;
         }
     }
+}
+
+/// Waits until there is something else to tell agents, and room for it at this one.
+async fn announced<'a>(
+    contacts: &mut watch::Receiver<Arc<Contacts>>,
+    replies: &'a mpsc::Sender<Result<CollectorMessage, Status>>,
+) -> Option<mpsc::Permit<'a, Result<CollectorMessage, Status>>> {
+    // The authorities go only with the program. What changed stays so until it is looked at, so being cut off here is no
+    // harm.
+    if contacts.has_changed().is_ok_and(|changed| !changed) {
+        let mut waiting = contacts.clone();
+        if waiting.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+    replies.reserve().await.ok()
+}
+
+/// Whether an agent that says this hello does not know it yet. Endpoints are always news: it does not say which it has.
+fn is_news(contacts: &Contacts, hello: &Hello) -> bool {
+    let known: Vec<Vec<u8>> = contacts.cas.iter().map(|ca| Sha256::digest(ca).to_vec()).collect();
+    !hello.trusted_cas.is_empty() && (hello.trusted_cas != known || !contacts.endpoints.is_empty())
+}
+
+fn contacts_message(contacts: &Contacts) -> CollectorMessage {
+    CollectorMessage { body: Some(collector_message::Body::Contacts(contacts.clone())) }
 }
 
 /// Appends that an agent is gone, when the journal has room: without the goodbyes of a whole school that goes home at

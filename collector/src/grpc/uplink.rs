@@ -3,21 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_logic::identity::Hardware;
 use bellwether_logic::ranges::RangeSet;
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::trust::CAS_MAX;
 use bellwether_proto::v1::{AgentMessage, CollectorMessage, Hello, Receipt, Welcome, collector_message};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::enrol::unavailable;
+use super::identity;
 use super::registry::Registry;
 use super::session::Session;
 use crate::agents::Shared;
-use crate::ca::Bearer;
+use crate::ca::{Bearer, Ring, validity};
 use crate::clock::Clock;
 use crate::figures;
 use crate::ingest::{Ingest, Ledger};
 use crate::state::State;
+use crate::state::machines::{Machine, NoteKind};
 
 /// Bytes of batches, of all agents together, that may be on their way into the journal: what ten thousand agents that
 /// come back at once can make us hold. Whoever finds no room is not read from until there is some.
@@ -49,6 +55,7 @@ pub struct Uplink {
     pub(super) visible: watch::Receiver<u64>,
     /// What agents are told to do.
     pub(super) agents: watch::Receiver<Shared>,
+    pub(super) ring: Arc<Ring>,
     pub(super) state: Arc<State>,
     clock: Clock,
     backfill: Backfill,
@@ -63,11 +70,12 @@ impl Uplink {
         registry: Arc<Registry>,
         visible: watch::Receiver<u64>,
         agents: watch::Receiver<Shared>,
+        ring: Arc<Ring>,
         backfill: Backfill,
     ) -> Self {
         let clock = ingest.clock.clone();
         let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-        Self { ingest, registry, room, visible, agents, state, clock, backfill }
+        Self { ingest, registry, room, visible, agents, ring, state, clock, backfill }
     }
 
     /// Says who shows this certificate, if it may open a stream.
@@ -81,8 +89,43 @@ impl Uplink {
             figures::refused("no_certificate");
             Status::unauthenticated("no client certificate")
         })?;
+        if let Some((_, until)) = certificate.and_then(validity).filter(|(_, until)| *until < self.clock.now()) {
+            figures::refused("ended_certificate");
+            let day = utc_day(until);
+            return Err(Status::unauthenticated(format!(
+                "this device's certificate ended on {day}: it must be renewed"
+            )));
+        }
         self.judge(&bearer).await?;
         Ok(bearer)
+    }
+
+    /// Whether the machine that says hello is the device's own. What it says of itself, and which CAs it believes, is kept.
+    ///
+    /// # Errors
+    /// The sentence for the log of a machine that is another.
+    pub(super) async fn identify(&self, device: &str, hello: &Hello) -> Result<(), Status> {
+        let (state, now, device) = (Arc::clone(&self.state), self.clock.now(), device.to_owned());
+        let hardware = Hardware::from(hello.hardware.clone().unwrap_or_default());
+        let believed = hello.trusted_cas.iter().filter(|ca| ca.len() == 32).take(CAS_MAX);
+        let cas: Vec<String> = believed.map(|ca| data_encoding::HEXLOWER.encode(ca)).collect();
+        let judged = tokio::task::spawn_blocking(move || {
+            identity::judge(&state, &device, &hardware, now)?;
+            keep_cas(&state, device, cas, now)
+        });
+        judged.await.map_err(|error| unavailable("a machine could not be looked up", &error))?
+    }
+
+    /// Notes that two agents run with a device's certificate.
+    pub(super) async fn note_twin(&self, device: &str) -> Status {
+        figures::refused("twin");
+        let (state, now, device) = (Arc::clone(&self.state), self.clock.now(), device.to_owned());
+        let detail = "two agents run with this device's certificate at the same time";
+        let noted = tokio::task::spawn_blocking(move || state.note(&device, NoteKind::Twin, detail, now)).await;
+        if !matches!(noted, Ok(Ok(()))) {
+            tracing::error!("a twin could not be noted");
+        }
+        Status::permission_denied(TWIN)
     }
 
     /// Whether the bearer of a certificate may stream now. Asked when a stream is opened, and again once the registry
@@ -144,11 +187,31 @@ impl Uplink {
     }
 }
 
+/// Keeps which CAs an agent believes, for the admin who waits for all to know the next one.
+fn keep_cas(state: &State, device: String, cas: Vec<String>, now: Timestamp) -> Result<(), Status> {
+    let failed = |error| unavailable("a machine could not be kept", &error);
+    let known = state.machine(&device).map_err(failed)?;
+    if cas.is_empty() || known.as_ref().is_some_and(|known| known.cas == cas) {
+        return Ok(());
+    }
+    let none = || Machine { device, hardware: Hardware::default(), cas: Vec::new(), token: None };
+    state.put_machine(&Machine { cas, ..known.unwrap_or_else(none) }, now).map_err(failed)
+}
+
+fn utc_day(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| "an unreadable day".into(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
+/// For the second of two agents that run with one certificate.
+const TWIN: &str = "another agent runs with this machine's certificate at the same time: if this machine was made from an \
+                    image, run `bellwether-agent generalize` in the image and enrol this machine";
+
 /// For a certificate that was revoked.
 pub(super) const REVOKED: &str = "this device's certificate was revoked: enrol it again";
 
 /// For a certificate that is ours and of a device that is not.
-const UNKNOWN: &str = "this device is not in the collector's inventory: enrol it again";
+pub(super) const UNKNOWN: &str = "this device is not in the collector's inventory: enrol it again";
 
 /// Sequences as the wire's receipt.
 pub(super) fn receipt(generation: u64, sequences: &RangeSet) -> Receipt {

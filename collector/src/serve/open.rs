@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::Options;
 use super::secrets::SecretError;
 use crate::agents::{self, AgentConfigs, AgentsError};
-use crate::ca::{Authority, CaError};
+use crate::ca::{Ring, RingError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError};
@@ -24,7 +24,7 @@ use crate::readers::engine::EngineError;
 use crate::readers::{EFFECTS, ENGINE, SERIES};
 use crate::rules::{self, RulesError};
 use crate::state::{State, StateError};
-use crate::tls::{ServerKeys, TlsError};
+use crate::tls::TlsError;
 use crate::{disk, figures};
 
 /// The authority's folder in the data folder.
@@ -59,7 +59,7 @@ pub enum StartError {
     },
     /// The certificate authority.
     #[error(transparent)]
-    Ca(#[from] CaError),
+    Ca(#[from] RingError),
     /// TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -104,8 +104,7 @@ pub(super) struct Opened {
     pub(super) clock: Clock,
     pub(super) http: (Option<TcpListener>, SocketAddr),
     pub(super) grpc: (Option<TcpListener>, SocketAddr),
-    pub(super) authority: Arc<Authority>,
-    pub(super) keys: Arc<ServerKeys>,
+    pub(super) ring: Arc<Ring>,
     pub(super) state: Arc<State>,
     pub(super) series: Arc<Store>,
     pub(super) journal: Arc<Journal>,
@@ -156,9 +155,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     let grpc = listen(config.network.grpc, "agents", "--grpc").await?;
     let clock = Clock::system();
     let now = clock.now();
-    let authority = Authority::open(&folder.join(CA_FOLDER), now)?;
-    let identity = authority.server(&folder.join(CA_FOLDER), &config.network.name, now)?;
-    let keys = ServerKeys::new(identity)?;
+    let ring = Ring::open(&folder.join(CA_FOLDER), &config.network.name, config.agent.endpoints.clone(), now)?;
     let state = State::open(&folder.join("state.sqlite"))?;
     let series = Store::open(&folder.join("series"), bellwether_series::Options::default())?;
     let journal = open_journal(&folder, &config, &state, &series)?;
@@ -172,8 +169,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
         clock,
         http,
         grpc,
-        authority: Arc::new(authority),
-        keys,
+        ring,
         state: Arc::new(state),
         series: Arc::new(series),
         journal: Arc::new(journal),

@@ -1,9 +1,8 @@
 //! What must be looked after while the collector runs: revocations, the server's certificate, the clock, figures.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellwether_agent::clock as machine;
 use bellwether_journal::Journal;
@@ -12,12 +11,12 @@ use bellwether_proto::record::v1::{AgentRevoked, record};
 use bellwether_series::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use crate::ca::Authority;
+use crate::ca::Ring;
 use crate::clock::Clock;
 use crate::grpc::Registry;
 use crate::health::chain;
+use crate::state::machines::NoteKind;
 use crate::state::{State, StateError};
-use crate::tls::ServerKeys;
 use crate::{figures, ingest};
 
 /// How often revocations are looked up: `revoke` runs in a process of its own and leaves its word in the database.
@@ -26,6 +25,12 @@ const REVOCATIONS_EVERY: Duration = Duration::from_secs(2);
 /// How often the server's certificate is looked at. It is renewed months before it ends; but a machine that starts
 /// without a clock makes one that no agent believes, and needs another soon after its clock is set.
 const CERTIFICATE_EVERY: Duration = Duration::from_secs(60);
+
+/// How often the authority's folder is looked at: the commands beside a running collector leave their word there.
+const AUTHORITIES_EVERY: Duration = Duration::from_secs(2);
+
+/// A device counts as copied so long after its copy was heard of: copies knock again every minute.
+const CLONES_COUNTED: Duration = Duration::from_secs(86_400);
 
 /// How often this machine's wall clock is compared with the one that never steps.
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
@@ -87,21 +92,41 @@ async fn tell_engine(state: &Arc<State>, journal: &Journal, clock: &Clock, seria
     true
 }
 
-/// Renews the server's certificate when its time has come, without a restart.
-pub(super) async fn certificate(
-    authority: Arc<Authority>,
-    keys: Arc<ServerKeys>,
-    folder: PathBuf,
-    name: String,
-    clock: Clock,
-) {
+/// Renews the server's certificate when its time has come, and takes up what `ca rotate`, `switch` and `finish` left in
+/// the authority's folder, without a restart.
+pub(super) async fn authorities(ring: Arc<Ring>, clock: Clock) {
+    let mut renewed_at = Instant::now();
     loop {
-        tokio::time::sleep(CERTIFICATE_EVERY).await;
-        let renewed = authority.server(&folder, &name, clock.now()).map_err(|error| chain(&error));
-        let shown = renewed.and_then(|identity| keys.replace(identity).map_err(|error| chain(&error)));
-        if let Err(why) = shown {
-            tracing::error!(why, "the server's certificate could not be renewed; trying again in a minute");
+        tokio::time::sleep(AUTHORITIES_EVERY).await;
+        if !ring.is_outdated() && renewed_at.elapsed() < CERTIFICATE_EVERY {
+            continue;
         }
+        renewed_at = Instant::now();
+        let (refreshed, now) = (Arc::clone(&ring), clock.now());
+        let result = tokio::task::spawn_blocking(move || refreshed.refresh(now)).await;
+        match result.map_err(|error| chain(&error)).and_then(|result| result.map_err(|error| chain(&error))) {
+            Ok(()) => {}
+            Err(why) => tracing::error!(why, "the authority's files could not be used; trying again in a minute"),
+        }
+    }
+}
+
+/// Forgets certificates by which nothing can be had any more, and counts the devices that have copies.
+pub(super) async fn identities(state: Arc<State>, grace: Duration, clock: Clock) {
+    loop {
+        let (asked, now) = (Arc::clone(&state), clock.now());
+        let result = tokio::task::spawn_blocking(move || {
+            asked.forget_certificates(now - grace)?;
+            let notes = asked.open_notes(now - CLONES_COUNTED)?;
+            let copies = notes.iter().filter(|note| matches!(note.kind, NoteKind::Clone | NoteKind::Twin));
+            Ok::<_, StateError>(copies.map(|note| &note.device).collect::<BTreeSet<_>>().len())
+        });
+        match result.await {
+            Ok(Ok(clones)) => figures::clones(clones),
+            Ok(Err(error)) => tracing::error!(why = chain(&error), "certificates could not be looked through"),
+            Err(error) => tracing::error!(%error, "certificates could not be looked through"),
+        }
+        tokio::time::sleep(CERTIFICATE_EVERY).await;
     }
 }
 

@@ -5,6 +5,7 @@ mod refusals;
 mod replay;
 mod site;
 mod streams;
+mod trust;
 
 use site::Site;
 

@@ -18,7 +18,7 @@ pub const FORMAT: u32 = STEPS.len() as u32;
 const APPLICATION_ID: u32 = 0x4257_7374;
 
 /// The change from format n to n + 1 is entry n. Entries are only added.
-const STEPS: &[&str] = &[include_str!("format_1.sql"), include_str!("format_2.sql")];
+const STEPS: &[&str] = &[include_str!("format_1.sql"), include_str!("format_2.sql"), include_str!("format_3.sql")];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.
 const HEADER_BYTES: u64 = 100;
@@ -147,6 +147,20 @@ mod tests {
         assert!(matches!(State::open(&path), Err(StateError::Foreign { .. })));
         std::fs::write(&path, "short").unwrap();
         assert!(matches!(State::open(&path), Err(StateError::Foreign { .. })));
+    }
+
+    #[test]
+    fn a_database_of_format_1_keeps_its_certificates_and_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder);
+        let mut old = Connection::open(&path).unwrap();
+        migrate(&mut old, &STEPS[..1]).unwrap();
+        old.execute("INSERT INTO certificates VALUES ('0a', 'd1', 5, 1000, NULL)", []).unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        let kept = state.certificate("0a").unwrap().unwrap();
+        assert_eq!((kept.device.as_str(), kept.ca.as_str(), kept.not_after.0), ("d1", "", 1000));
+        assert!(copy_path(&path, 1).exists());
     }
 
     #[test]

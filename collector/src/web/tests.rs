@@ -69,7 +69,11 @@ impl School {
             clicks,
             config: Config::default(),
             clock: clock.clone(),
-            connect: Connect { endpoint: "127.0.0.1:7443".into(), this_machine_only: true, ca_sha256: [7; 32] },
+            connect: Connect {
+                endpoint: "127.0.0.1:7443".into(),
+                this_machine_only: true,
+                pin: crate::app::Pin::Fixed([7; 32]),
+            },
             health: Arc::clone(&health),
             agents: tokio::sync::watch::channel(Arc::default()).1,
         };

@@ -176,8 +176,9 @@ fn shake_hands(config: &Arc<ClientConfig>, collector: &Collector) -> HandshakeKi
 fn a_session_is_never_resumed_so_every_connection_proves_who_it_is_anew() {
     let collector = Collector::start(NO_OWN_AGENT);
     let agent = Agent::enrolled(&collector, "desktop", "PC-1");
-    let chain: Vec<_> = CertificateDer::pem_file_iter(agent.state().join("chain.pem")).unwrap().flatten().collect();
-    let key = PrivateKeyDer::from_pem_file(agent.state().join("key.pem")).unwrap();
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(agent.state().join("credentials.pem")).unwrap().flatten().collect();
+    let key = PrivateKeyDer::from_pem_file(agent.state().join("credentials.pem")).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(chain.last().unwrap().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

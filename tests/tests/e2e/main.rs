@@ -1,9 +1,11 @@
 //! End to end, with the real programs: started, spoken to, killed and restarted as in a school.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod certificates;
 mod disks;
 mod doctor;
 mod enrolment;
+mod identity;
 mod kills;
 mod orders;
 mod outage;

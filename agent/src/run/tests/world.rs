@@ -226,7 +226,7 @@ impl World {
 
     /// Lets an agent run while `story` goes on, and ends it as a power cut does when the story is told.
     pub async fn run<T>(&self, story: impl AsyncFnOnce(mpsc::Sender<SystemEvent>) -> T) -> T {
-        let state = StateDir::take(self.dir.path(), false).unwrap();
+        let state = Arc::new(StateDir::take(self.dir.path(), false).unwrap());
         let agent = Agent::start(&Settings::new(self.dir.path()), &state, self.hands()).unwrap();
         let (sender, events) = mpsc::channel(4);
         let living = agent.live(tokio_stream::wrappers::ReceiverStream::new(events));

@@ -9,7 +9,7 @@ use bellwether_proto::batch::{BatchId, Encoder, Lane};
 use bellwether_proto::token::EnrolToken;
 use bellwether_proto::v1::collector_client::CollectorClient;
 use bellwether_proto::v1::{
-    AgentMessage, Batch, CollectorMessage, DeviceClass, EnrolReply, EnrolRequest, Hello, Receipt, Welcome,
+    AgentMessage, Batch, CollectorMessage, Contacts, DeviceClass, EnrolReply, EnrolRequest, Hello, Receipt, Welcome,
     agent_message, collector_message,
 };
 use rcgen::{CertificateParams, KeyPair};
@@ -94,7 +94,7 @@ impl Site {
     }
 
     pub(super) fn ca_sha256(&self) -> [u8; 32] {
-        self.running().app.connect.ca_sha256
+        self.running().app.connect.pin.sha256()
     }
 
     /// A token of this collector.
@@ -149,7 +149,7 @@ impl Site {
     pub(super) async fn client(&self, machine: &Machine) -> CollectorClient<tonic::transport::Channel> {
         let key = PrivateKeyDer::Pkcs8(machine.key_der.clone().into());
         let identity = ClientIdentity { chain: machine.chain.clone(), key };
-        let trust = Trust::Ca(identity.ca());
+        let trust = Trust::Cas(vec![identity.ca()]);
         let connection = tls::connect(&self.endpoint(), trust, Some(&identity)).await.unwrap();
         CollectorClient::new(connection.channel)
     }
@@ -230,6 +230,15 @@ impl Stream {
         match self.replies.message().await? {
             Some(CollectorMessage { body: Some(collector_message::Body::Ack(ack)) }) => Ok(ack.receipts),
             other => panic!("no acknowledgement: {other:?}"),
+        }
+    }
+
+    /// Waits for what the collector says of itself, up to the next acknowledgement.
+    pub(super) async fn contacts(&mut self) -> Option<Contacts> {
+        match self.replies.message().await.unwrap().unwrap().body.unwrap() {
+            collector_message::Body::Contacts(contacts) => Some(contacts),
+            collector_message::Body::Ack(_) => None,
+            other => panic!("neither: {other:?}"),
         }
     }
 
