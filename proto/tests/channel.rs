@@ -11,10 +11,13 @@ const SAYINGS: &[&str] = &[
     "Ack.receipts: Receipt",
     "CollectorMessage.ack: Ack",
     "CollectorMessage.configuration: Configuration",
+    "CollectorMessage.contacts: Contacts",
     "CollectorMessage.slow_down: SlowDown",
     "CollectorMessage.welcome: Welcome",
     "Configuration.revision: uint64",
     "Configuration.toml: string",
+    "Contacts.cas: bytes",
+    "Contacts.endpoints: string",
     "Range.first: uint64",
     "Range.last: uint64",
     "Receipt.generation: fixed64",
@@ -30,7 +33,8 @@ const SAYINGS: &[&str] = &[
 ];
 
 /// The calls, each with what it takes and gives.
-const CALLS: &[&str] = &["Enrol(EnrolRequest) EnrolReply", "Uplink(AgentMessage) CollectorMessage"];
+const CALLS: &[&str] =
+    &["Enrol(EnrolRequest) EnrolReply", "Renew(RenewRequest) RenewReply", "Uplink(AgentMessage) CollectorMessage"];
 
 /// Words that no field or message has.
 const CHANNELS: &[&str] = &[
