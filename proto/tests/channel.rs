@@ -44,7 +44,7 @@ const CHANNELS: &[&str] = &[
 
 /// Each message's fields, by name and type.
 fn messages() -> BTreeMap<String, Vec<(String, String)>> {
-    let set = protox::compile(["uplink.proto"], ["."]).unwrap();
+    let set = protox::compile(["uplink.proto"], ["."]).expect("uplink.proto compiles");
     let of_file = set.file.iter().flat_map(|file| &file.message_type);
     let fields = |message: &protox::prost_reflect::prost_types::DescriptorProto| {
         let named = |field: &protox::prost_reflect::prost_types::FieldDescriptorProto| {

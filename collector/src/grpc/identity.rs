@@ -21,7 +21,7 @@ pub(super) enum Newcomer {
     /// Perhaps a device that was here before; in words.
     Perhaps(String),
     /// This device.
-    Known(Box<DeviceRow>, Machine, String),
+    Known(Box<DeviceRow>, Box<Machine>, String),
 }
 
 /// Looks whether a newcomer was here before. `site` is the building of its token; `is_connected` says whether a device's
@@ -54,7 +54,7 @@ pub(super) fn recognise(
     } else if is_connected(&device.id) {
         ", but that one is connected at the same time"
     } else {
-        return Ok(Newcomer::Known(Box::new(device), machine, reasons));
+        return Ok(Newcomer::Known(Box::new(device), Box::new(machine), reasons));
     };
     let label = if device.name == device.id { device.id.clone() } else { format!("{} ({})", device.name, device.id) };
     Ok(Newcomer::Perhaps(format!("may be the same machine as {label}: {reasons}{but}")))

@@ -13,7 +13,7 @@ use super::{NO_OWN_AGENT, SOON};
 fn start_at(collector: &Collector, shift: &str) -> Program {
     let mut command = std::process::Command::new(program::built(collector::NAME));
     with_clock(command.args(collector.arguments()), shift);
-    let mut program = Program::start(collector::NAME, &mut command);
+    let program = Program::start(collector::NAME, &mut command);
     let _ = program.wait_for_line("Ctrl-C stops it.", SOON);
     program
 }

@@ -40,13 +40,14 @@ async fn a_configuration_with_which_the_collector_is_out_of_reach_is_rolled_back
             pass(3 * MINUTE).await;
         })
         .await;
-    let heard = world.far.heard();
-    let last = heard.hellos.last().unwrap();
-    assert_eq!(last.1.config_revision, 0);
-    let result = heard.results.last().unwrap();
-    assert_eq!((result.revision, result.error.as_str()), (revision(FAST), super::super::configure::ROLLED_BACK));
-    drop(heard);
-    let hellos = world.far.heard().hellos.len();
+    let hellos = {
+        let heard = world.far.heard();
+        let last = heard.hellos.last().unwrap();
+        assert_eq!(last.1.config_revision, 0);
+        let result = heard.results.last().unwrap();
+        assert_eq!((result.revision, result.error.as_str()), (revision(FAST), super::super::configure::ROLLED_BACK));
+        heard.hellos.len()
+    };
     world.run(async |_events| pass(10 * MINUTE).await).await;
     let heard = world.far.heard();
     assert!(heard.hellos[hellos..].iter().all(|(_, hello)| hello.config_revision == 0), "after a restart neither");

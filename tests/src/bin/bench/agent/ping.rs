@@ -16,7 +16,7 @@ const TIMED: &str = "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null 2>&1";
 
 pub(super) fn figures(agent: &Path) -> Vec<Figure> {
     let pinger = agent.parent().expect("a program lies in a folder").join("examples/ping");
-    let mut figure = |name, targets| {
+    let figure = |name, targets| {
         let room = tempfile::tempdir().expect("a temporary folder");
         let file = room.path().join("targets");
         fs::write(&file, addresses(targets)).expect("a folder takes a file");
