@@ -95,30 +95,37 @@ impl Enrolment {
             return Err(Status::failed_precondition(sentence));
         }
         ca::check_request(&request.csr).map_err(|error| Status::invalid_argument(format!("{error}")))?;
-        let grant = self.spend(token, now).await?;
-        let token_id = grant.token;
+        let hash = SecretHash::of_bytes(&token.secret);
+        let grant = self.look_up(hash, now).await?;
         let hardware = Hardware::from(request.hardware.clone().unwrap_or_default());
-        let enrolled = self.enrol_as(&request, hardware, grant, now).await;
-        if !matches!(enrolled, Ok((_, true))) {
+        let newcomer = self.recognise(hardware.clone(), grant.clone()).await?;
+        // One that comes back by the token that it came by takes no other use: its reply was lost, or it is frozen to a
+        // state in which it was never enrolled.
+        let is_free = matches!(newcomer, Newcomer::Known { comes_again: true, .. });
+        if !is_free {
+            self.spend(hash, now).await?;
+        }
+        let token_id = grant.token;
+        let enrolled = self.enrol_as(&request, hardware, newcomer, grant, now).await;
+        if enrolled.is_err() && !is_free {
             self.give_back(token_id).await;
         }
-        enrolled.map(|(reply, _)| reply)
+        enrolled
     }
 
-    /// Gives the machine its certificate; says whether that took a use of the token. One that comes back by the token that
-    /// it came by takes no other: its reply was lost, or it is frozen to a state in which it was never enrolled.
+    /// Gives the machine its certificate.
     async fn enrol_as(
         &self,
         request: &EnrolRequest,
         hardware: Hardware,
+        newcomer: Newcomer,
         grant: Grant,
         now: Timestamp,
-    ) -> Result<(EnrolReply, bool), Status> {
-        let newcomer = self.recognise(hardware.clone(), grant.site.clone()).await?;
+    ) -> Result<EnrolReply, Status> {
         let token = grant.token;
-        let (changed, takes_use) = match &newcomer {
-            Newcomer::Known(device, machine, _) => (describe_again(device, request), machine.token != Some(token)),
-            Newcomer::New | Newcomer::Perhaps(..) => (describe(&new_device_id(), request, grant), true),
+        let changed = match &newcomer {
+            Newcomer::Known { device, .. } => describe_again(device, request),
+            Newcomer::New | Newcomer::Perhaps(..) => describe(&new_device_id(), request, grant),
         };
         let device = changed.device_id.clone();
         let ring = self.ring.standing();
@@ -130,12 +137,12 @@ impl Enrolment {
         self.remember(Machine { device: device.clone(), hardware, cas: Vec::new(), token: Some(token) }, newcomer, now)
             .await;
         let chain = vec![issued.certificate.to_vec(), ring.current.certificate().to_vec()];
-        Ok((EnrolReply { chain, device_id: device }, takes_use))
+        Ok(EnrolReply { chain, device_id: device })
     }
 
-    async fn recognise(&self, hardware: Hardware, site: String) -> Result<Newcomer, Status> {
+    async fn recognise(&self, hardware: Hardware, grant: Grant) -> Result<Newcomer, Status> {
         let (state, registry) = (Arc::clone(&self.state), Arc::clone(&self.registry));
-        let known = move || identity::recognise(&state, &hardware, &site, |device| registry.is_connected(device));
+        let known = move || identity::recognise(&state, &hardware, &grant, |device| registry.is_connected(device));
         tokio::task::spawn_blocking(known)
             .await
             .map_err(|error| unavailable("a machine could not be looked up", &error))?
@@ -150,7 +157,7 @@ impl Enrolment {
             match newcomer {
                 Newcomer::New => Ok(()),
                 Newcomer::Perhaps(detail) => state.note(&machine.device, NoteKind::Perhaps, &detail, now),
-                Newcomer::Known(_, _, reasons) => {
+                Newcomer::Known { reasons, .. } => {
                     let detail = format!("connected anew, and known by: {reasons}");
                     state.note(&machine.device, NoteKind::Returned, &detail, now)
                 }
@@ -162,11 +169,21 @@ impl Enrolment {
     }
 
     /// Spends a use of the token.
-    async fn spend(&self, token: EnrolToken, now: Timestamp) -> Result<Grant, Status> {
+    async fn spend(&self, hash: SecretHash, now: Timestamp) -> Result<Grant, Status> {
+        self.ask_for_grant(move |state| state.consume_enrol_token(hash, now)).await
+    }
+
+    /// What a token grants, whether a use is left or not; none is spent.
+    async fn look_up(&self, hash: SecretHash, now: Timestamp) -> Result<Grant, Status> {
+        self.ask_for_grant(move |state| state.enrol_token(hash, now)).await
+    }
+
+    async fn ask_for_grant(
+        &self,
+        ask: impl FnOnce(&State) -> Result<Grant, TokenRefusal> + Send + 'static,
+    ) -> Result<Grant, Status> {
         let state = Arc::clone(&self.state);
-        let hash = SecretHash::of_bytes(&token.secret);
-        let spent = tokio::task::spawn_blocking(move || state.consume_enrol_token(hash, now)).await;
-        match spent {
+        match tokio::task::spawn_blocking(move || ask(&state)).await {
             Ok(Ok(grant)) => Ok(grant),
             Ok(Err(TokenRefusal::State(error))) => Err(unavailable("a token could not be looked up", &error)),
             Ok(Err(refusal)) => Err(Status::unauthenticated(refusal.to_string())),

@@ -3,6 +3,7 @@
 //! What is noticed is noted for an admin. Nothing is merged that is not surely one machine, and a machine that is surely
 //! another is told so and let go.
 
+use bellwether_logic::device::LifeState;
 use bellwether_logic::identity::{Hardware, Verdict, compare};
 use bellwether_logic::time::Timestamp;
 use tonic::Status;
@@ -11,6 +12,7 @@ use super::enrol::unavailable;
 use crate::figures;
 use crate::state::devices::DeviceRow;
 use crate::state::machines::{Machine, NoteKind};
+use crate::state::tokens::Grant;
 use crate::state::{State, StateError};
 
 /// Who a newcomer is.
@@ -21,15 +23,22 @@ pub(super) enum Newcomer {
     /// Perhaps a device that was here before; in words.
     Perhaps(String),
     /// This device.
-    Known(Box<DeviceRow>, Box<Machine>, String),
+    Known {
+        /// As the inventory has it.
+        device: Box<DeviceRow>,
+        /// By what it was known.
+        reasons: String,
+        /// Whether it came by this very token before, and nothing has happened since that a person would have to undo.
+        comes_again: bool,
+    },
 }
 
-/// Looks whether a newcomer was here before. `site` is the building of its token; `is_connected` says whether a device's
-/// agent is connected this moment: a machine that was re-imaged can't be, so such a newcomer is a copy or a second agent.
+/// Looks whether a newcomer with this grant was here before. `is_connected` says whether a device's agent is connected
+/// this moment: a machine that was re-imaged can't be, so such a newcomer is a copy or a second agent.
 pub(super) fn recognise(
     state: &State,
     hardware: &Hardware,
-    site: &str,
+    grant: &Grant,
     is_connected: impl Fn(&str) -> bool,
 ) -> Result<Newcomer, StateError> {
     let found = state.candidates(hardware)?;
@@ -49,12 +58,15 @@ pub(super) fn recognise(
     let Some(device) = state.device(&machine.device)? else { return Ok(Newcomer::New) };
     let but = if !is_same {
         ""
-    } else if device.site != site {
+    } else if device.site != grant.site {
         ", but its token is for another building"
     } else if is_connected(&device.id) {
         ", but that one is connected at the same time"
     } else {
-        return Ok(Newcomer::Known(Box::new(device), Box::new(machine), reasons));
+        let is_sound =
+            !matches!(device.state, LifeState::Lost | LifeState::Retired) && !state.was_revoked(&device.id)?;
+        let comes_again = is_sound && machine.token == Some(grant.token);
+        return Ok(Newcomer::Known { device: Box::new(device), reasons, comes_again });
     };
     let label = if device.name == device.id { device.id.clone() } else { format!("{} ({})", device.name, device.id) };
     Ok(Newcomer::Perhaps(format!("may be the same machine as {label}: {reasons}{but}")))

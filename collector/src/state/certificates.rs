@@ -113,6 +113,17 @@ impl State {
         Ok(())
     }
 
+    /// Whether any certificate of a device was revoked, as far as they are remembered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn was_revoked(&self, device: &str) -> Result<bool, StateError> {
+        self.reader()
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM certificates WHERE device = ?1 AND revoked_at IS NOT NULL)")
+            .and_then(|mut query| query.query_row([device], |row| row.get(0)))
+            .during("look for a revocation")
+    }
+
     /// Forgets certificates that ended before `before`; says how many.
     ///
     /// # Errors

@@ -126,6 +126,27 @@ impl State {
         Ok(())
     }
 
+    /// What an enrol token grants that is not over, whether a use of it is left or not; none is spent.
+    ///
+    /// # Errors
+    /// When the token is unknown or over, or the database fails.
+    pub fn enrol_token(&self, secret: SecretHash, now: Timestamp) -> Result<Grant, TokenRefusal> {
+        let reader = self.reader();
+        let found = reader
+            .query_row(
+                "SELECT id, site, room, class, expires_at FROM enrol_tokens WHERE hash = ?1",
+                [secret.0],
+                |row| Ok((grant_from_row(row)?, Timestamp(row.get("expires_at")?))),
+            )
+            .optional()
+            .during("look up an enrol token")?;
+        match found {
+            None => Err(TokenRefusal::Unknown),
+            Some((_, at)) if at <= now => Err(TokenRefusal::Expired { at }),
+            Some((grant, _)) => Ok(grant),
+        }
+    }
+
     /// Spends one use of an enrol token: two machines that come at once with one use left get one grant.
     ///
     /// # Errors

@@ -20,11 +20,14 @@ use super::tickets::Card;
 use super::when::{When, span};
 use super::{Desk, words};
 use crate::state::devices::DeviceRow;
+use crate::state::machines::{Note, NoteKind};
 use crate::state::people::Deed;
 use crate::state::tickets::TicketFilter;
 
 /// Tickets of a device that its page lists.
 const TICKETS_SHOWN: u32 = 20;
+/// What was noticed about its identity, that its page lists.
+const NOTES_SHOWN: usize = 5;
 /// Letters of a name, building or room; more than any label has.
 const PLACE_CHARS_MAX: usize = 80;
 
@@ -72,10 +75,11 @@ pub(super) async fn show(
     let id = device_id(id)?;
     let asked = id.clone();
     let filter = TicketFilter { device: id.clone(), ..TicketFilter::default() };
-    let (device, standing, tickets, sites) = desk
+    let (device, standing, tickets, sites, notes) = desk
         .with_state(move |state| {
             let tickets = state.tickets(&filter, TICKETS_SHOWN, 0)?;
-            Ok::<_, PageError>((state.device(&asked)?, state.standing(&asked)?, tickets, state.sites()?))
+            let (device, notes) = (state.device(&asked)?, state.notes(&asked)?);
+            Ok::<_, PageError>((device, state.standing(&asked)?, tickets, state.sites()?, notes))
         })
         .await?;
     let device = device.ok_or(PageError::NotFound)?;
@@ -93,7 +97,7 @@ pub(super) async fn show(
         life: words::life(device.state),
         seen: fleet::last_seen(&device).map(when),
         enrolled: when(device.enrolled_at),
-        facts: facts(&device, &configuration::of(&desk.app, &device)),
+        facts: [facts(&device, &configuration::of(&desk.app, &device)), identity(&notes)].concat(),
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
         window: window.name,
         charts,
@@ -144,6 +148,21 @@ fn facts(device: &DeviceRow, configuration: &Configuration) -> Vec<(&'static str
         ("Device ID", device.id.clone()),
     ];
     all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// What was noticed about which machine this is, the latest first.
+fn identity(notes: &[Note]) -> Vec<(&'static str, String)> {
+    let line = |note: &Note| {
+        let label = match note.kind {
+            NoteKind::Returned => "Connected again",
+            NoteKind::Perhaps => "Same machine?",
+            NoteKind::Clone | NoteKind::Twin => "Copied",
+            NoteKind::Changed => "Hardware",
+        };
+        let times = if note.times > 1 { format!(" ({} times)", note.times) } else { String::new() };
+        (label, format!("{}{times}", note.detail))
+    };
+    notes.iter().take(NOTES_SHOWN).map(line).collect()
 }
 
 fn list(live: &Live) -> Vec<Reading> {

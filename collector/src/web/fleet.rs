@@ -1,6 +1,7 @@
 //! The fleet: every device, what needs a person first.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -18,8 +19,15 @@ use super::readings::Live;
 use super::when::When;
 use super::{Desk, words};
 use crate::state::devices::{self, DeviceRow};
+use crate::state::machines::Note;
 use crate::state::people::Role;
 use crate::state::tickets::{self, TicketFilter};
+
+/// How long the list says that a machine was noticed which may be another.
+const NOTICED_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+/// Such machines that the list names.
+const UNCLEAR_SHOWN: usize = 5;
 
 /// Devices on one page of the list.
 const ROWS_PER_PAGE: usize = 200;
@@ -165,6 +173,8 @@ struct FleetPage {
     only_own: bool,
     /// Parts of the collector that do not do their work, and why; for admins, because they name paths.
     troubles: Vec<(&'static str, String)>,
+    /// Devices of which somebody must say which machine they are, with their names and why.
+    unclear: Vec<(String, String, String)>,
 }
 
 /// What of the fleet is asked for.
@@ -206,6 +216,7 @@ struct Facts {
     standings: BTreeMap<String, DeviceState>,
     tickets: Vec<Ticket>,
     sites: Vec<String>,
+    notes: Vec<Note>,
 }
 
 /// The page.
@@ -214,13 +225,15 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(filter): Query<Filter>,
 ) -> Result<Response, PageError> {
+    let noticed_since = desk.app.clock.now() - NOTICED_FOR;
     let facts = desk
-        .with_state(|state| {
+        .with_state(move |state| {
             Ok::<_, PageError>(Facts {
                 devices: state.all_devices()?,
                 standings: state.standings()?,
                 tickets: state.tickets(&TicketFilter::open(), tickets::PAGE_MAX, 0)?,
                 sites: state.sites()?,
+                notes: state.open_notes(noticed_since)?,
             })
         })
         .await?;
@@ -231,6 +244,7 @@ pub(super) async fn show(
 fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTreeMap<String, Live>) -> FleetPage {
     let now = desk.app.clock.now();
     let only_own = facts.devices.len() <= 1 && desk.app.connect.this_machine_only;
+    let unclear = if visitor.person.role == Role::Admin { unclear(&facts) } else { Vec::new() };
     let mut open: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
     for ticket in &facts.tickets {
         open.entry(&ticket.device).or_insert((ticket.number, &ticket.title));
@@ -273,8 +287,24 @@ fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTr
         shown,
         pager,
         only_own,
+        unclear,
         troubles: if visitor.person.role == Role::Admin { desk.app.health.troubles() } else { Vec::new() },
     }
+}
+
+/// The devices of which it is not clear which machine they are, each once, with the latest reason.
+fn unclear(facts: &Facts) -> Vec<(String, String, String)> {
+    let mut named: Vec<(String, String, String)> = Vec::new();
+    for note in &facts.notes {
+        let device = facts.devices.iter().find(|device| device.id == note.device);
+        if let Some(device) = device.filter(|device| named.iter().all(|(id, ..)| *id != device.id)) {
+            named.push((device.id.clone(), device.name.clone(), note.detail.clone()));
+        }
+        if named.len() >= UNCLEAR_SHOWN {
+            break;
+        }
+    }
+    named
 }
 
 fn tiles(devices: &[(Standing, DeviceRow)], filter: &Filter) -> Vec<Tile> {

@@ -64,13 +64,19 @@ async fn a_machine_that_was_re_imaged_is_the_device_that_it_was() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_reply_costs_neither_a_device_nor_a_use_of_the_token() {
     let site = Site::start().await;
-    let (key, token) = (KeyPair::generate().unwrap(), site.token(2, Timestamp(i64::MAX)));
+    let (key, token) = (KeyPair::generate().unwrap(), site.token(1, Timestamp(i64::MAX)));
     let request = EnrolRequest { hardware: Some(hardware(1)), ..site.request(&token, &key) };
     let first = enrol(&site, request.clone(), &key).await.unwrap();
     for _ in 0..3 {
         assert_eq!(enrol(&site, request.clone(), &key).await.unwrap().device, first.device);
     }
-    assert_eq!(site.running().app.state.enrol_tokens().unwrap()[0].uses_left, 1);
+    let state = &site.running().app.state;
+    assert_eq!(state.enrol_tokens().unwrap()[0].uses_left, 0);
+    let other = EnrolRequest { hardware: Some(hardware(2)), ..request.clone() };
+    assert!(enrol(&site, other, &key).await.is_err_and(|refused| refused.message().contains("used up")));
+    state.revoke_certificates(&first.device, site.now()).unwrap();
+    let refused = enrol(&site, request, &key).await.map(|_| ()).unwrap_err();
+    assert!(refused.message().contains("used up"), "a revoked machine needs a token with a use: {}", refused.message());
     site.stop().await;
 }
 
