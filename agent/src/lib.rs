@@ -16,6 +16,8 @@ pub mod generalize;
 pub mod hardware;
 pub mod host;
 pub mod hwmon;
+#[cfg(any(target_os = "macos", test))]
+mod macos;
 pub mod privacy;
 pub mod private;
 pub mod probe;

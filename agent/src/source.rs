@@ -110,18 +110,23 @@ impl Entry {
     #[must_use]
     pub fn source(&self, host: &Host, config: &Config) -> Box<dyn Source> {
         let ordinary = || (self.make)(host, config);
-        native(self.name, ordinary).unwrap_or_else(ordinary)
+        native(self.name, host, ordinary).unwrap_or_else(ordinary)
     }
 }
 
 /// What reads this in the system's own way where there is no `/proc`.
 #[cfg(windows)]
-fn native(name: &'static str, ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
+fn native(name: &'static str, _: &Host, ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
     crate::windows::source(name, crate::windows::Live::new(), ordinary)
 }
 
-#[cfg(not(windows))]
-fn native(_name: &'static str, _ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
+#[cfg(target_os = "macos")]
+fn native(name: &'static str, host: &Host, _: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
+    crate::macos::source(name, host)
+}
+
+#[cfg(not(any(windows, target_os = "macos")))]
+fn native(_: &'static str, _: &Host, _: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
     None
 }
 

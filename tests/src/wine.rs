@@ -8,10 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::program::{Ended, Program};
-
-/// Where `tests/cross-windows` says that it has built the programs. Without it the tests were not asked for.
-pub const PROGRAMS: &str = "BELLWETHER_WINDOWS";
+use crate::program::{Ended, Program, run_command};
 
 /// Debian's; the plain one is of another package.
 const WINE: &str = "/usr/lib/wine/wine64";
@@ -23,29 +20,40 @@ const FIRST_START_LIMIT: Duration = Duration::from_secs(180);
 /// A command may take this long on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// A Windows folder of its own, and the programs that are tried in it.
+/// Wine 8 lacks this library of Windows 10, of which Rust's standard library needs one function.
+const LIBRARY: &str = "bcryptprimitives.dll";
+const LIBRARY_SOURCE: &str = "\
+#include <windows.h>
+#include <ntsecapi.h>
+BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T count) { return RtlGenRandom(bytes, (ULONG)count) ? TRUE : FALSE; }
+";
+const COMPILER: &str = "/usr/bin/x86_64-w64-mingw32-gcc";
+
+/// A Windows folder of its own.
 #[derive(Debug)]
 pub struct Wine {
     folder: TempDir,
-    programs: PathBuf,
 }
 
 impl Wine {
-    /// None if the programs for Windows were not built, which only `tests/cross-windows` asks for.
+    /// Makes the folder, as Wine's first start does.
     ///
     /// # Panics
-    /// If they were promised and are not there, or Wine does not start.
+    /// If Wine does not start.
     #[must_use]
-    pub fn start() -> Option<Self> {
-        let programs = PathBuf::from(std::env::var_os(PROGRAMS)?);
-        for file in ["bellwether-agent.exe", "bellwether-collector.exe", "bcryptprimitives.dll"] {
-            assert!(programs.join(file).is_file(), "{PROGRAMS} promises {file} in {}", programs.display());
-        }
-        assert!(Path::new(WINE).is_file(), "{PROGRAMS} is set and {WINE} is missing: install wine64");
+    pub fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("bellwether-wine-").tempdir().expect("a temporary folder");
-        let wine = Self { folder, programs };
+        let wine = Self { folder };
         let _ = wine.run(["wineboot", "-u"], FIRST_START_LIMIT).success();
-        Some(wine)
+        let library = wine.drive("windows/system32").join(LIBRARY);
+        if !library.exists() {
+            let source = wine.folder.path().join("library.c");
+            std::fs::write(&source, LIBRARY_SOURCE).expect("a temporary folder takes a file");
+            let mut compiler = Command::new(COMPILER);
+            compiler.arg("-shared").arg("-o").arg(library).arg(source).arg("-ladvapi32");
+            let _ = run_command("the compiler", &mut compiler).success();
+        }
+        wine
     }
 
     /// A folder of its drive C as this machine sees it.
@@ -54,18 +62,11 @@ impl Wine {
         self.prefix().join("drive_c").join(folder)
     }
 
-    /// A program of ours as its programs see it.
+    /// Runs a program of ours to its end.
     #[must_use]
-    pub fn path_of(&self, program: &str) -> String {
-        let path = self.programs.join(program);
-        format!("Z:{}", path.to_str().expect("a plain path").replace('/', "\\"))
-    }
-
-    /// Runs a command of ours to its end.
-    #[must_use]
-    pub fn command(&self, program: &str, arguments: &[&str]) -> Ended {
-        let path = self.path_of(program);
-        self.run(std::iter::once(path.as_str()).chain(arguments.iter().copied()), LIMIT)
+    pub fn command(&self, program: &Path, arguments: &[&str]) -> Ended {
+        let program = program.as_os_str();
+        self.run(std::iter::once(program).chain(arguments.iter().map(OsStr::new)), LIMIT)
     }
 
     /// Runs a command of Windows, such as `sc`, to its end.
@@ -76,9 +77,8 @@ impl Wine {
 
     /// Starts a program of ours that goes on.
     #[must_use]
-    pub fn spawn(&self, program: &str, arguments: &[&str]) -> Running {
-        let path = self.path_of(program);
-        Running(Program::start(program, self.wine().arg(path).args(arguments)))
+    pub fn spawn(&self, program: &Path, arguments: &[&str]) -> Running {
+        Running(Program::start("a program under Wine", self.wine().arg(program).args(arguments)))
     }
 
     fn run(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>, limit: Duration) -> Ended {

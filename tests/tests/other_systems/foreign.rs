@@ -12,6 +12,7 @@ use bellwether_tests::wait;
 mod aarch64;
 mod musl;
 mod packages;
+mod windows;
 
 /// For what should take moments; an emulator with an unoptimised program on a busy machine is slower than anything else.
 const SOON: Duration = Duration::from_secs(120);

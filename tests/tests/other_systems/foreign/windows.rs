@@ -1,10 +1,7 @@
-//! The programs for Windows, started under Wine: what of Windows can be had on this machine.
-//!
-//! Only `tests/cross-windows` builds them, and says where they are; without that there is nothing to try here. Real
-//! counters, Windows Management Instrumentation, power events and access rights are not Wine's to show.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+//! The programs for Windows, under Wine: what of Windows can be had on this machine. Real counters, Windows Management
+//! Instrumentation, power events and access rights are not Wine's to show.
 
-use std::time::Duration;
+use std::path::Path;
 
 use bellwether_proto::record::v1::{Record, record};
 use bellwether_proto::v1::GoodbyeReason;
@@ -14,41 +11,29 @@ use bellwether_tests::ledger;
 use bellwether_tests::wait;
 use bellwether_tests::wine::{Running, Wine};
 
-/// A collector that watches nothing of its own.
-const NO_OWN_AGENT: &str = "[own_agent]\nenabled = false\n";
+use super::{NO_OWN_AGENT, SOON, built};
 
-/// For what takes moments on Windows; Wine and unoptimised programs are slow.
-const SOON: Duration = Duration::from_secs(120);
+/// One after the other in one Windows folder, because making one takes longer than each of them.
+#[test]
+fn the_windows_programs_do_under_wine_what_they_are_for() {
+    let (agent, collector) = (built("BELLWETHER_AGENT_WINDOWS"), built("BELLWETHER_COLLECTOR_WINDOWS"));
+    let wine = Wine::start();
+    show_on_windows_lists_every_source_with_values_or_the_reason(&wine, &agent);
+    the_windows_agent_enrols_streams_and_says_goodbye(&wine, &agent);
+    the_windows_service_is_registered_started_and_stopped_by_the_service_manager(&wine, &agent);
+    the_windows_collector_serves_its_pages_on_loopback(&wine, &collector);
+}
 
-const AGENT: &str = "bellwether-agent.exe";
-
-const STATE: &str = "C:\\agent";
-
-/// Enrols the Windows agent and has it read every second.
-fn enrol(wine: &Wine, collector: &Collector) -> String {
+/// Enrols the Windows agent with its state in `C:\\FOLDER`, and has it read every second. Its device id.
+fn enrol(wine: &Wine, agent: &Path, collector: &Collector, folder: &str) -> String {
     let token = collector.enrol_token("Lincoln High", 1);
-    let address = collector.grpc.to_string();
-    let said = wine.command(
-        AGENT,
-        &[
-            "enrol",
-            "--collector",
-            &address,
-            "--token",
-            &token,
-            "--state",
-            STATE,
-            "--name",
-            "WIN-1",
-            "--class",
-            "laptop",
-        ],
-    );
-    let said = said.success();
+    let (address, state) = (collector.grpc.to_string(), format!("C:\\{folder}"));
+    let place = ["enrol", "--state", &state, "--collector", &address, "--token", &token];
+    let said = wine.command(agent, &[&place[..], &["--name", folder, "--class", "laptop"]].concat()).success();
     let id = said.split("enrolled as ").nth(1).and_then(|rest| rest.split(';').next());
     let id = id.unwrap_or_else(|| panic!("no device id in: {said}")).to_owned();
     let configuration = "interval = \"1s\"\nping_gateway = false\n";
-    std::fs::write(wine.drive("agent/agent.toml"), configuration).unwrap();
+    std::fs::write(wine.drive(folder).join("agent.toml"), configuration).unwrap();
     id
 }
 
@@ -76,14 +61,12 @@ fn goodbyes(records: &[(i64, Record)]) -> Vec<GoodbyeReason> {
     records.iter().filter_map(goodbye).collect()
 }
 
-#[test]
-fn the_windows_agent_enrols_streams_and_says_goodbye() {
-    let Some(wine) = Wine::start() else { return };
+fn the_windows_agent_enrols_streams_and_says_goodbye(wine: &Wine, agent: &Path) {
     let mut collector = Collector::start(NO_OWN_AGENT);
-    let device = enrol(&wine, &collector);
-    let mut agent = wine.spawn(AGENT, &["run", "--state", STATE]);
+    let device = enrol(wine, agent, &collector, "agent");
+    let mut running = wine.spawn(agent, &["run", "--state", "C:\\agent"]);
     let token = collector.grafana_token();
-    let text = || agent.text();
+    let text = || running.text();
     let value = |field, measurement| newest(&collector, &token, field, measurement, &device, &text);
     assert!(value("uptime", "system") > 0.0);
     assert!(value("n_cpus", "system") >= 1.0);
@@ -92,35 +75,31 @@ fn the_windows_agent_enrols_streams_and_says_goodbye() {
     assert!((0.0..=100.0).contains(&idle), "{idle}");
     assert!(value("total", "disk") > 1e9);
     assert!(value("total", "processes") >= 2.0);
-    agent.interrupt();
+    running.interrupt();
     collector.program().stop();
-    assert_eq!(goodbyes(&ledger::records(&collector.data())), [GoodbyeReason::GoodbyeStop], "{}", agent.text());
+    assert_eq!(goodbyes(&ledger::records(&collector.data())), [GoodbyeReason::GoodbyeStop], "{}", running.text());
 }
 
-#[test]
-fn the_windows_service_is_registered_started_and_stopped_by_the_service_manager() {
-    let Some(wine) = Wine::start() else { return };
+fn the_windows_service_is_registered_started_and_stopped_by_the_service_manager(wine: &Wine, agent: &Path) {
     let mut collector = Collector::start(NO_OWN_AGENT);
-    let device = enrol(&wine, &collector);
-    let _ = wine.command(AGENT, &["service", "install", "--state", STATE]).success();
+    let device = enrol(wine, agent, &collector, "service");
+    let _ = wine.command(agent, &["service", "install", "--state", "C:\\service"]).success();
     let _ = wine.system(&["net", "start", "BellwetherAgent"]).success();
     let token = collector.grafana_token();
-    let log = || std::fs::read_to_string(wine.drive("agent/agent.log")).unwrap_or_default();
+    let log = || std::fs::read_to_string(wine.drive("service/agent.log")).unwrap_or_default();
     assert!(newest(&collector, &token, "uptime", "system", &device, &log) > 0.0);
     let _ = wine.system(&["net", "stop", "BellwetherAgent"]).success();
     wait::until("the log's last line", SOON, || {
         let text = log();
         if text.contains("the agent stops") { Ok(()) } else { Err(text) }
     });
-    let _ = wine.command(AGENT, &["service", "uninstall"]).success();
+    let _ = wine.command(agent, &["service", "uninstall"]).success();
     collector.program().stop();
     assert_eq!(goodbyes(&ledger::records(&collector.data())), [GoodbyeReason::GoodbyeStop], "{}", log());
 }
 
-#[test]
-fn show_on_windows_lists_every_source_with_values_or_the_reason() {
-    let Some(wine) = Wine::start() else { return };
-    let said = wine.command(AGENT, &["show"]).success();
+fn show_on_windows_lists_every_source_with_values_or_the_reason(wine: &Wine, agent: &Path) {
+    let said = wine.command(agent, &["show"]).success();
     let (_, looked) = said.split_once("What was looked at:").expect("the list of sources");
     for source in bellwether_agent::source::ALL {
         let line = looked.lines().find(|line| line.split_whitespace().next() == Some(source.name));
@@ -133,9 +112,7 @@ fn show_on_windows_lists_every_source_with_values_or_the_reason() {
     }
 }
 
-#[test]
-fn the_windows_collector_serves_its_pages_on_loopback() {
-    let Some(wine) = Wine::start() else { return };
+fn the_windows_collector_serves_its_pages_on_loopback(wine: &Wine, program: &Path) {
     let (http, grpc) = (collector::free(), collector::free());
     std::fs::create_dir_all(wine.drive("collector")).unwrap();
     std::fs::write(wine.drive("collector/collector.toml"), NO_OWN_AGENT).unwrap();
@@ -151,7 +128,7 @@ fn the_windows_collector_serves_its_pages_on_loopback() {
         "--grpc",
         &grpc_text,
     ];
-    let mut running: Running = wine.spawn("bellwether-collector.exe", &arguments);
+    let mut running: Running = wine.spawn(program, &arguments);
     let client = Http::new(http);
     wait::until("/healthz of the Windows collector", SOON, || match client.get("/healthz", None) {
         Ok(answer) if answer.status == 200 => Ok(()),
@@ -163,7 +140,7 @@ fn the_windows_collector_serves_its_pages_on_loopback() {
     assert_eq!(client.get("/api/v1/devices", None).unwrap().status, 401);
     running.interrupt();
     // What it left can be taken up again.
-    let mut running = wine.spawn("bellwether-collector.exe", &arguments);
+    let mut running = wine.spawn(program, &arguments);
     wait::until("/healthz after a restart", SOON, || match client.get("/healthz", None) {
         Ok(answer) if answer.status == 200 => Ok(()),
         other => Err(format!("{other:?}: {}", running.text())),
