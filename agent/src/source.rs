@@ -116,8 +116,8 @@ impl Entry {
 
 /// What reads this in the system's own way where there is no `/proc`.
 #[cfg(windows)]
-fn native(name: &'static str, _: &Host, ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
-    crate::windows::source(name, crate::windows::Live::new(), ordinary)
+fn native(name: &'static str, host: &Host, ordinary: impl FnOnce() -> Box<dyn Source>) -> Option<Box<dyn Source>> {
+    crate::windows::source(name, crate::windows::Live::new(host.clone()), ordinary)
 }
 
 #[cfg(target_os = "macos")]

@@ -18,14 +18,20 @@ mod cpu;
 mod disk;
 mod diskio;
 pub(crate) mod facts;
+mod inventory;
 #[cfg(windows)]
 mod live;
 mod mem;
 mod net;
+mod os;
 mod processes;
+mod protection;
 mod smart;
 mod swap;
 mod system;
+mod time_sync;
+mod unexpected;
+mod updates;
 
 #[cfg(windows)]
 pub(crate) use live::{Live, boot_id, uptime};
@@ -38,11 +44,17 @@ const READERS: &[(&str, Read)] = &[
     ("battery", battery::read),
     ("disk", disk::read),
     ("diskio", diskio::read),
+    ("inventory", inventory::read),
     ("mem", mem::read),
     ("net", net::read),
+    ("os", os::read),
     ("processes", processes::read),
+    ("protection", protection::read),
     ("swap", swap::read),
     ("system", system::read),
+    ("time_sync", time_sync::read),
+    ("unexpected", unexpected::read),
+    ("updates", updates::read),
 ];
 
 /// The source of this name on Windows; none if there is no better one than it is elsewhere.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::host::Said;
 use crate::reading::Problem;
 
 /// One instance of a class of Windows Management Instrumentation: property to value.
@@ -28,6 +29,14 @@ pub trait Facts: Send {
     fn volumes(&self) -> Result<Vec<Volume>, Problem>;
     /// What the network interfaces have carried.
     fn cards(&self) -> Result<Vec<Card>, Problem>;
+    /// What Windows Update knows.
+    fn updates(&self) -> Result<Updates, Problem>;
+    /// A value of the registry below `HKEY_LOCAL_MACHINE`, text or number; none if there is no such value.
+    fn registry(&self, key: &str, name: &str) -> Option<Value>;
+    /// Whether there is such a key below `HKEY_LOCAL_MACHINE`.
+    fn has_key(&self, key: &str) -> bool;
+    /// What a program of the system prints.
+    fn run(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<Said, Problem>;
     /// These properties (`A, B`) of every instance of a class.
     fn rows(&self, namespace: &'static str, class: &'static str, properties: &'static str)
     -> Result<Vec<Row>, Problem>;
@@ -203,4 +212,56 @@ pub(super) fn number(row: &Row, property: &str) -> Option<u64> {
 /// A property that is true or false.
 pub(super) fn flag(row: &Row, property: &str) -> Option<bool> {
     row.get(property)?.as_bool()
+}
+
+/// What Windows Update knows of itself. Times in milliseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+pub struct Updates {
+    /// What is not installed.
+    pub waiting: Vec<Waiting>,
+    /// When something was last installed.
+    pub last_install_ms: Option<i64>,
+}
+
+/// An update that is not installed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+pub struct Waiting {
+    /// It closes a hole.
+    pub security: bool,
+    /// When it came out.
+    pub since_ms: Option<i64>,
+}
+
+/// A time as OLE writes it, in days since the end of 1899, in milliseconds since 1970; none before that.
+#[expect(clippy::cast_possible_truncation, reason = "days of this millennium, in milliseconds, are far below 52 bits")]
+pub(super) fn ole_to_unix_ms(days: f64) -> Option<i64> {
+    /// 1970-01-01 in days since 1899-12-30.
+    const UNIX: f64 = 25_569.0;
+    const MS_PER_DAY: f64 = 86_400_000.0;
+    (days.is_finite() && (UNIX..1_000_000.0).contains(&days)).then(|| ((days - UNIX) * MS_PER_DAY).round() as i64)
+}
+
+/// A value of the registry as text.
+pub(super) fn word(facts: &dyn Facts, key: &str, name: &str) -> Option<String> {
+    match facts.registry(key, name)? {
+        Value::String(word) => Some(word.trim().to_owned()).filter(|word| !word.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_ole_are_understood() {
+        assert_eq!(ole_to_unix_ms(46_082.5), Some(1_772_366_400_000));
+        assert_eq!(ole_to_unix_ms(25_569.0), Some(0));
+        for odd in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert_eq!(ole_to_unix_ms(odd), None);
+        }
+    }
 }

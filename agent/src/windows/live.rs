@@ -5,7 +5,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Volume};
+use serde_json::Value;
+
+use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Updates, Volume};
+use crate::host::{Host, Said};
 use crate::reading::{Problem, ProblemKind};
 use patience::Patience;
 
@@ -14,6 +17,7 @@ mod kernel;
 mod management;
 mod patience;
 mod registry;
+mod updates;
 mod volumes;
 
 pub(crate) use kernel::uptime;
@@ -24,17 +28,21 @@ const VOLUMES_LIMIT: Duration = Duration::from_secs(5);
 /// Providers are started when they are first asked, and antivirus programs slow that down.
 const ROWS_LIMIT: Duration = Duration::from_secs(30);
 
+/// Its own search reads a database of some hundred megabytes; on a slow disk that takes minutes.
+const UPDATES_LIMIT: Duration = Duration::from_secs(180);
+
 /// This machine. Clones share their patience.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
+    host: Host,
     disks: Arc<Mutex<Patience>>,
     management: Arc<Mutex<Patience>>,
 }
 
 impl Live {
-    /// This machine.
-    pub(crate) fn new() -> Self {
-        Self { disks: Arc::default(), management: Arc::default() }
+    /// This machine, with the programs that `host` finds.
+    pub(crate) fn new(host: Host) -> Self {
+        Self { host, disks: Arc::default(), management: Arc::default() }
     }
 }
 
@@ -74,6 +82,22 @@ impl Facts for Live {
         properties: &'static str,
     ) -> Result<Vec<Row>, Problem> {
         patiently(&self.management, class, ROWS_LIMIT, move || management::rows(namespace, class, properties))
+    }
+
+    fn updates(&self) -> Result<Updates, Problem> {
+        patiently(&self.management, "Windows Update", UPDATES_LIMIT, updates::updates)
+    }
+
+    fn registry(&self, key: &str, name: &str) -> Option<Value> {
+        registry::value(key, name)
+    }
+
+    fn has_key(&self, key: &str) -> bool {
+        registry::has_key(key)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<Said, Problem> {
+        self.host.run(program, arguments, limit)
     }
 }
 

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Volume};
+use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Updates, Volume};
+use crate::host::Said;
 use crate::reading::{Problem, ProblemKind};
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -24,6 +26,10 @@ pub(super) struct Recorded {
     cards: Option<Answer<Vec<Card>>>,
     /// By `NAMESPACE:CLASS`.
     wmi: BTreeMap<String, Answer<Vec<Row>>>,
+    updates: Option<Answer<Updates>>,
+    registry: BTreeMap<String, BTreeMap<String, Value>>,
+    /// By command line; one that ends badly prints nothing.
+    programs: BTreeMap<String, String>,
     #[serde(skip)]
     asked: Cell<usize>,
 }
@@ -96,5 +102,24 @@ impl Facts for Recorded {
         _properties: &'static str,
     ) -> Result<Vec<Row>, Problem> {
         answer(class, self.wmi.get(&format!("{namespace}:{class}")))
+    }
+
+    fn updates(&self) -> Result<Updates, Problem> {
+        answer("updates", self.updates.as_ref())
+    }
+
+    fn registry(&self, key: &str, name: &str) -> Option<Value> {
+        self.registry.get(key)?.get(name).cloned()
+    }
+
+    fn has_key(&self, key: &str) -> bool {
+        self.registry.contains_key(key)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], _limit: Duration) -> Result<Said, Problem> {
+        let line = std::iter::once(program).chain(arguments.iter().copied()).collect::<Vec<_>>().join(" ");
+        let missing = || Problem::new(ProblemKind::NothingHere, format!("{program} is not installed"));
+        let text = self.programs.get(&line).cloned().ok_or_else(missing)?;
+        Ok(Said { status: Some(i32::from(text.is_empty())), text })
     }
 }

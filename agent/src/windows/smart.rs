@@ -113,14 +113,15 @@ fn read(facts: &dyn Facts, time: Timestamp) -> Reading {
             fields.extend(at(&attributes, place).map(|row| ata(&bytes(row, "VendorSpecific"))).unwrap_or_default());
         }
         let fields: Vec<_> = fields.into_iter().collect();
-        (!fields.is_empty()).then(|| sample("smart_device", tags(disk, &id), time, fields))
+        (!fields.is_empty()).then(|| sample("smart_device", tags(disk), time, fields))
     });
     let samples = samples.collect();
     Reading { samples, problems }
 }
 
-fn disks(facts: &dyn Facts) -> Result<Vec<Row>, Problem> {
-    let properties = "BusType, DeviceId, FriendlyName, HealthStatus, SerialNumber, Size";
+/// The disks that are the machine's own.
+pub(super) fn disks(facts: &dyn Facts) -> Result<Vec<Row>, Problem> {
+    let properties = "BusType, DeviceId, FriendlyName, HealthStatus, MediaType, SerialNumber, Size";
     let mut disks = facts.rows(STORAGE, "MSFT_PhysicalDisk", properties)?;
     disks.retain(|disk| number(disk, "BusType").is_none_or(|bus| !NOT_OURS.contains(&bus)));
     if disks.is_empty() {
@@ -129,13 +130,22 @@ fn disks(facts: &dyn Facts) -> Result<Vec<Row>, Problem> {
     Ok(disks)
 }
 
-fn tags(disk: &Row, id: &str) -> Vec<(&'static str, String)> {
+/// What the system calls it.
+pub(super) fn name(disk: &Row) -> Option<String> {
+    Some(format!("PhysicalDrive{}", text(disk, "DeviceId")?))
+}
+
+/// NVMe drivers write it with a full stop at its end.
+pub(super) fn serial(disk: &Row) -> Option<String> {
+    Some(text(disk, "SerialNumber")?.trim_end_matches('.').to_owned())
+}
+
+fn tags(disk: &Row) -> Vec<(&'static str, String)> {
     vec![
         ("capacity", number(disk, "Size").map(|bytes| bytes.to_string()).unwrap_or_default()),
-        ("device", format!("PhysicalDrive{id}")),
+        ("device", name(disk).unwrap_or_default()),
         ("model", text(disk, "FriendlyName").unwrap_or_default()),
-        // NVMe drivers write the serial number with a full stop at its end.
-        ("serial_no", text(disk, "SerialNumber").unwrap_or_default().trim_end_matches('.').to_owned()),
+        ("serial_no", serial(disk).unwrap_or_default()),
     ]
 }
 

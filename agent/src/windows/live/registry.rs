@@ -13,3 +13,7 @@ pub(super) fn value(key: &str, name: &str) -> Option<Value> {
         _ => None,
     }
 }
+
+pub(super) fn has_key(key: &str) -> bool {
+    LOCAL_MACHINE.open(key).is_ok()
+}
