@@ -19,6 +19,21 @@ pub struct Gateway {
 /// The default gateway with the lowest metric; IPv4 if there is one, because that is what more of a school depends on.
 #[must_use]
 pub fn find(host: &Host) -> Option<Gateway> {
+    ask_system().or_else(|| read(host))
+}
+
+#[cfg(windows)]
+fn ask_system() -> Option<Gateway> {
+    crate::windows::gateway().map(|(address, scope)| Gateway { address, scope })
+}
+
+/// Here it is read from a file.
+#[cfg(not(windows))]
+const fn ask_system() -> Option<Gateway> {
+    None
+}
+
+fn read(host: &Host) -> Option<Gateway> {
     let v4 = host.read("proc/net/route").ok().and_then(|text| v4(&text));
     v4.map(|address| Gateway { address: IpAddr::V4(address), scope: 0 }).or_else(|| {
         let text = host.read("proc/net/ipv6_route").ok()?;

@@ -23,7 +23,7 @@ pub mod packet;
 #[cfg(unix)]
 mod socket;
 #[cfg(not(unix))]
-#[path = "icmp/no_socket.rs"]
+#[path = "icmp/windows.rs"]
 mod socket;
 
 /// Packets that are taken in before others get their turn.

@@ -13,6 +13,23 @@ const FILES: [&str; 2] = ["etc/resolv.conf", "run/systemd/resolve/resolv.conf"];
 /// The servers in the order in which the system asks them; those on this machine itself only if there are no others.
 #[must_use]
 pub fn find(host: &Host) -> Vec<IpAddr> {
+    let mut servers = ask_system().unwrap_or_else(|| read(host));
+    servers.truncate(SERVERS_MAX);
+    servers
+}
+
+#[cfg(windows)]
+fn ask_system() -> Option<Vec<IpAddr>> {
+    Some(crate::windows::name_servers())
+}
+
+/// Here they are read from a file.
+#[cfg(not(windows))]
+const fn ask_system() -> Option<Vec<IpAddr>> {
+    None
+}
+
+fn read(host: &Host) -> Vec<IpAddr> {
     let lists = FILES.iter().filter_map(|file| host.read(file).ok()).map(|text| parse(&text));
     let lists: Vec<Vec<IpAddr>> = lists.filter(|list| !list.is_empty()).collect();
     let real = lists.iter().find(|list| !list.iter().all(IpAddr::is_loopback));
@@ -31,7 +48,6 @@ fn parse(text: &str) -> Vec<IpAddr> {
             servers.push(server);
         }
     }
-    servers.truncate(SERVERS_MAX);
     servers
 }
 

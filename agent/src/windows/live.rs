@@ -17,10 +17,12 @@ mod kernel;
 mod management;
 mod patience;
 mod registry;
+mod routes;
 mod updates;
 mod volumes;
 
 pub(crate) use kernel::uptime;
+pub(crate) use routes::{gateway, name_servers};
 
 /// Volumes answer in microseconds; a sleeping disk needs some seconds to spin up.
 const VOLUMES_LIMIT: Duration = Duration::from_secs(5);
@@ -123,5 +125,10 @@ fn refused(what: &str, error: &windows::core::Error) -> Problem {
     const WRAPPED: u32 = 0x8007_0000;
     let code = error.code().0.cast_unsigned();
     let number = if code & 0xffff_0000 == WRAPPED { code & 0xffff } else { code };
+    /// `E_NOTIMPL`.
+    const NOT_IMPLEMENTED: u32 = 0x8000_4001;
+    if matches!(number, 0 | NOT_IMPLEMENTED) {
+        return Problem::new(ProblemKind::Unsupported, format!("{what}: this system does not tell"));
+    }
     Problem::from_io(what, &std::io::Error::from_raw_os_error(number.cast_signed()))
 }

@@ -4,6 +4,7 @@ use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::time::Timestamp;
 
 use super::facts::{Facts, word};
+use crate::hardware::meaningful;
 use crate::reading::{Problem, ProblemKind, Reading, sample};
 
 const VERSION_KEY: &str = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion";
@@ -45,8 +46,12 @@ fn os(facts: &dyn Facts, time: Timestamp) -> Result<Vec<Sample>, Problem> {
 
 fn firmware(facts: &dyn Facts, time: Timestamp) -> Result<Vec<Sample>, Problem> {
     let mut fields = Vec::new();
-    fields.extend(word(facts, FIRMWARE_KEY, "BIOSReleaseDate").map(|date| ("date", Value::Text(iso(&date)))));
-    fields.extend(word(facts, FIRMWARE_KEY, "BIOSVersion").map(|version| ("version", Value::Text(version))));
+    fields.extend(
+        word(facts, FIRMWARE_KEY, "BIOSReleaseDate").and_then(meaningful).map(|date| ("date", Value::Text(iso(&date)))),
+    );
+    fields.extend(
+        word(facts, FIRMWARE_KEY, "BIOSVersion").and_then(meaningful).map(|version| ("version", Value::Text(version))),
+    );
     if fields.is_empty() {
         return Err(Problem::new(ProblemKind::NothingHere, "the firmware does not tell its version"));
     }

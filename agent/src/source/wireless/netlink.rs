@@ -3,6 +3,8 @@
 //! Written by hand because it is all of netlink that is needed: a question of one or two attributes, and a walk over the
 //! answer. The crates for it bring an asynchronous socket, a connection task and every attribute that there is.
 
+#![cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has these sockets"))]
+
 use std::io;
 
 /// Attributes of attributes: the highest bits of a type are flags.
