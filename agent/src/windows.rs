@@ -34,7 +34,7 @@ mod unexpected;
 mod updates;
 
 #[cfg(windows)]
-pub(crate) use live::{Live, boot_id, gateway, name_servers, uptime};
+pub(crate) use live::{Echo, Live, boot_id, check_echo, echo, gateway, name_servers, uptime};
 
 /// Reads one source's samples out of what the system answers.
 type Read = fn(&dyn Facts, Timestamp) -> Reading;

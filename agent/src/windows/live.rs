@@ -12,6 +12,7 @@ use crate::host::{Host, Said};
 use crate::reading::{Problem, ProblemKind};
 use patience::Patience;
 
+mod echo;
 mod interfaces;
 mod kernel;
 mod management;
@@ -21,6 +22,7 @@ mod routes;
 mod updates;
 mod volumes;
 
+pub(crate) use echo::{Echo, check as check_echo, echo};
 pub(crate) use kernel::uptime;
 pub(crate) use routes::{gateway, name_servers};
 

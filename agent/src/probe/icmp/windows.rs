@@ -1,26 +1,25 @@
 //! The system's side of the echo engine on Windows, where raw sockets are for administrators alone: the system itself
-//! sends each request (`IcmpSendEcho2Ex`, `Icmp6SendEcho2`) and needs no right for it.
+//! sends each request and waits for it, and needs no right for that.
 //!
-//! A task waits for each request, so far fewer are under way at once than on one socket, and a closet of thousands takes
-//! longer to go through. An answer is stamped when its task got it. Addresses that are only valid on one link can't be
-//! asked: the system's function takes no link.
+//! A thread waits for each request, so far fewer are under way at once than on one socket, and a closet of thousands
+//! takes longer to go through. An answer is stamped when its thread has it.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ping_async::{IcmpEchoReply, IcmpEchoRequestor, IcmpEchoStatus};
 use tokio::sync::Notify;
 
 use super::packet::{Family, Heard, Refusal};
+use crate::windows::{Echo, check_echo, echo};
 
-/// Requests under way at once. The system waits for each with a registered wait, of which a thread takes 63.
-const ROOM: usize = 128;
+/// Requests under way at once; each has a thread.
+const ROOM: usize = 32;
 
 /// After this the system gives a request up; the engine has given it up before.
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(5);
 
 /// What came in.
 pub(super) struct Received {
@@ -40,21 +39,10 @@ struct Inbox {
     came: Notify,
 }
 
-/// What was asked.
-struct Asked {
-    to: IpAddr,
-    sequence: u16,
-    token: u64,
-}
-
 impl Socket {
     /// Fails where the system can't send echo requests of this family at all.
     pub(super) fn open(family: Family) -> io::Result<Self> {
-        let here = match family {
-            Family::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        };
-        IcmpEchoRequestor::new(here, None, None, None)?;
+        check_echo(matches!(family, Family::V6))?;
         Ok(Self { inbox: Arc::default() })
     }
 
@@ -65,15 +53,22 @@ impl Socket {
     }
 
     /// Sends an echo request.
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     pub(super) fn send(&self, to: SocketAddr, sequence: u16, token: u64, hops: Option<u8>) -> io::Result<()> {
-        let requestor = IcmpEchoRequestor::new(to.ip(), None, hops, Some(WAIT))?;
-        let asked = Asked { to: to.ip(), sequence, token };
         let inbox = Arc::clone(&self.inbox);
-        tokio::spawn(async move {
-            if let Some(received) = requestor.send().await.ok().and_then(|reply| asked.heard(&reply)) {
-                inbox.received.lock().unwrap_or_else(PoisonError::into_inner).push_back(received);
-                inbox.came.notify_one();
-            }
+        tokio::task::spawn_blocking(move || {
+            let Ok(answer) = echo(to, hops, WAIT) else { return };
+            let to = to.ip();
+            let refused = |refusal| Heard::Refused { refusal, to, identifier: 0, sequence };
+            let (heard, from) = match answer {
+                Echo::Reply => (Heard::Reply { identifier: 0, sequence, token }, to),
+                Echo::Expired(from) => (refused(Refusal::Expired), from),
+                Echo::Unreachable(from) => (refused(Refusal::Unreachable), from),
+                Echo::Silence => return,
+            };
+            let received = Received { heard, from, age: Duration::ZERO };
+            inbox.received.lock().unwrap_or_else(PoisonError::into_inner).push_back(received);
+            inbox.came.notify_one();
         });
         Ok(())
     }
@@ -90,20 +85,5 @@ impl Socket {
         let mut received = self.inbox.received.lock().unwrap_or_else(PoisonError::into_inner);
         let count = received.len().min(most);
         received.drain(..count).for_each(take);
-    }
-}
-
-impl Asked {
-    /// None if nobody said anything. A router at which the request expired is told as a timeout with its address.
-    fn heard(&self, reply: &IcmpEchoReply) -> Option<Received> {
-        let from = reply.destination();
-        let refused = |refusal| Heard::Refused { refusal, to: self.to, identifier: 0, sequence: self.sequence };
-        let heard = match reply.status() {
-            IcmpEchoStatus::Success => Heard::Reply { identifier: 0, sequence: self.sequence, token: self.token },
-            IcmpEchoStatus::TimedOut if from != self.to => refused(Refusal::Expired),
-            IcmpEchoStatus::Unreachable => refused(Refusal::Unreachable),
-            IcmpEchoStatus::TimedOut | IcmpEchoStatus::Unknown => return None,
-        };
-        Some(Received { heard, from, age: Duration::ZERO })
     }
 }
