@@ -17,10 +17,10 @@ use crate::host::Host;
 const MAX_WORD_BYTES: usize = 128;
 
 /// Physical network cards of one machine.
-const MAX_CARDS: usize = 16;
+pub(crate) const MAX_CARDS: usize = 16;
 
 /// Disks of one machine; a file server has more, and its first ones tell it well enough.
-const MAX_DISKS: usize = 16;
+pub(crate) const MAX_DISKS: usize = 16;
 
 /// What SCSI puts before a serial number: page 80h, the length in its last byte.
 const SERIAL_PAGE_HEADER: usize = 4;
@@ -54,8 +54,14 @@ const fn fill_elsewhere(identity: HardwareIdentity) -> HardwareIdentity {
     identity
 }
 
+/// Windows says it all in its own way.
+#[cfg(windows)]
+fn fill_elsewhere(_: HardwareIdentity) -> HardwareIdentity {
+    crate::windows::identity(&crate::windows::Live::new(Host::default()))
+}
+
 /// Where there is no `/sys`, the sysinfo crate knows whom to ask.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", windows)))]
 fn fill_elsewhere(mut identity: HardwareIdentity) -> HardwareIdentity {
     let word = |word: Option<String>| word.and_then(meaningful).unwrap_or_default();
     identity.system_vendor = word(sysinfo::Product::vendor_name().ok());
@@ -69,6 +75,8 @@ fn fill_elsewhere(mut identity: HardwareIdentity) -> HardwareIdentity {
 #[must_use]
 pub fn class(host: &Host) -> Class {
     let chassis = host.word("sys/class/dmi/id/chassis_type").and_then(|word| word.parse::<u8>().ok());
+    #[cfg(windows)]
+    let chassis = chassis.or_else(|| crate::windows::chassis(&crate::windows::Live::new(host.clone())));
     match chassis {
         Some(3..=7 | 13 | 15 | 16 | 24 | 35 | 36) => Class::Desktop,
         Some(8..=10 | 14 | 30..=32) => Class::Laptop,

@@ -2,13 +2,13 @@
 //!
 //! No line of it depends on the system that it is built on: it reads by `Host::run`, so all of it is tested everywhere
 //! on what these programs print, in `fixtures/macos`. On a Mac these readers take the place of the sources of their
-//! names; a source without a reader says itself that it has nothing to read there, or, as disk health, works as it is.
+//! names; what has no reader says that this version does not read it there.
 
 use bellwether_logic::time::Timestamp;
 
 use crate::host::Host;
 use crate::reading::Reading;
-use crate::source::Source;
+use crate::source::{Source, Unread};
 
 mod battery;
 mod disk;
@@ -30,10 +30,18 @@ const READERS: &[(&str, Read)] = &[
     ("system", system::read),
 ];
 
-/// The source of this name on a Mac; none if there is no better one than it is elsewhere.
-pub(crate) fn source(name: &str, host: &Host) -> Option<Box<dyn Source>> {
-    let (name, read) = READERS.iter().find(|(known, _)| *known == name)?;
-    Some(Box::new(Printed { name, host: host.clone(), read: *read }))
+/// Sources that are the same everywhere: the agent's own costs, and what smartctl says.
+const PORTABLE: &[&str] = &["own", "smart"];
+
+/// The source of this name on a Mac; none if it is the same as elsewhere.
+pub(crate) fn source(name: &'static str, host: &Host) -> Option<Box<dyn Source>> {
+    if PORTABLE.contains(&name) {
+        return None;
+    }
+    Some(match READERS.iter().find(|(known, _)| *known == name) {
+        Some((_, read)) => Box::new(Printed { name, host: host.clone(), read: *read }),
+        None => Box::new(Unread { name, system: "macOS" }),
+    })
 }
 
 /// A source that remembers nothing.

@@ -130,6 +130,27 @@ fn native(_: &'static str, _: &Host, _: impl FnOnce() -> Box<dyn Source>) -> Opt
     None
 }
 
+/// Stands for a source that this version can't read on this system: it says so, and not that there is nothing.
+#[cfg(any(windows, target_os = "macos", test))]
+pub(crate) struct Unread {
+    /// The source's name.
+    pub(crate) name: &'static str,
+    /// The system's.
+    pub(crate) system: &'static str,
+}
+
+#[cfg(any(windows, target_os = "macos", test))]
+impl Source for Unread {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn read(&mut self, _: Timestamp) -> Reading {
+        let text = format!("this version does not read it on {}", self.system);
+        Reading::problem(crate::reading::Problem::new(crate::reading::ProblemKind::Unsupported, text))
+    }
+}
+
 /// Reads one thing of this device.
 pub trait Source: Send {
     /// Its name in the list.

@@ -2,15 +2,15 @@
 //!
 //! Every reader here is a plain function over [`Facts`]: what the system answered, in its own words and units. So the
 //! readers are built and tested on every system, with machines recorded in `fixtures/windows`, and only `live`, which
-//! asks the system, exists on Windows alone. There the readers take the place of the sources of their names; a source
-//! without a reader says itself that it has nothing to read on Windows.
+//! asks the system, exists on Windows alone. There the readers take the place of the sources of their names; what has no
+//! reader says that this version does not read it on Windows.
 //!
 //! Adding one: a file with its `read` and a line in `READERS`.
 
 use bellwether_logic::time::Timestamp;
 
 use crate::reading::Reading;
-use crate::source::Source;
+use crate::source::{Source, Unread};
 use facts::Facts;
 
 mod battery;
@@ -18,6 +18,7 @@ mod cpu;
 mod disk;
 mod diskio;
 pub(crate) mod facts;
+mod identity;
 mod inventory;
 #[cfg(windows)]
 mod live;
@@ -33,6 +34,8 @@ mod time_sync;
 mod unexpected;
 mod updates;
 
+#[cfg(windows)]
+pub(crate) use identity::{chassis, identity};
 #[cfg(windows)]
 pub(crate) use live::{Echo, Live, boot_id, check_echo, echo, gateway, name_servers, uptime};
 
@@ -57,20 +60,24 @@ const READERS: &[(&str, Read)] = &[
     ("updates", updates::read),
 ];
 
-/// The source of this name on Windows; none if there is no better one than it is elsewhere.
-/// `ordinary` makes the source as it is elsewhere.
+/// Sources that read nothing of the system but what is the same everywhere.
+const PORTABLE: &[&str] = &["own"];
+
+/// The source of this name on Windows; none if it is the same as elsewhere, which is what `ordinary` makes.
 pub(crate) fn source(
     name: &'static str,
     facts: impl Facts + 'static,
     ordinary: impl FnOnce() -> Box<dyn Source>,
 ) -> Option<Box<dyn Source>> {
-    match name {
-        cpu::NAME => return Some(Box::new(cpu::Cpu::new(facts))),
-        smart::NAME => return Some(Box::new(smart::Smart::new(ordinary(), facts))),
-        _ => {}
+    if PORTABLE.contains(&name) {
+        return None;
     }
-    let (name, read) = READERS.iter().find(|(known, _)| *known == name)?;
-    Some(Box::new(Plain { name, facts, read: *read }))
+    Some(match READERS.iter().find(|(known, _)| *known == name) {
+        Some((_, read)) => Box::new(Plain { name, facts, read: *read }),
+        None if name == cpu::NAME => Box::new(cpu::Cpu::new(facts)),
+        None if name == smart::NAME => Box::new(smart::Smart::new(ordinary(), facts)),
+        None => Box::new(Unread { name, system: "Windows" }),
+    })
 }
 
 /// A source that remembers nothing.

@@ -16,10 +16,11 @@ fn written(case: &Path) -> String {
     let host = Host::at(case);
     let declared: Vec<_> = schema::all().collect();
     let mut text = String::new();
-    for (name, _) in READERS {
-        let mut source = source(name, &host).unwrap();
+    for entry in crate::source::ALL {
+        let name = entry.name;
+        let Some(mut source) = source(name, &host) else { continue };
         let reading = source.read(NOW);
-        assert_eq!(source.name(), *name);
+        assert_eq!(source.name(), name);
         let _ = writeln!(text, "# {name}: {}", reading.status().as_str());
         for sample in &reading.samples {
             assert_eq!(declared::check(&declared, sample), Ok(()), "{}", case.display());

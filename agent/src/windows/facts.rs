@@ -164,6 +164,8 @@ pub struct Card {
     pub kind: u32,
     /// Its number among those of its type, which stays.
     pub number: u32,
+    /// Its number among all, which may change.
+    pub index: u32,
     /// It is hardware.
     pub hardware: bool,
     /// It is a filter's or driver's view of another, and would be counted twice.

@@ -95,6 +95,23 @@ fn every_reader_has_a_source() {
 }
 
 #[test]
+fn a_machine_is_told_by_its_firmware_its_own_cards_and_its_own_disks() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/windows");
+    let laptop = Recorded::read(&folder.join("a_laptop_in_order"));
+    let identity = identity::identity(&laptop);
+    assert_eq!(identity.system_vendor, "LENOVO");
+    assert_eq!(identity.system_serial, "PF1ABCDE");
+    assert_eq!(identity.board_serial, "L1HF0AB01CD");
+    assert_eq!(identity.system_uuid, "4c4c4544-0051-3510-8052-b9c04f4a4d32");
+    assert_eq!(identity.mac_addresses, ["8c:04:ba:01:02:03", "8c:04:ba:01:02:04"], "the dock's card is left out");
+    assert_eq!(identity.disk_serials, ["8CE3_8E03_00A1_B2C3"], "the stick is left out");
+    assert_eq!(identity::chassis(&laptop), Some(10));
+    let nothing = Recorded::read(&folder.join("nothing_is_answered"));
+    assert_eq!(identity::identity(&nothing), bellwether_proto::v1::HardwareIdentity::default());
+    assert_eq!(identity::chassis(&nothing), None);
+}
+
+#[test]
 fn no_name_of_a_person_leaves() {
     for case in cases() {
         for (_, reading) in readings(&case) {
