@@ -33,7 +33,7 @@ fn enrol(wine: &Wine, agent: &Path, collector: &Collector, folder: &str) -> Stri
     let id = said.split("enrolled as ").nth(1).and_then(|rest| rest.split(';').next());
     let id = id.unwrap_or_else(|| panic!("no device id in: {said}")).to_owned();
     let configuration = "interval = \"1s\"\nping_gateway = false\n";
-    std::fs::write(wine.drive(folder).join("agent.toml"), configuration).unwrap();
+    std::fs::write(wine.drive(folder).join("agent.toml"), configuration).expect("an agent's folder takes a file");
     id
 }
 
@@ -114,8 +114,8 @@ fn show_on_windows_lists_every_source_with_values_or_the_reason(wine: &Wine, age
 
 fn the_windows_collector_serves_its_pages_on_loopback(wine: &Wine, program: &Path) {
     let (http, grpc) = (collector::free(), collector::free());
-    std::fs::create_dir_all(wine.drive("collector")).unwrap();
-    std::fs::write(wine.drive("collector/collector.toml"), NO_OWN_AGENT).unwrap();
+    std::fs::create_dir_all(wine.drive("collector")).expect("the drive takes a folder");
+    std::fs::write(wine.drive("collector/collector.toml"), NO_OWN_AGENT).expect("a folder takes a file");
     let (http_text, grpc_text) = (http.to_string(), grpc.to_string());
     let arguments = [
         "serve",
@@ -134,10 +134,10 @@ fn the_windows_collector_serves_its_pages_on_loopback(wine: &Wine, program: &Pat
         Ok(answer) if answer.status == 200 => Ok(()),
         other => Err(format!("{other:?}: {}", running.text())),
     });
-    let page = client.get("/login", None).unwrap();
+    let page = client.get("/login", None).expect("an answer");
     assert_eq!(page.status, 200);
     assert!(page.text.contains("<form") && page.text.contains("password"), "{}", page.text);
-    assert_eq!(client.get("/api/v1/devices", None).unwrap().status, 401);
+    assert_eq!(client.get("/api/v1/devices", None).expect("an answer").status, 401);
     running.interrupt();
     // What it left can be taken up again.
     let mut running = wine.spawn(program, &arguments);
