@@ -33,6 +33,7 @@ mod system;
 mod time_sync;
 mod unexpected;
 mod updates;
+mod wireless;
 
 #[cfg(windows)]
 pub(crate) use identity::{chassis, identity};
@@ -58,6 +59,7 @@ const READERS: &[(&str, Read)] = &[
     ("time_sync", time_sync::read),
     ("unexpected", unexpected::read),
     ("updates", updates::read),
+    ("wireless", wireless::read),
 ];
 
 /// Sources that read nothing of the system but what is the same everywhere.

@@ -29,6 +29,8 @@ pub trait Facts: Send {
     fn volumes(&self) -> Result<Vec<Volume>, Problem>;
     /// What the network interfaces have carried.
     fn cards(&self) -> Result<Vec<Card>, Problem>;
+    /// The wireless cards and the links that they have.
+    fn radios(&self) -> Result<Vec<Radio>, Problem>;
     /// What Windows Update knows.
     fn updates(&self) -> Result<Updates, Problem>;
     /// A value of the registry below `HKEY_LOCAL_MACHINE`, text or number; none if there is no such value.
@@ -164,6 +166,8 @@ pub struct Card {
     pub kind: u32,
     /// Its number among those of its type, which stays.
     pub number: u32,
+    /// By which other parts of the system know it.
+    pub guid: String,
     /// Its number among all, which may change.
     pub index: u32,
     /// It is hardware.
@@ -214,6 +218,24 @@ pub(super) fn number(row: &Row, property: &str) -> Option<u64> {
 /// A property that is true or false.
 pub(super) fn flag(row: &Row, property: &str) -> Option<bool> {
     row.get(property)?.as_bool()
+}
+
+/// A wireless card. What is not told, or of a link that is not there, is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Deserialize), serde(default))]
+pub struct Radio {
+    /// As that of its network interface.
+    pub guid: String,
+    /// Strength of the signal.
+    pub level_dbm: Option<i32>,
+    /// The same, from 0 to 100, where the driver does not tell it otherwise.
+    pub quality_percent: Option<u32>,
+    /// Number of the channel.
+    pub channel: Option<u32>,
+    /// Speed of receiving.
+    pub receives_kbit: Option<u32>,
+    /// Speed of sending.
+    pub sends_kbit: Option<u32>,
 }
 
 /// What Windows Update knows of itself. Times in milliseconds since 1970.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Updates, Volume};
+use super::facts::{Card, Facts, Memory, PageFile, Processors, Radio, Row, Tasks, Updates, Volume};
 use crate::host::{Host, Said};
 use crate::reading::{Problem, ProblemKind};
 use patience::Patience;
@@ -17,6 +17,7 @@ mod interfaces;
 mod kernel;
 mod management;
 mod patience;
+mod radio;
 mod registry;
 mod routes;
 mod updates;
@@ -86,6 +87,10 @@ impl Facts for Live {
         properties: &'static str,
     ) -> Result<Vec<Row>, Problem> {
         patiently(&self.management, class, ROWS_LIMIT, move || management::rows(namespace, class, properties))
+    }
+
+    fn radios(&self) -> Result<Vec<Radio>, Problem> {
+        radio::radios()
     }
 
     fn updates(&self) -> Result<Updates, Problem> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::facts::{Card, Facts, Memory, PageFile, Processors, Row, Tasks, Updates, Volume};
+use super::facts::{Card, Facts, Memory, PageFile, Processors, Radio, Row, Tasks, Updates, Volume};
 use crate::host::Said;
 use crate::reading::{Problem, ProblemKind};
 
@@ -26,6 +26,7 @@ pub(super) struct Recorded {
     cards: Option<Answer<Vec<Card>>>,
     /// By `NAMESPACE:CLASS`.
     wmi: BTreeMap<String, Answer<Vec<Row>>>,
+    radios: Option<Answer<Vec<Radio>>>,
     updates: Option<Answer<Updates>>,
     registry: BTreeMap<String, BTreeMap<String, Value>>,
     /// By command line; one that ends badly prints nothing.
@@ -102,6 +103,10 @@ impl Facts for Recorded {
         _properties: &'static str,
     ) -> Result<Vec<Row>, Problem> {
         answer(class, self.wmi.get(&format!("{namespace}:{class}")))
+    }
+
+    fn radios(&self) -> Result<Vec<Radio>, Problem> {
+        answer("radios", self.radios.as_ref())
     }
 
     fn updates(&self) -> Result<Updates, Problem> {

@@ -42,6 +42,7 @@ fn card(row: &MIB_IF_ROW2) -> Card {
         kind: row.Type,
         // The 24 bits below the type.
         number: u32::try_from(luid >> 24 & 0x00ff_ffff).expect("24 bits"),
+        guid: format!("{:?}", row.InterfaceGuid),
         index: row.InterfaceIndex,
         hardware: flags & HARDWARE != 0,
         filter: flags & FILTER != 0,
