@@ -102,29 +102,33 @@ fn a_disk_that_turned_read_only_is_read_and_memory_takes_what_comes() {
 pub(super) struct Small {
     image: PathBuf,
     pub(super) mounted: PathBuf,
+    /// Every agent on this machine sees a disk that fills up, so one test at a time has one.
+    _alone: Option<fs::File>,
 }
 
 impl Small {
     /// # Panics
     /// If this machine does not let us mount: it needs root and loop devices.
     pub(super) fn mount(room: &Path) -> Self {
+        let alone = fs::File::create(std::env::temp_dir().join("bellwether-small-disk.lock")).unwrap();
+        alone.lock().unwrap();
         let image = room.join("small.img");
         fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
         run("/sbin/mkfs.ext4", &["-q", "-m", "0", image.to_str().unwrap()]);
-        Self::of(image, room.join("small"))
+        Self::of(image, room.join("small"), Some(alone))
     }
 
-    fn of(image: PathBuf, mounted: PathBuf) -> Self {
+    fn of(image: PathBuf, mounted: PathBuf, alone: Option<fs::File>) -> Self {
         fs::create_dir(&mounted).unwrap();
         run("mount", &["-o", "loop", image.to_str().unwrap(), mounted.to_str().unwrap()]);
-        Self { image, mounted }
+        Self { image, mounted, _alone: alone }
     }
 
     /// The disk as a machine finds it whose power was cut just now: what has not been synced is not on it.
     fn after_a_power_cut(&self, room: &Path) -> Self {
         let image = room.join("cut.img");
         fs::copy(&self.image, &image).unwrap();
-        Self::of(image, room.join("cut"))
+        Self::of(image, room.join("cut"), None)
     }
 
     fn remount(&self, how: &str) {
