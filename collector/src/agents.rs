@@ -17,6 +17,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use crate::config::{ConfigError, parse_error};
+use crate::folder::toml_files;
 
 /// The folder in the data folder.
 pub const FOLDER: &str = "agents";
@@ -182,22 +183,8 @@ impl File {
 
 /// The TOML files of the folder, by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, AgentsError> {
-    let failed = |source| AgentsError::Folder { path: folder.into(), source };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(failed(source)),
-    };
-    let mut files = Vec::new();
-    for entry in entries.take(FILES_MAX + 1) {
-        files.push(entry.map_err(failed)?.path());
-    }
-    if files.len() > FILES_MAX {
-        return Err(AgentsError::TooMany { path: folder.into() });
-    }
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    Ok(files)
+    let files = toml_files(folder, FILES_MAX).map_err(|source| AgentsError::Folder { path: folder.into(), source })?;
+    files.ok_or_else(|| AgentsError::TooMany { path: folder.into() })
 }
 
 #[cfg(test)]

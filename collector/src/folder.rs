@@ -1,6 +1,6 @@
 //! The data folder: one collector at a time, one format, private files written whole or not at all.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -193,6 +193,28 @@ pub fn write_whole(path: &Path, bytes: &[u8], reach: Reach) -> io::Result<()> {
     drop(file);
     std::fs::rename(&beside, path)?;
     private::sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// The TOML files of a folder, by name; none if it holds more than `max` files of any kind. A folder that is not there is
+/// empty.
+///
+/// # Errors
+/// When the folder can't be read.
+pub(crate) fn toml_files(folder: &Path, max: usize) -> io::Result<Option<Vec<PathBuf>>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries.take(max + 1) {
+        files.push(entry?.path());
+    }
+    if files.len() > max {
+        return Ok(None);
+    }
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    Ok(Some(files))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use bellwether_logic::rules::{Pack, Rule, RuleError, RuleSet};
 
 use crate::config::{ConfigError, parse_error};
+use crate::folder::toml_files;
 
 /// The packs that come with the collector, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -84,22 +85,8 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Rule>, RulesError> {
 
 /// The TOML files of the folder, by name.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, RulesError> {
-    let failed = |source| RulesError::Folder { path: folder.into(), source };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(failed(source)),
-    };
-    let mut files = Vec::new();
-    for entry in entries.take(FILES_MAX + 1) {
-        files.push(entry.map_err(failed)?.path());
-    }
-    if files.len() > FILES_MAX {
-        return Err(RulesError::TooMany { path: folder.into() });
-    }
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    Ok(files)
+    let files = toml_files(folder, FILES_MAX).map_err(|source| RulesError::Folder { path: folder.into(), source })?;
+    files.ok_or_else(|| RulesError::TooMany { path: folder.into() })
 }
 
 #[cfg(test)]
