@@ -306,16 +306,21 @@ impl Tickets {
         self.record(now, number, Actor::Bellwether, What::Reopened { because });
     }
 
-    /// Forgets what ended too long ago to be reopened, and beyond [`KEPT_MAX`] what ended first.
+    /// Forgets what ended too long ago to be reopened, and beyond [`KEPT_MAX`] what ended first. What changed in this
+    /// turn stays until it has been told.
     fn make_room(&mut self, now: Timestamp, limits: Limits) {
-        self.tickets.retain(|_, ticket| {
+        let Self { tickets, changed, .. } = self;
+        tickets.retain(|number, ticket| {
             ticket.ended_at.is_none_or(|ended| now <= ended + limits.reopen_within)
                 || ticket.lines.iter().any(|line| !line.is_over())
+                || changed.contains(number)
         });
-        while self.tickets.len() >= KEPT_MAX {
-            let ended = self.tickets.values().filter_map(|ticket| Some((ticket.ended_at?, ticket.number))).min();
-            let Some((_, number)) = ended else { break };
-            self.tickets.remove(&number);
+        while tickets.len() >= KEPT_MAX {
+            let told = tickets.values().filter(|ticket| !changed.contains(&ticket.number));
+            let Some((_, number)) = told.filter_map(|ticket| Some((ticket.ended_at?, ticket.number))).min() else {
+                break;
+            };
+            tickets.remove(&number);
         }
     }
 

@@ -200,6 +200,42 @@ fn beyond_the_limit_of_open_tickets_faults_count_without_one() {
 }
 
 #[test]
+fn a_word_on_an_old_ticket_is_kept_though_another_ticket_makes_it_forgotten_at_once() {
+    let mut engine = watching(Settings::default());
+    let connect = |generation| Input::Connected { device: "files".to_string(), generation, interval: MINUTE };
+    let act = |action| Input::Act { ticket: 1, actor: "kim".to_string(), action };
+    fill(&mut engine, &["/".to_string()], 0..5);
+    let note = RepairNote { fault: "full".to_string(), action: "made room".to_string(), ..RepairNote::default() };
+    engine.handle(minute(5), act(Action::Close(note)));
+    engine.handle(minute(5), live("files", vec![disk("/", 10.0, minute(5))]));
+    (6..72).for_each(|at| engine.handle(minute(at), live("files", vec![disk("/", 10.0, minute(at))])));
+    engine.handle(minute(72), connect(1));
+    let reason = Some(GoodbyeReason::Shutdown);
+    engine.handle(minute(72), Input::Left { device: "files".to_string(), generation: 1, reason });
+    let long_after = 72 + u32::try_from(Settings::default().reopen_within.0.as_secs() / 60).unwrap();
+    doze(&mut engine, 73..long_after);
+    engine.handle(minute(long_after), connect(2));
+    effects(&mut engine);
+    // Somebody writes each minute, so also in the turn in which the silence opens the second ticket.
+    for at in long_after + 1..long_after + 10 {
+        let written = engine.ticket(1).unwrap().events;
+        engine.handle(minute(at), act(Action::Comment { text: "it was the logs".to_string() }));
+        let told = effects(&mut engine);
+        let told_of = |number| {
+            told.iter().find_map(|effect| match effect {
+                Effect::Ticket(ticket) if ticket.number == number => Some(ticket.events),
+                _ => None,
+            })
+        };
+        assert_eq!(told_of(1), Some(written + 1));
+        if told_of(2).is_some() {
+            return;
+        }
+    }
+    panic!("the silence opened no ticket");
+}
+
+#[test]
 fn an_act_on_nothing_is_refused_and_everything_unknown_is_counted() {
     let mut engine = watching(Settings::default());
     let act = Input::Act { ticket: 99, actor: "kim".to_string(), action: Action::Take };
