@@ -170,7 +170,7 @@ fn check_effects(effects: &[Effect]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn tickets_keep_their_promises_and_a_restart_anywhere_changes_nothing(
