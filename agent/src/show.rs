@@ -16,7 +16,7 @@ use crate::probe::patrol::{Once, once};
 use crate::reading::Status;
 use crate::remote::Remote;
 use crate::schema;
-use crate::source::{self, Pace, Report, Source};
+use crate::source::{self, Pace, REPEAT, Report, Source};
 
 mod cost;
 
@@ -144,15 +144,19 @@ impl Shown {
     }
 
     fn how_often(&self, pace: Pace) -> String {
-        let apart = match pace {
-            Pace::Round => self.interval,
-            Pace::Slow(apart) => apart.max(self.interval),
-        };
-        match apart.as_secs() {
-            seconds @ ..120 => format!("every {seconds} s"),
-            seconds @ ..7_200 => format!("every {} min", seconds / 60),
-            seconds => format!("every {} h", seconds / 3_600),
+        match pace {
+            Pace::Round => every(self.interval),
+            Pace::Slow(apart) => every(apart.max(self.interval)),
+            Pace::OnChange { look } => format!("on change (looks {}), else {}", every(look), every(REPEAT)),
         }
+    }
+}
+
+fn every(apart: Duration) -> String {
+    match apart.as_secs() {
+        seconds @ ..120 => format!("every {seconds} s"),
+        seconds @ ..7_200 => format!("every {} min", seconds / 60),
+        seconds => format!("every {} h", seconds / 3_600),
     }
 }
 

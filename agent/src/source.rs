@@ -103,7 +103,17 @@ pub enum Pace {
     /// With the first round and then at least this long apart, on the thread for what starts a program or reads much.
     /// What it gives is a batch of its own, because no round waits for it.
     Slow(Duration),
+    /// As `Slow`, for what hardly ever changes: read `look` apart, sent when it has changed, and `REPEAT` after it was
+    /// last sent.
+    OnChange {
+        /// At least this long apart.
+        look: Duration,
+    },
 }
+
+/// What has not changed is sent again this long after: often enough that the newest is always among what the collector
+/// keeps (raw points: 30 days) and that one batch lost is not missed for long; so rarely that it costs nothing.
+pub const REPEAT: Duration = Duration::from_secs(24 * 3_600);
 
 impl Entry {
     /// Makes the source for this operating system.

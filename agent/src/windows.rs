@@ -43,12 +43,11 @@ pub(crate) use live::{Echo, Live, boot_id, check_echo, echo, gateway, name_serve
 /// Reads one source's samples out of what the system answers.
 type Read = fn(&dyn Facts, Timestamp) -> Reading;
 
-/// The sources that are read anew each time, by name. The processors are not here: they keep their last counters.
+/// The sources that are read anew each time, by name. Those that remember something are in [`source`].
 const READERS: &[(&str, Read)] = &[
     ("battery", battery::read),
     ("disk", disk::read),
     ("diskio", diskio::read),
-    ("inventory", inventory::read),
     ("mem", mem::read),
     ("net", net::read),
     ("os", os::read),
@@ -77,6 +76,7 @@ pub(crate) fn source(
     Some(match READERS.iter().find(|(known, _)| *known == name) {
         Some((_, read)) => Box::new(Plain { name, facts, read: *read }),
         None if name == cpu::NAME => Box::new(cpu::Cpu::new(facts)),
+        None if name == inventory::NAME => Box::new(inventory::Inventory::new(facts)),
         None if name == smart::NAME => Box::new(smart::Smart::new(ordinary(), facts)),
         None => Box::new(Unread { name, system: "Windows" }),
     })

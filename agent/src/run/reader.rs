@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use crate::config::Config;
 use crate::host::Host;
 use crate::privacy::{self, place::Place};
-use crate::source::{self, Entry, Pace, Report, Source};
+use crate::reading::Reading;
+use crate::source::{self, Entry, Pace, REPEAT, Report, Source};
 
 /// What one reading gave.
 pub(super) struct Readings {
@@ -62,7 +63,10 @@ impl Reader {
         let of_round = source::ALL.iter().filter(|entry| entry.pace == Pace::Round).map(make).collect();
         let slow = source::ALL.iter().filter_map(|entry| match entry.pace {
             Pace::Round => None,
-            Pace::Slow(apart) => Some(Slow { listed: make(entry), apart, last: None }),
+            Pace::Slow(apart) => Some(Slow { listed: make(entry), apart, last: None, news: None }),
+            Pace::OnChange { look } => {
+                Some(Slow { listed: make(entry), apart: look, last: None, news: Some(News::default()) })
+            }
         });
         let slow: Vec<Slow> = slow.collect();
         let (sender, readings) = mpsc::channel(1);
@@ -119,6 +123,41 @@ struct Slow {
     listed: Listed,
     apart: Duration,
     last: Option<Instant>,
+    /// Of a source that is sent on change.
+    news: Option<News>,
+}
+
+impl Slow {
+    fn is_due(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.duration_since(last) >= self.apart)
+    }
+
+    fn read(&mut self, time: Timestamp, now: Instant) -> Option<Report> {
+        self.last = Some(now);
+        let report = source::read(self.listed.source.as_mut(), time);
+        let wanted = self.news.as_mut().is_none_or(|news| news.is_news(&report.reading, now));
+        wanted.then_some(report)
+    }
+}
+
+/// What was last sent of a source that hardly ever changes, and when.
+#[derive(Default)]
+struct News {
+    sent: Option<(Instant, Reading)>,
+}
+
+impl News {
+    /// Whether this must be sent: it is not what was sent last, or that was long ago.
+    fn is_news(&mut self, reading: &Reading, now: Instant) -> bool {
+        let mut reading = reading.clone();
+        reading.samples.iter_mut().for_each(|sample| sample.time = Timestamp(0));
+        let is_old = |sent: &(Instant, Reading)| sent.1 == reading && now.duration_since(sent.0) < REPEAT;
+        if self.sent.as_ref().is_some_and(is_old) {
+            return false;
+        }
+        self.sent = Some((now, reading));
+        true
+    }
 }
 
 /// What slow sources gave goes to the loop together, unless one keeps the others waiting longer than this: a batch of
@@ -130,10 +169,8 @@ fn read_slow(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Slow>, to_
         let now = Instant::now();
         let mut begun = now;
         let mut reports = Vec::new();
-        let due = |slow: &Slow| slow.last.is_none_or(|last| now.duration_since(last) >= slow.apart);
-        for slow in sources.iter_mut().filter(|slow| slow.listed.is_for(place) && due(slow)) {
-            slow.last = Some(now);
-            let mut report = source::read(slow.listed.source.as_mut(), time);
+        for slow in sources.iter_mut().filter(|slow| slow.listed.is_for(place) && slow.is_due(now)) {
+            let Some(mut report) = slow.read(time, now) else { continue };
             // Its samples bear the time at which it was done: one that took minutes, or waited for others that did,
             // would otherwise be older than the rounds read meanwhile, and what is late decides nothing.
             let done = time + now.elapsed();
@@ -150,5 +187,43 @@ fn read_slow(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Slow>, to_
         if !reports.is_empty() && to_loop.blocking_send(Readings { time, of_round: false, reports }).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::{Problem, ProblemKind, integer, sample};
+
+    fn memory(time: i64, bytes: u64) -> Reading {
+        let sample = sample("inventory_memory", Vec::new(), Timestamp(time), vec![("size_bytes", integer(bytes))]);
+        Reading { samples: vec![sample], problems: Vec::new() }
+    }
+
+    #[test]
+    fn what_hardly_ever_changes_is_sent_at_the_start_on_change_and_once_a_day() {
+        let quarter = Duration::from_secs(15 * 60);
+        let mut news = News::default();
+        let mut now = Instant::now();
+        let mut sent = Vec::new();
+        for look in 0..300 {
+            // A module is taken out after 20 hours.
+            let bytes = if look < 80 { 16 } else { 8 };
+            if news.is_news(&memory(look, bytes), now) {
+                sent.push(look);
+            }
+            now += quarter;
+        }
+        assert_eq!(sent, [0, 80, 80 + 96, 80 + 96 + 96]);
+    }
+
+    #[test]
+    fn a_part_that_can_no_longer_be_read_is_news() {
+        let mut news = News::default();
+        let now = Instant::now();
+        assert!(news.is_news(&memory(0, 16), now));
+        let refused = Problem::new(ProblemKind::NoPermission, "memory modules: refused");
+        assert!(news.is_news(&Reading::problem(refused.clone()), now));
+        assert!(!news.is_news(&Reading::problem(refused), now));
     }
 }

@@ -1,4 +1,4 @@
-//! What runs on the machine: the operating system and the firmware, by name, version and date.
+//! What runs on the machine: the operating system and the firmware, by name, version and date. It changes with an update.
 
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::reading::{Problem, ProblemKind, Reading, sample};
 pub const ENTRY: Entry = Entry {
     name: "os",
     measurements: MEASUREMENTS,
-    // It changes with an update; four times a day keeps it among what raw retention holds.
-    pace: Pace::Slow(Duration::from_secs(6 * 3_600)),
+    pace: Pace::OnChange { look: Duration::from_secs(15 * 60) },
     make: |host, _| Box::new(Os { host: host.clone() }),
 };
 

@@ -1,5 +1,7 @@
 //! What the machine is made of, as the firmware's tables say, by Windows Management Instrumentation.
 
+use std::time::Duration;
+
 use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::time::Timestamp;
 
@@ -7,25 +9,73 @@ use super::facts::{Facts, Row, number, text};
 use super::smart;
 use crate::hardware::meaningful;
 use crate::reading::{Problem, ProblemKind, Reading, integer, sample};
+use crate::source::Source;
+
+/// The source whose place this takes.
+pub(super) const NAME: &str = "inventory";
 
 const SYSTEM: &str = r"ROOT\CIMV2";
+
+/// What Windows Management Instrumentation tells costs its service far more work than anything else here, and hardly
+/// changes while a machine is on. The cards, which the system tells for nothing, are looked at each time.
+const ASKED_APART: Duration = Duration::from_secs(6 * 3_600);
 
 /// Disks, cards and modules of one machine, each.
 const MAX_PARTS: usize = 64;
 
 type Told = (&'static str, Option<Value>);
 
-pub(super) fn read(facts: &dyn Facts, time: Timestamp) -> Reading {
-    let mut reading = Reading::default();
-    for part in [device, cpu, memory, disks, cards] {
-        match part(facts, time) {
-            Ok(samples) => reading.samples.extend(samples),
-            // What the firmware does not tell is nothing wrong.
-            Err(problem) if problem.kind == ProblemKind::NothingHere => {}
-            Err(problem) => reading.problems.push(problem),
-        }
+/// Keeps what was costly to ask.
+pub(super) struct Inventory<F> {
+    facts: F,
+    /// The uptime at which it was asked, and what was answered.
+    kept: Option<(Duration, Vec<Sample>)>,
+}
+
+impl<F> Inventory<F> {
+    pub(super) const fn new(facts: F) -> Self {
+        Self { facts, kept: None }
     }
-    reading
+}
+
+impl<F: Facts> Source for Inventory<F> {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn read(&mut self, time: Timestamp) -> Reading {
+        let now = self.facts.uptime();
+        let mut reading = match &self.kept {
+            Some((asked, samples)) if now.saturating_sub(*asked) < ASKED_APART => {
+                let samples = samples.iter().map(|sample| Sample { time, ..sample.clone() }).collect();
+                Reading { samples, problems: Vec::new() }
+            }
+            _ => self.ask(now, time),
+        };
+        add(&mut reading, cards(&self.facts, time));
+        reading
+    }
+}
+
+impl<F: Facts> Inventory<F> {
+    /// What could not be told is asked again with the next look.
+    fn ask(&mut self, now: Duration, time: Timestamp) -> Reading {
+        let mut reading = Reading::default();
+        for part in [device, cpu, memory, disks] {
+            add(&mut reading, part(&self.facts, time));
+        }
+        self.kept = reading.problems.is_empty().then(|| (now, reading.samples.clone()));
+        reading
+    }
+}
+
+fn add(reading: &mut Reading, part: Result<Vec<Sample>, Problem>) {
+    match part {
+        Ok(samples) => reading.samples.extend(samples),
+        // What the firmware does not tell is nothing wrong.
+        Err(problem) if problem.kind == ProblemKind::NothingHere => {}
+        Err(problem) => reading.problems.push(problem),
+    }
 }
 
 fn row(
@@ -126,4 +176,35 @@ fn cards(facts: &dyn Facts, time: Timestamp) -> Result<Vec<Sample>, Problem> {
 fn is_universal(address: &str) -> bool {
     let bytes: Vec<u8> = address.split(':').map_while(|part| u8::from_str_radix(part, 16).ok()).collect();
     bytes.len() == 6 && bytes[0] & 0b11 == 0 && bytes.iter().any(|byte| *byte != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::recorded::Recorded;
+    use super::*;
+
+    fn machine(case: &str) -> Recorded {
+        Recorded::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/windows").join(case))
+    }
+
+    #[test]
+    fn what_is_costly_to_ask_is_kept_for_hours_while_the_cards_are_looked_at_each_time() {
+        let laptop = || machine("a_laptop_in_order");
+        let mut first = Inventory::new(laptop());
+        let all = first.read(Timestamp(1)).samples;
+        let mut soon = Inventory { facts: machine("nothing_is_answered"), kept: first.kept };
+        let kept = soon.read(Timestamp(2)).samples;
+        let expected: Vec<Sample> = all
+            .iter()
+            .filter(|sample| sample.measurement != "inventory_nic")
+            .map(|sample| Sample { time: Timestamp(2), ..sample.clone() })
+            .collect();
+        assert_eq!(kept, expected);
+        assert!(kept.len() < all.len());
+        let mut later = Inventory { facts: laptop(), kept: Some((Duration::ZERO, Vec::new())) };
+        assert!(later.facts.uptime() >= ASKED_APART);
+        assert_eq!(later.read(Timestamp(1)).samples, all);
+    }
 }

@@ -88,7 +88,7 @@ fn readers_say_only_what_their_sources_declare() {
 
 #[test]
 fn every_reader_has_a_source() {
-    let names = READERS.iter().map(|(name, _)| *name).chain([cpu::NAME, smart::NAME]);
+    let names = READERS.iter().map(|(name, _)| *name).chain([cpu::NAME, inventory::NAME, smart::NAME]);
     for name in names {
         assert!(source::ALL.iter().any(|entry| entry.name == name), "{name}");
     }
