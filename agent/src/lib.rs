@@ -27,6 +27,7 @@ pub mod renewal;
 pub mod run;
 pub mod schema;
 pub mod show;
+pub mod snmp;
 pub mod source;
 pub mod spool;
 pub mod state;

@@ -1,0 +1,12 @@
+//! Watching by SNMP what can't run an agent: switches, access points, printers, UPSes, projectors.
+//!
+//! The way is one direction: `client` (bytes to our types) -> `walk` (decides what is asked next) -> `answers` (what a
+//! device said) -> what that means. Nothing here sets anything on a device.
+
+pub mod answers;
+pub mod oid;
+pub mod value;
+
+pub use answers::Answers;
+pub use oid::Oid;
+pub use value::Value;
