@@ -1,8 +1,7 @@
 //! What tells this machine from another, for recognising it after a re-image. Nothing of a person: not even the
 //! hostname, which often holds a name.
 //!
-//! The TPM's endorsement key would be the best word of all, but the kernel shows it in no file: it takes the TPM's own
-//! command protocol, and rights that the agent does not ask for. It stays empty; the other words do.
+//! The TPM's endorsement key would be the best word of all, and mostly can't be read: see `tpm`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,6 +11,8 @@ use bellwether_logic::identity::{is_junk_uuid, is_junk_word, is_shared_address};
 use bellwether_proto::v1::HardwareIdentity;
 
 use crate::host::Host;
+
+mod tpm;
 
 /// No firmware word that means something is longer.
 const MAX_WORD_BYTES: usize = 128;
@@ -39,7 +40,7 @@ pub fn identity(host: &Host) -> HardwareIdentity {
         mac_addresses: mac_addresses(host),
         system_uuid: uuid.filter(|uuid| !is_junk_uuid(uuid)).unwrap_or_default(),
         disk_serials: disk_serials(host),
-        tpm_key_sha256: Vec::new(),
+        tpm_key_sha256: tpm::key_sha256(host),
     };
     if identity.system_serial.is_empty() {
         // Small boards without a BIOS.
