@@ -43,6 +43,7 @@ pub struct Said {
 pub struct Host {
     root: PathBuf,
     vitals: Arc<Vitals>,
+    state: Option<PathBuf>,
 }
 
 impl Default for Host {
@@ -54,7 +55,19 @@ impl Default for Host {
 impl Host {
     /// A captured machine.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), vitals: Arc::default() }
+        Self { root: root.into(), vitals: Arc::default(), state: None }
+    }
+
+    /// The same machine, with the agent's state folder, in which a source may keep what it must not forget.
+    #[must_use]
+    pub fn remembering(self, state: impl Into<PathBuf>) -> Self {
+        Self { state: Some(state.into()), ..self }
+    }
+
+    /// The agent's state folder; none if nothing is to be kept.
+    #[must_use]
+    pub fn state(&self) -> Option<&Path> {
+        self.state.as_deref()
     }
 
     /// What the agent's loop knows of itself; its own, for each host that is made anew, and shared by its clones.

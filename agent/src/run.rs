@@ -190,6 +190,7 @@ struct Agent {
 
 impl Agent {
     fn start(settings: &Settings, state: &Arc<StateDir>, hands: Hands) -> Result<Self, RunError> {
+        let hands = Hands { host: hands.host.remembering(&settings.state_dir), ..hands };
         let identity = state.identity()?;
         let mut remote = Remote::load(&settings.state_dir);
         let mut config = remote.config()?;

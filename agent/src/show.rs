@@ -32,7 +32,7 @@ pub async fn show(state_dir: Option<&Path>) -> Result<String, ConfigError> {
         Some(dir) => Remote::load(dir).config()?,
         None => Config::default(),
     };
-    let host = Host::default();
+    let host = state_dir.map_or_else(Host::default, |dir| Host::default().remembering(dir));
     let made = source::ALL.iter().map(|entry| (entry.pace, entry.source(&host, &config)));
     let mut sources: Vec<(Pace, Box<dyn Source>)> = made.collect();
     let mut earlier = Vec::new();

@@ -8,6 +8,7 @@
 //! | `trusted.pem` | the CAs that the collector has named since; missing until it has |
 //! | `agent.toml` | the admin's configuration, optional |
 //! | `enrol.toml` | what the first start enrols with; gone once it has |
+//! | `updates-waiting` | since when each update has been seen to wait, where the system does not tell |
 //! | `spool/` | readings that the collector has not acknowledged |
 //!
 //! Every file is replaced whole: written beside, synced, renamed, and the folder synced, so that a power cut leaves

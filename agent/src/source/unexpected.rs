@@ -130,7 +130,7 @@ fn unannounced(text: &str, now: i64) -> usize {
 }
 
 /// `2026-11-20T08:01:02+01:00` in seconds since 1970.
-fn seconds(word: &str) -> Option<i64> {
+pub(super) fn seconds(word: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| word.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     (word.as_bytes().get(10) == Some(&b'T') && (1..=12).contains(&month)).then_some(())?;

@@ -15,6 +15,10 @@ use super::{Entry, Pace, Source};
 use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, count, sample};
 
+mod dnf;
+mod first_seen;
+mod zypper;
+
 /// This source's line in the list.
 pub const ENTRY: Entry = Entry {
     name: "updates",
@@ -47,7 +51,10 @@ pub const MEASUREMENTS: &[Measurement] = &[
         fields: &[
             days("last_install_days", "Since something was last installed."),
             days("lists_age_days", "Since the system last asked what there is."),
-            days("oldest_days", "Since the oldest that waits came out, where the system tells."),
+            days(
+                "oldest_days",
+                "Since the oldest that waits came out; where only its name is told (apt), since it was first seen.",
+            ),
             Field { name: "pending", kind: FieldKind::Integer, unit: "", description: "Updates that wait." },
             Field { name: "security", kind: FieldKind::Integer, unit: "", description: "Those for security." },
         ],
@@ -66,14 +73,19 @@ const AFTER_BOOT: Duration = Duration::from_secs(15 * 60);
 /// How long a package manager may take on a slow machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// More than any machine has set up.
+const MAX_REPOSITORIES: usize = 256;
+
 /// What package managers say, kept while nothing that they know changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiting {
     pending: usize,
     security: Option<usize>,
+    /// When the oldest came out or was first seen, in seconds since 1970; none if nothing waits or nobody tells.
+    oldest: Option<i64>,
 }
 
-/// Reads what package managers leave behind, and asks apt or dnf.
+/// Reads what package managers leave behind, and asks apt, dnf or zypper.
 pub struct Updates {
     host: Host,
     /// The state that the answer belongs to, and the answer.
@@ -85,17 +97,47 @@ struct Manager {
     /// It is there if this is.
     mark: &'static str,
     /// What changes with every installation.
-    installed: &'static str,
-    /// What changes when it asks what there is.
-    lists: &'static str,
-    ask: fn(&Host) -> Result<Waiting, Problem>,
+    installed: &'static [&'static str],
+    /// What changes when what there is has changed.
+    lists: &'static [&'static str],
+    /// What changes whenever it asks what there is.
+    asked: &'static [&'static str],
+    ask: fn(&Host, Timestamp) -> Result<Waiting, Problem>,
 }
 
+/// The first whose mark is there: on Debian somebody may have installed the others' tools, but not on theirs dpkg.
 const MANAGERS: &[Manager] = &[
-    Manager { mark: "var/lib/dpkg/status", installed: "var/lib/dpkg/status", lists: "var/lib/apt/lists", ask: apt },
-    Manager { mark: "var/lib/rpm", installed: "var/lib/rpm", lists: "var/cache/dnf", ask: dnf },
-    Manager { mark: "usr/lib/sysimage/rpm", installed: "usr/lib/sysimage/rpm", lists: "var/cache/libdnf5", ask: dnf },
+    Manager {
+        mark: "var/lib/dpkg/status",
+        installed: &["var/lib/dpkg/status"],
+        lists: &["var/lib/apt/lists"],
+        // Lists that came anew but are the same change nothing but the folder through which they came.
+        asked: &["var/lib/apt/lists", "var/lib/apt/lists/partial"],
+        ask: apt,
+    },
+    Manager {
+        mark: zypper::REPOSITORIES,
+        installed: RPM,
+        lists: &["var/cache/zypp/solv"],
+        asked: &["var/cache/zypp/raw"],
+        ask: zypper::ask,
+    },
+    Manager { mark: "var/lib/rpm", installed: RPM, lists: DNF, asked: DNF, ask: dnf::ask },
+    Manager { mark: "usr/lib/sysimage/rpm", installed: RPM, lists: DNF, asked: DNF, ask: dnf::ask },
 ];
+
+/// The packages that are installed, in each form and place that rpm has kept them. Not their folder: looking at the
+/// packages changes that.
+const RPM: &[&str] = &[
+    "usr/lib/sysimage/rpm/Packages.db",
+    "usr/lib/sysimage/rpm/rpmdb.sqlite",
+    "var/lib/rpm/Packages",
+    "var/lib/rpm/Packages.db",
+    "var/lib/rpm/rpmdb.sqlite",
+];
+
+/// Of version 4 and of version 5.
+const DNF: &[&str] = &["var/cache/dnf", "var/cache/libdnf5"];
 
 impl Source for Updates {
     fn name(&self) -> &'static str {
@@ -110,7 +152,7 @@ impl Source for Updates {
         match MANAGERS.iter().find(|manager| self.host.path(manager.mark).exists()) {
             Some(manager) => self.waiting(manager, time, &mut reading),
             None => {
-                let text = "no package manager that this version knows (apt, dnf)";
+                let text = "no package manager that this version knows (apt, dnf, zypper)";
                 reading.problems.push(Problem::new(ProblemKind::NothingHere, text));
             }
         }
@@ -120,14 +162,17 @@ impl Source for Updates {
 
 impl Updates {
     fn waiting(&mut self, manager: &Manager, time: Timestamp, reading: &mut Reading) {
-        let installed = changed_at(&self.host, manager.installed);
-        let lists = changed_at(&self.host, manager.lists);
+        let installed = manager.installed.iter().filter_map(|path| changed_at(&self.host, path)).max();
+        let newest = |folders: &[&str]| folders.iter().filter_map(|folder| newest_below(&self.host, folder)).max();
+        let (lists, asked) = (newest(manager.lists), newest(manager.asked));
         let mut fields = Vec::new();
         fields.extend(installed.map(|at| ("last_install_days", Value::Integer(days_since(at, time)))));
-        fields.extend(lists.map(|at| ("lists_age_days", Value::Integer(days_since(at, time)))));
+        fields.extend(asked.map(|at| ("lists_age_days", Value::Integer(days_since(at, time)))));
         let state = vec![installed.unwrap_or(0), lists.unwrap_or(0)];
-        match self.ask_if_changed(manager, state) {
+        match self.ask_if_changed(manager, state, time) {
             Ok(Some(waiting)) => {
+                let oldest = waiting.oldest.and_then(|at| u64::try_from(at).ok());
+                fields.extend(oldest.map(|at| ("oldest_days", Value::Integer(days_since(at, time)))));
                 fields.push(("pending", count(waiting.pending)));
                 fields.extend(waiting.security.map(|security| ("security", count(security))));
             }
@@ -142,7 +187,12 @@ impl Updates {
         }
     }
 
-    fn ask_if_changed(&mut self, manager: &Manager, state: Vec<u64>) -> Result<Option<Waiting>, Problem> {
+    fn ask_if_changed(
+        &mut self,
+        manager: &Manager,
+        state: Vec<u64>,
+        now: Timestamp,
+    ) -> Result<Option<Waiting>, Problem> {
         if let Some((known, waiting)) = &self.known
             && *known == state
         {
@@ -152,7 +202,7 @@ impl Updates {
         if uptime.is_some_and(|seconds| Duration::from_secs(seconds) < AFTER_BOOT) {
             return Ok(None);
         }
-        let waiting = (manager.ask)(&self.host)?;
+        let waiting = (manager.ask)(&self.host, now)?;
         self.known = Some((state, waiting));
         Ok(Some(waiting))
     }
@@ -204,47 +254,43 @@ fn changed_at(host: &Host, path: &str) -> Option<u64> {
     Some(changed.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
+/// When a folder of lists, or one of the folders in it that repositories have, changed last, in seconds since 1970.
+fn newest_below(host: &Host, folder: &str) -> Option<u64> {
+    let names = host.list(folder, MAX_REPOSITORIES).unwrap_or_default();
+    let below = names
+        .iter()
+        .flat_map(|name| [format!("{folder}/{name}/repodata"), format!("{folder}/{name}/repodata/repomd.xml")]);
+    below.chain([folder.to_owned()]).filter_map(|path| changed_at(host, &path)).max()
+}
+
 fn days_since(at: u64, now: Timestamp) -> i64 {
     let at = i64::try_from(at).unwrap_or(i64::MAX);
     ((now.0 / 1_000).saturating_sub(at) / 86_400).max(0)
 }
 
 /// A dry run: nothing is locked, fetched or changed.
-fn apt(host: &Host) -> Result<Waiting, Problem> {
+fn apt(host: &Host, now: Timestamp) -> Result<Waiting, Problem> {
     let said = host.run("apt-get", &["-s", "-o", "Debug::NoLocking=1", "upgrade"], LIMIT)?;
     if said.status != Some(0) {
         return Err(Problem::new(ProblemKind::Failed, "apt-get: its lists or its state are broken"));
     }
-    Ok(apt_waiting(&said.text))
+    Ok(Waiting { oldest: first_seen::note(host, &apt_packages(&said.text), now), ..apt_waiting(&said.text) })
 }
 
 /// Lines such as `Inst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12/oldstable-security [amd64])`.
 fn apt_waiting(text: &str) -> Waiting {
     let lines = || text.lines().filter(|line| line.starts_with("Inst "));
     let security = lines().filter(|line| line.to_lowercase().contains("-security"));
-    Waiting { pending: lines().count(), security: Some(security.count()) }
+    Waiting { pending: lines().count(), security: Some(security.count()), oldest: None }
 }
 
-/// From what it has in its cache: nothing is fetched.
-fn dnf(host: &Host) -> Result<Waiting, Problem> {
-    let count = |arguments: &[&str]| {
-        let said = host.run("dnf", arguments, LIMIT)?;
-        // 100 is "there are updates".
-        match said.status {
-            Some(0) => Ok(0),
-            Some(100) => Ok(dnf_lines(&said.text)),
-            _ => Err(Problem::new(ProblemKind::Failed, "dnf: it has nothing in its cache, or its state is broken")),
-        }
-    };
-    let pending = count(&["-q", "-C", "check-update"])?;
-    let security = if pending == 0 { Some(0) } else { count(&["-q", "-C", "check-update", "--security"]).ok() };
-    Ok(Waiting { pending, security })
-}
-
-/// Lines of a package with its architecture, a version and a repository; what it replaces is listed after a headline.
-fn dnf_lines(text: &str) -> usize {
-    let lines = text.lines().take_while(|line| !line.starts_with("Obsoleting"));
-    lines.filter(|line| line.split_whitespace().count() == 3 && !line.starts_with(' ')).count()
+/// Each with the version that is installed; none of what comes only because another needs it.
+fn apt_packages(text: &str) -> Vec<(&str, &str)> {
+    let packages = text.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
+        Some((name, rest.strip_prefix('[')?.split_once(']')?.0))
+    });
+    packages.collect()
 }
 
 #[cfg(test)]
@@ -255,16 +301,35 @@ mod tests {
     fn updates_are_counted_and_those_for_security_apart() {
         let text = "Reading package lists...\nInst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12/oldstable-security [amd64])\n\
                     Inst zip [1] (2 Debian:12.15/oldstable [amd64])\nConf zip (2 Debian:12.15/oldstable [amd64])\n";
-        assert_eq!(apt_waiting(text), Waiting { pending: 2, security: Some(1) });
-        assert_eq!(apt_waiting(""), Waiting { pending: 0, security: Some(0) });
-        let text = "\nkernel.x86_64   6.11.4-301.fc41   updates\nvim-minimal.x86_64 2:9.1 updates\nObsoleting Packages\na.x86_64 1 b\n";
-        assert_eq!(dnf_lines(text), 2);
+        assert_eq!(apt_waiting(text), Waiting { pending: 2, security: Some(1), oldest: None });
+        assert_eq!(apt_waiting(""), Waiting { pending: 0, security: Some(0), oldest: None });
+        assert_eq!(apt_packages(text), [("libssl3", "3.0.15-1"), ("zip", "1")]);
     }
 
     #[test]
     fn ages_are_whole_days_and_a_clock_that_went_back_makes_none() {
         assert_eq!(days_since(1_000_000, Timestamp(1_000_000_000 + 86_400_000 * 3 + 5)), 3);
         assert_eq!(days_since(2_000_000, Timestamp(1_000_000_000)), 0);
+    }
+
+    #[test]
+    fn the_age_of_the_lists_is_that_of_the_last_time_the_system_asked_also_when_nothing_was_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let touch = |path: &str, at: u64| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::File::open(&path).unwrap().set_modified(UNIX_EPOCH + Duration::from_secs(at)).unwrap();
+        };
+        touch("raw/repo-oss/repodata/repomd.xml", 900_000);
+        touch("raw/repo-update/repodata/repomd.xml", 800_000);
+        for path in ["raw", "raw/repo-oss/repodata", "raw/repo-update/repodata"] {
+            let folder = fs::File::open(folder.path().join(path)).unwrap();
+            folder.set_modified(UNIX_EPOCH + Duration::from_secs(700_000)).unwrap();
+        }
+        let host = Host::at(folder.path());
+        assert_eq!(newest_below(&host, "raw"), Some(900_000));
+        assert_eq!(newest_below(&host, "nowhere"), None);
     }
 
     #[test]
