@@ -14,6 +14,7 @@ mod connect;
 mod device;
 mod fleet;
 mod guard;
+mod hardware;
 mod limiter;
 mod login;
 mod page;

@@ -14,6 +14,7 @@ use super::access::{Signed, Visitor};
 use super::chart::{self, Chart, Window};
 use super::configuration::{self, Configuration};
 use super::fleet::{self, Gauge, Standing};
+use super::hardware::{self, Hardware};
 use super::page::{PageError, Shell, render};
 use super::readings::{self, Live};
 use super::tickets::Card;
@@ -51,6 +52,7 @@ struct DevicePage {
     enrolled: When,
     facts: Vec<(&'static str, String)>,
     readings: Vec<Reading>,
+    hardware: Hardware,
     window: &'static str,
     charts: Vec<Chart>,
     tickets: Vec<Card>,
@@ -85,7 +87,7 @@ pub(super) async fn show(
     let device = device.ok_or(PageError::NotFound)?;
     let now = desk.app.clock.now();
     let window = Window::since(device.enrolled_at, now);
-    let (live, charts) = ask_readings(&desk, id, window).await?;
+    let (live, charts, hardware) = ask_readings(&desk, id, window).await?;
     let when = |at| When::new(at, now, &desk.zone);
     let shown = Standing::of(&device, standing.as_ref(), tickets.iter().any(|ticket| ticket.state.is_open()));
     let role = visitor.person.role;
@@ -97,8 +99,9 @@ pub(super) async fn show(
         life: words::life(device.state),
         seen: fleet::last_seen(&device).map(when),
         enrolled: when(device.enrolled_at),
-        facts: [facts(&device, &configuration::of(&desk.app, &device)), identity(&notes)].concat(),
+        facts: [facts(&device, &configuration::of(&desk.app, &device), &hardware), identity(&notes)].concat(),
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
+        hardware,
         window: window.name,
         charts,
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
@@ -119,16 +122,19 @@ fn device_id(id: String) -> Result<String, PageError> {
     if ours { Ok(id) } else { Err(PageError::NotFound) }
 }
 
-async fn ask_readings(desk: &Desk, id: String, window: Window) -> Result<(Option<Live>, Vec<Chart>), PageError> {
+type Asked = (Option<Live>, Vec<Chart>, Hardware);
+
+async fn ask_readings(desk: &Desk, id: String, window: Window) -> Result<Asked, PageError> {
     let (series, zone, now) = (Arc::clone(&desk.series), desk.zone.clone(), desk.app.clock.now());
     let asked = tokio::task::spawn_blocking(move || {
         let live = readings::ask_latest(&*series, &readings::only(&id), now).remove(&id);
-        (live, chart::all(&*series, &id, window, now, &zone))
+        (live, chart::all(&*series, &id, window, now, &zone), hardware::ask(&*series, &id, now, &zone))
     });
     Ok(asked.await?)
 }
 
-fn facts(device: &DeviceRow, configuration: &Configuration) -> Vec<(&'static str, String)> {
+/// What the inventory section tells is not told twice.
+fn facts(device: &DeviceRow, configuration: &Configuration, hardware: &Hardware) -> Vec<(&'static str, String)> {
     let interval = if device.interval_s == 0 { String::new() } else { format!("every {} s", device.interval_s) };
     let clock = match device.clock_offset_ms {
         0 => String::new(),
@@ -147,7 +153,8 @@ fn facts(device: &DeviceRow, configuration: &Configuration) -> Vec<(&'static str
         ("Configuration", configuration.sentence()),
         ("Device ID", device.id.clone()),
     ];
-    all.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    let is_told = |label| hardware.facts.iter().any(|(told, _)| *told == label);
+    all.into_iter().filter(|(label, value)| !value.is_empty() && !is_told(*label)).collect()
 }
 
 /// What was noticed about which machine this is, the latest first.

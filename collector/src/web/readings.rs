@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
-use bellwether_series::{Epoch, QueryOptions, Store, Value};
+use bellwether_series::{Epoch, QueryOptions, ResultSeries, Store, Value};
 
 use super::Desk;
 use super::page::PageError;
@@ -22,6 +22,9 @@ const GATEWAY: &str = "gateway";
 pub trait Series: Send + Sync + 'static {
     /// The answer to one SELECT; empty when there is none. Blocks.
     fn ask(&self, query: &str, now: Timestamp) -> Vec<Rows>;
+
+    /// The same, for what is not only numbers.
+    fn tell(&self, query: &str, now: Timestamp) -> Vec<Told>;
 }
 
 /// One series of an answer.
@@ -33,22 +36,53 @@ pub struct Rows {
     pub rows: Vec<(i64, Vec<Option<f64>>)>,
 }
 
+/// One series of an answer, in words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The tags that it was grouped by.
+    pub tags: BTreeMap<String, String>,
+    /// Times in ms, and the fields that had a value.
+    pub rows: Vec<(i64, BTreeMap<String, String>)>,
+}
+
 impl Series for Store {
     fn ask(&self, query: &str, now: Timestamp) -> Vec<Rows> {
-        let options = QueryOptions { epoch: Epoch::Milliseconds, ..QueryOptions::at(now.0.saturating_mul(1_000_000)) };
-        let response = self.query(DATABASE, query, &options);
-        let error = response.error.iter().chain(response.results.iter().filter_map(|result| result.error.as_ref()));
-        for error in error {
-            tracing::warn!(error, query, "a page's question to the series store failed");
-        }
-        let series = response.results.into_iter().flat_map(|result| result.series);
-        series
-            .map(|series| Rows {
-                tags: series.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-                rows: series.values.iter().filter_map(|row| numbers(row)).collect(),
-            })
-            .collect()
+        let rows = |series: &ResultSeries| series.values.iter().filter_map(|row| numbers(row)).collect();
+        answer(self, query, now).iter().map(|series| Rows { tags: tags(series), rows: rows(series) }).collect()
     }
+
+    fn tell(&self, query: &str, now: Timestamp) -> Vec<Told> {
+        let rows = |series: &ResultSeries| series.values.iter().filter_map(|row| words(&series.columns, row)).collect();
+        answer(self, query, now).iter().map(|series| Told { tags: tags(series), rows: rows(series) }).collect()
+    }
+}
+
+fn answer(store: &Store, query: &str, now: Timestamp) -> Vec<ResultSeries> {
+    let options = QueryOptions { epoch: Epoch::Milliseconds, ..QueryOptions::at(now.0.saturating_mul(1_000_000)) };
+    let response = store.query(DATABASE, query, &options);
+    let error = response.error.iter().chain(response.results.iter().filter_map(|result| result.error.as_ref()));
+    for error in error {
+        tracing::warn!(error, query, "a page's question to the series store failed");
+    }
+    response.results.into_iter().flat_map(|result| result.series).collect()
+}
+
+fn tags(series: &ResultSeries) -> BTreeMap<String, String> {
+    series.tags.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
+}
+
+fn words(columns: &[Arc<str>], row: &[Value]) -> Option<(i64, BTreeMap<String, String>)> {
+    let (Value::Time(ns), values) = row.split_first()? else { return None };
+    let word = |value: &Value| match value {
+        Value::Text(text) => Some(text.to_string()),
+        Value::Boolean(value) => Some(value.to_string()),
+        Value::Integer(value) => Some(value.to_string()),
+        Value::Unsigned(value) => Some(value.to_string()),
+        Value::Float(value) => Some(value.to_string()),
+        Value::Null | Value::Time(_) => None,
+    };
+    let fields = columns.iter().skip(1).zip(values);
+    Some((ns / 1_000_000, fields.filter_map(|(name, value)| Some((name.to_string(), word(value)?))).collect()))
 }
 
 fn numbers(row: &[Value]) -> Option<(i64, Vec<Option<f64>>)> {

@@ -15,7 +15,7 @@ use bellwether_proto::record::v1::{AgentConnected, DeviceChanged, Record, Ticket
 use jiff::tz::TimeZone;
 use tower::ServiceExt;
 
-use super::readings::{Rows, Series};
+use super::readings::{Rows, Series, Told};
 use crate::app::{App, Clicks, Connect, SubmitError};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,6 +48,13 @@ impl Series for Readings {
         let tags: BTreeMap<String, String> = tags.map(|(key, value)| (key.into(), value.into())).into();
         let rows = [2, 1].map(|n| (now.0 - n * 300_000, vec![Some(40.0); fields]));
         vec![Rows { tags, rows: rows.to_vec() }]
+    }
+
+    fn tell(&self, query: &str, now: Timestamp) -> Vec<Told> {
+        let selected = query.trim_start_matches("SELECT ").split(" FROM ").next().unwrap_or_default();
+        let fields = selected.split(", ").map(|name| (name.replace('"', ""), NASTY.into())).collect();
+        let tags = ["device", "mac", "slot"].map(|tag| (tag.into(), NASTY.into())).into();
+        vec![Told { tags, rows: vec![(now.0 - 60_000, fields)] }]
     }
 }
 
@@ -246,6 +253,7 @@ async fn hostile_text_is_inert_on_every_page() {
     let device = school.get("/devices/d000000001", Some(&admin)).await;
     assert!(device.text.contains("&#60;script&#62;") || device.text.contains("&lt;script&gt;"));
     assert!(device.text.contains("<path class=\"line s1\""), "a chart is drawn");
+    assert!(device.text.contains("<h2>Hardware and system</h2>") && device.text.contains("<th>Part number</th>"));
 }
 
 #[tokio::test]
