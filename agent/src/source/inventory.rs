@@ -1,8 +1,8 @@
 //! What the machine is made of: the case, processor, memory modules, disks and network cards.
 //!
 //! Sent at the start, when it has changed, and once a day. Looking takes a millisecond on Linux; on Windows what costs
-//! more is asked rarely (`windows/inventory.rs`). Serial numbers need root; what vendors left unfilled is left out. Disks
-//! on USB are not the machine's.
+//! more is asked rarely (`windows/inventory.rs`). Serial numbers and memory modules need root, or files that an admin lets
+//! the agent read; what vendors left unfilled is left out. Disks on USB are not the machine's.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -106,6 +106,7 @@ impl Source for Inventory {
         }
         let mut reading = Reading::default();
         reading.samples.extend(self.device(time));
+        reading.problems.extend(self.hidden_serial());
         reading.samples.extend(self.cpu(time));
         match self.memory(time) {
             Ok(modules) => reading.samples.extend(modules),
@@ -148,6 +149,13 @@ impl Inventory {
         row("inventory_device", Vec::new(), time, told)
     }
 
+    /// The kernel shows the serial number to root alone, and to whom an admin lets read it.
+    fn hidden_serial(&self) -> Option<Problem> {
+        let problem = self.host.read("sys/class/dmi/id/product_serial").err()?;
+        let text = "the serial number is shown to root alone: let the agent read /sys/class/dmi/id/product_serial";
+        (problem.kind == ProblemKind::NoPermission).then(|| Problem::new(problem.kind, text))
+    }
+
     fn cpu(&self, time: Timestamp) -> Option<Sample> {
         let text = self.host.read("proc/cpuinfo").ok()?;
         let value = |block: &str, key: &str| {
@@ -177,6 +185,10 @@ impl Inventory {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(Problem::new(ProblemKind::NothingHere, "the firmware has no tables of its parts"));
             }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                let text = format!("memory modules are shown to root alone: let the agent read /{path}");
+                return Err(Problem::new(ProblemKind::NoPermission, text));
+            }
             Err(error) => return Err(Problem::from_io("memory modules", &error)),
         }
         let modules = smbios::modules(&table).into_iter().take(MAX_PARTS).enumerate();
@@ -196,14 +208,19 @@ impl Inventory {
     fn disks(&self, time: Timestamp) -> Vec<Sample> {
         let names = self.names("sys/block");
         let disks = names.iter().filter(|name| self.is_built_in(name)).take(MAX_PARTS);
+        // Of a virtual machine's disk nobody knows whether it turns; the kernel says that it does.
+        let is_virtual = |name: &str| name.starts_with("vd") || name.starts_with("xvd");
         disks
             .filter_map(|name| {
                 let file = |file: &str| self.host.word(&format!("sys/block/{name}/{file}"));
                 let sectors = file("size").and_then(|size| size.parse::<u64>().ok()).filter(|size| *size > 0);
+                let turns = file("queue/rotational").filter(|_| !is_virtual(name));
+                // NVMe; SATA and SAS; virtio.
+                let serial = file("device/serial").or_else(|| self.page_80(name)).or_else(|| file("serial"));
                 let told = vec![
                     ("model", word(file("device/model"))),
-                    ("rotational", file("queue/rotational").map(|flag| Value::Boolean(flag == "1"))),
-                    ("serial", word(file("device/serial").or_else(|| self.page_80(name)))),
+                    ("rotational", turns.map(|flag| Value::Boolean(flag == "1"))),
+                    ("serial", word(serial)),
                     // The kernel counts in 512 bytes whatever the disk does.
                     ("size_bytes", Some(integer(sectors?.saturating_mul(512)))),
                 ];

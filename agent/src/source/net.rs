@@ -40,7 +40,7 @@ pub const MEASUREMENTS: &[Measurement] = &[Measurement {
         },
         counter("packets_recv", "", "Packets received."),
         counter("packets_sent", "", "Packets sent."),
-        counter("speed", "mbit/s", "Speed of the link; -1 if it is not known, as of every wireless one."),
+        counter("speed", "mbit/s", "Speed of the link; left out where it is not known, as of every wireless one."),
         Field { name: "up", kind: FieldKind::Boolean, unit: "", description: "Whether it has a link." },
     ],
     privacy: Privacy::Activity,
@@ -127,8 +127,8 @@ impl Net {
             COLUMNS.iter().filter_map(|(name, column)| Some((*name, integer(*counters.get(*column)?)))).collect();
         // A driver that does not know answers with an error, -1, or all ones.
         let speed = word("speed").and_then(|speed| speed.parse().ok());
-        let speed = speed.filter(|speed| (1..=MAX_SPEED_MBIT).contains(speed)).unwrap_or(-1);
-        fields.push(("speed", Value::Integer(speed)));
+        let speed = speed.filter(|speed| (1..=MAX_SPEED_MBIT).contains(speed));
+        fields.extend(speed.map(|speed| ("speed", Value::Integer(speed))));
         let duplex = word("duplex").and_then(|duplex| match duplex.as_str() {
             "full" => Some(true),
             "half" => Some(false),

@@ -37,7 +37,7 @@ fn fields(card: &Card) -> Vec<(&'static str, Value)> {
         return vec![("up", Value::Boolean(false))];
     }
     let speed = i64::try_from(card.speed / BITS_PER_MBIT).ok().filter(|speed| (1..=MAX_SPEED_MBIT).contains(speed));
-    vec![
+    let mut fields = vec![
         ("bytes_recv", integer(card.bytes_in)),
         ("bytes_sent", integer(card.bytes_out)),
         ("drop_in", integer(card.drops_in)),
@@ -46,9 +46,10 @@ fn fields(card: &Card) -> Vec<(&'static str, Value)> {
         ("err_out", integer(card.errors_out)),
         ("packets_recv", integer(card.packets_in)),
         ("packets_sent", integer(card.packets_out)),
-        ("speed", Value::Integer(speed.unwrap_or(-1))),
-        ("up", Value::Boolean(true)),
-    ]
+    ];
+    fields.extend(speed.map(|speed| ("speed", Value::Integer(speed))));
+    fields.push(("up", Value::Boolean(true)));
+    fields
 }
 
 /// As `ConvertInterfaceLuidToNameW` writes it.
