@@ -69,7 +69,9 @@ pub(super) fn ask(series: &dyn Series, device: &str, now: Timestamp, zone: &Time
             let tag = tag.and_then(|tag| told.tags.get(*tag).cloned()).unwrap_or_default();
             Some(Part { tag, time, said })
         });
-        parts.insert(measurement.name, newest.collect());
+        let mut newest: Vec<Part> = newest.collect();
+        newest.sort_by(|one, other| one.tag.cmp(&other.tag));
+        parts.insert(measurement.name, newest);
     }
     // The parts of one reading bear one time: what the newest reading does not have was taken out.
     let of_inventory = || parts.iter().filter(|(name, _)| name.starts_with("inventory_")).flat_map(|(_, parts)| parts);
