@@ -3,6 +3,7 @@
 //! Only what can be told for certain is said: on Linux there is no common place where antivirus reports, so of most
 //! products only that they are there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::time::Duration;
@@ -108,7 +109,7 @@ impl Source for Protection {
             reading.problems.push(Problem::new(ProblemKind::NothingHere, text));
         }
         match self.host.read("proc/self/mountinfo") {
-            Ok(text) => reading.samples.extend(self.encryption(&text, time)),
+            Ok(text) => self.encryption(&text, time, &mut reading),
             Err(problem) => reading.problems.push(problem),
         }
         reading
@@ -150,25 +151,28 @@ impl Protection {
         head.starts_with("ClamAV-VDB:").then(|| head.trim_end().rsplit(':').next()?.trim().parse().ok()).flatten()
     }
 
-    fn encryption(&self, mountinfo: &str, time: Timestamp) -> Vec<Sample> {
-        let mut rows: Vec<Sample> = Vec::new();
+    fn encryption(&self, mountinfo: &str, time: Timestamp, reading: &mut Reading) {
         let fixed = mountinfo.lines().filter_map(mounts::parse).filter(|mount| mount.is_fixed(&self.host));
         // What starts the machine can't be encrypted and holds nothing of anybody.
         let holds_data = |mount: &Mount| !mount.path.starts_with("/boot") && !mount.path.starts_with("/efi");
+        let mut seen = BTreeSet::new();
         for mount in fixed.filter(holds_data).filter(|mount| !OWN_ENCRYPTION.contains(&mount.kind.as_str())) {
             let device = mount.device(&self.host);
-            let tags = vec![("device", device)];
-            if rows.len() >= MAX_MOUNTS || rows.iter().any(|row| row.tags.iter().any(|(_, known)| *known == tags[0].1))
-            {
+            if seen.len() >= MAX_MOUNTS || !seen.insert(device.clone()) {
                 continue;
             }
-            let method = self.method(&format!("sys/dev/block/{}", mount.number), MAX_DEPTH);
+            // Not to see what it lies on is not to know: in a container, say.
+            let Some(folder) = mount.block(&self.host) else {
+                let text = format!("{device}: the kernel does not show on what the file system lies");
+                reading.problems.push(Problem::new(ProblemKind::Unsupported, text));
+                continue;
+            };
+            let method = self.method(&folder, MAX_DEPTH);
             let on = Value::Boolean(method.is_some());
             let mut fields: Vec<_> = method.map(|method| ("method", Value::Text(method))).into_iter().collect();
             fields.push(("on", on));
-            rows.push(sample("encryption", tags, time, fields));
+            reading.samples.push(sample("encryption", vec![("device", device)], time, fields));
         }
-        rows
     }
 
     /// By what a block device, or one of those it lies on, is encrypted.

@@ -1,5 +1,7 @@
 //! Lines of `/proc/self/mountinfo`, and which of them are fixed file systems.
 
+use std::path::PathBuf;
+
 use crate::host::Host;
 
 /// File systems that live on disks.
@@ -40,6 +42,12 @@ const WELL_KNOWN: &[&str] = &[
     "/var/tmp",
     "/var/www",
 ];
+
+/// Block devices by the kernel's names.
+const BY_NAME: &str = "sys/class/block";
+
+/// Far more than a machine of a school has.
+const MAX_DEVICES: usize = 1_024;
 
 /// One mounted file system.
 pub(in crate::source) struct Mount {
@@ -88,8 +96,10 @@ impl Mount {
     /// The kernel's name for the device (`sda1`, `dm-0`). Mapper names are an admin's free text, so the number leads
     /// to the name; only a plain name under `/dev` serves as it is.
     pub(in crate::source) fn device(&self, host: &Host) -> String {
-        let link = std::fs::read_link(host.path(&format!("sys/dev/block/{}", self.number))).ok();
-        let kernel = link.and_then(|target| Some(target.file_name()?.to_str()?.to_owned()));
+        let folder = self.block(host);
+        let link = folder.as_ref().and_then(|folder| std::fs::read_link(host.path(folder)).ok());
+        let named = link.or_else(|| folder.filter(|folder| folder.starts_with(BY_NAME)).map(PathBuf::from));
+        let kernel = named.and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         let plain = || {
             let name = self.source.strip_prefix("/dev/")?;
             let known = ["sd", "hd", "vd", "xvd", "nvme", "mmcblk", "md", "dm-", "loop", "sr"];
@@ -103,15 +113,38 @@ impl Mount {
         })
     }
 
+    /// Where the kernel shows the device that it lies on. A btrfs has a number of its own making and tells only a name;
+    /// what `/dev` would say of that is not asked, because a service need not see it. Of one that lies on several
+    /// devices it is the one that it was mounted by.
+    pub(in crate::source) fn block(&self, host: &Host) -> Option<String> {
+        let is_there = |folder: &String| std::fs::symlink_metadata(host.path(folder)).is_ok();
+        let by_name = || {
+            let name = self.source.strip_prefix("/dev/")?;
+            let name = match name.strip_prefix("mapper/") {
+                Some(mapped) => mapper_device(host, mapped)?,
+                None => name.to_owned(),
+            };
+            is_device_name(&name).then(|| format!("{BY_NAME}/{name}")).filter(is_there)
+        };
+        Some(format!("sys/dev/block/{}", self.number)).filter(is_there).or_else(by_name)
+    }
+
     /// A stick, a card, or anything else on USB: many USB disks do not call themselves removable.
     fn is_removable(&self, host: &Host) -> bool {
-        let folder = format!("sys/dev/block/{}", self.number);
+        let Some(folder) = self.block(host) else { return false };
         let place = std::fs::read_link(host.path(&folder)).unwrap_or_default();
         let on_usb = place.components().any(|part| part.as_os_str().to_string_lossy().starts_with("usb"));
         // A partition has no such file, its disk (the folder above) does.
         let flag = |path: String| host.word(&path).is_some_and(|flag| flag == "1");
         on_usb || flag(format!("{folder}/removable")) || flag(format!("{folder}/../removable"))
     }
+}
+
+/// The kernel's name (`dm-0`) of what an admin called otherwise.
+fn mapper_device(host: &Host, mapped: &str) -> Option<String> {
+    let names = host.list(BY_NAME, MAX_DEVICES).ok()?;
+    let mut names = names.into_iter().filter(|name| name.starts_with("dm-"));
+    names.find(|name| host.word(&format!("{BY_NAME}/{name}/dm/name")).as_deref() == Some(mapped))
 }
 
 fn is_device_name(name: &str) -> bool {
