@@ -7,7 +7,8 @@
 //!
 //! Floats are sent as scaled integers while they are short decimals, which sources see to. A field that needs more
 //! decimals than before gets a new dictionary entry; one that is no decimal at all goes as its 64 bits. Either way the
-//! decoder returns the same float, bit for bit, except that minus zero becomes zero.
+//! decoder returns the same float, bit for bit, except that minus zero becomes zero. Large integers that are whole pages
+//! or sectors are sent as the number of them, for as long as they are.
 //!
 //! Everything that comes from the other end is bounded by the constants here, before anything is kept.
 
@@ -19,11 +20,21 @@ use bellwether_logic::time::Timestamp;
 
 use crate::v1::{self, FieldType};
 
-/// Dictionary entries of one stream. A closet with a thousand devices of a dozen series each stays below it.
-pub const MAX_SERIES_PER_STREAM: usize = 32_768;
+/// Dictionary entries of one stream. The largest closet, 20,000 targets that are pinged, takes up to three for each: an
+/// answer with two decimals, one with three, and none.
+pub const MAX_SERIES_PER_STREAM: usize = 65_536;
 
 /// Strings in one stream's dictionary: the words that text fields take.
-pub const MAX_STRINGS_PER_STREAM: usize = 16_384;
+pub const MAX_STRINGS_PER_STREAM: usize = 65_536;
+
+/// What one stream's dictionary may take of memory, about, by the texts in it and a share for each of its parts: the
+/// worst that one agent can do to a collector, and three times what the dictionary of 20,000 targets takes at first.
+pub const MAX_DICTIONARY_BYTES: usize = 64 << 20;
+
+/// About what a series takes beside its texts, tags and fields, and each of those beside its text: the sizes of the types
+/// below, with what an allocator adds.
+const SERIES_BYTES: usize = 128;
+const PART_BYTES: usize = 64;
 
 /// Bytes of one name, tag value or word.
 pub const MAX_STRING_BYTES: usize = 1_024;
@@ -36,6 +47,15 @@ pub const MAX_VALUES_PER_BATCH: usize = 65_536;
 
 /// How many decimals a field is tried with: percent has two, milliseconds three, seconds from nanosecond clocks more.
 const DECIMALS: [u32; 3] = [2, 3, 6];
+
+/// What a large integer is counted in, by its power of two: pages of memory, KiB, sectors, ones.
+const SHIFTS: [u32; 4] = [12, 10, 9, 0];
+
+/// Smaller ones are mostly no sizes, and would cost the field a new entry at the next value.
+const SHIFTED_FROM: u64 = 1 << 16;
+
+/// The other end takes any size of page that a machine has.
+const MAX_SHIFT: u32 = 32;
 
 /// Integers up to here are exact in a float.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -87,6 +107,8 @@ pub struct Encoder {
     ids: HashMap<Shape, u32>,
     entries: Vec<Entry>,
     strings: HashMap<String, i64>,
+    /// As the other end weighs them.
+    bytes: usize,
 }
 
 /// What makes two samples rows of one series.
@@ -122,7 +144,8 @@ struct Column {
 enum Encoding {
     Decimal(u32),
     Float,
-    Integer,
+    /// In units of two to this power.
+    Integer(u32),
     Boolean,
     Text,
 }
@@ -134,12 +157,17 @@ impl Encoder {
         Self::default()
     }
 
-    /// Whether another full batch might not fit the dictionary: begin a new stream.
+    /// Whether what these samples may add to the dictionary still fits it; if not, begin a new stream. An empty dictionary
+    /// takes them whatever they are: another one would be no larger.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        // A row can define its series anew once, for more decimals.
-        self.entries.len() + 2 * MAX_ROWS > MAX_SERIES_PER_STREAM
-            || self.strings.len() + MAX_ROWS > MAX_STRINGS_PER_STREAM
+    pub fn fits(&self, samples: &[Sample]) -> bool {
+        let words = || samples.iter().flat_map(|sample| &sample.fields).filter_map(|(_, value)| word(value));
+        let bytes: usize = samples.iter().map(weight_of_row).sum();
+        let bytes = self.bytes + bytes + words().map(weight_of_word).sum::<usize>();
+        self.entries.is_empty()
+            || self.entries.len() + samples.len() <= MAX_SERIES_PER_STREAM
+                && self.strings.len() + words().count() <= MAX_STRINGS_PER_STREAM
+                && bytes <= MAX_DICTIONARY_BYTES
     }
 
     /// Encodes samples, at most [`MAX_ROWS`] with at most [`MAX_VALUES_PER_BATCH`] values. Floats that are not finite
@@ -178,10 +206,15 @@ impl Encoder {
                     continue;
                 }
                 (Encoding::Decimal(decimals), Value::Float(value)) => scaled(*value, decimals).unwrap_or_default(),
-                (_, Value::Integer(value)) => *value,
+                (Encoding::Integer(shift), Value::Integer(value)) => value >> shift,
                 (_, Value::Boolean(value)) => i64::from(*value),
-                (_, Value::Text(word)) => string_index(&mut self.strings, word, &mut batch.strings),
-                (_, Value::Float(_)) => unreachable!("the entry was made for this sample's types"),
+                (_, Value::Text(word)) => {
+                    let fresh = batch.strings.len();
+                    let index = string_index(&mut self.strings, word, &mut batch.strings);
+                    self.bytes += batch.strings[fresh..].iter().map(|word| weight_of_word(word)).sum::<usize>();
+                    index
+                }
+                (_, Value::Float(_) | Value::Integer(_)) => unreachable!("the entry was made for this sample's types"),
             };
             batch.values.push(now.wrapping_sub(column.last));
             column.last = now;
@@ -208,13 +241,39 @@ impl Encoder {
         {
             return id;
         }
-        batch.define.push(definition(sample, values, &wanted));
+        let series = definition(sample, values, &wanted);
+        self.bytes += weight_of_series(&series);
+        batch.define.push(series);
         let fields = wanted.into_iter().map(|encoding| Column { encoding, last: 0 }).collect();
         self.entries.push(Entry { fields });
         let id = u32::try_from(self.entries.len()).expect("a dictionary is bounded far below 2^32 entries");
         self.ids.insert(shape, id);
         id
     }
+}
+
+const fn word(value: &Value) -> Option<&String> {
+    match value {
+        Value::Text(word) => Some(word),
+        _ => None,
+    }
+}
+
+const fn weight_of_word(word: &String) -> usize {
+    PART_BYTES + word.len()
+}
+
+fn weight_of_series(series: &v1::Series) -> usize {
+    let tags: usize = series.tags.iter().map(|tag| PART_BYTES + tag.key.len() + tag.value.len()).sum();
+    let fields: usize = series.fields.iter().map(|field| PART_BYTES + field.name.len()).sum();
+    SERIES_BYTES + series.measurement.len() + series.target_id.len() + tags + fields
+}
+
+/// What the series of a row weighs, should it be new.
+fn weight_of_row(sample: &Sample) -> usize {
+    let tags: usize = sample.tags.iter().map(|(key, value)| PART_BYTES + key.len() + value.len()).sum();
+    let fields: usize = sample.fields.iter().map(|(name, _)| PART_BYTES + name.len()).sum();
+    SERIES_BYTES + sample.measurement.len() + sample.target.len() + tags + fields
 }
 
 fn is_sendable(value: &Value) -> bool {
@@ -230,7 +289,7 @@ const fn kind_of(value: &Value) -> Kind {
     }
 }
 
-/// The cheapest encoding for a value, never a narrower one than the field has already.
+/// The cheapest encoding for a value, never a narrower one than the field has already, so that it settles.
 fn encoding_for(value: &Value, present: Option<Encoding>) -> Encoding {
     match value {
         Value::Float(value) => {
@@ -243,7 +302,15 @@ fn encoding_for(value: &Value, present: Option<Encoding>) -> Encoding {
                 DECIMALS.into_iter().find(|decimals| *decimals >= least && scaled(*value, *decimals).is_some());
             enough.map_or(Encoding::Float, Encoding::Decimal)
         }
-        Value::Integer(_) => Encoding::Integer,
+        Value::Integer(value) => {
+            let most = match present {
+                Some(Encoding::Integer(shift)) => shift,
+                _ if value.unsigned_abs() < SHIFTED_FROM => 0,
+                _ => MAX_SHIFT,
+            };
+            let exact = |shift: &u32| *shift <= most && *shift <= value.trailing_zeros();
+            Encoding::Integer(SHIFTS.into_iter().find(exact).unwrap_or(0))
+        }
         Value::Boolean(_) => Encoding::Boolean,
         Value::Text(_) => Encoding::Text,
     }
@@ -278,7 +345,8 @@ fn definition(sample: &Sample, values: &[&(Name, Value)], wanted: &[Encoding]) -
         let (kind, decimals) = match encoding {
             Encoding::Decimal(decimals) => (FieldType::FieldDecimal, *decimals),
             Encoding::Float => (FieldType::FieldFloat, 0),
-            Encoding::Integer => (FieldType::FieldInteger, 0),
+            Encoding::Integer(0) => (FieldType::FieldInteger, 0),
+            Encoding::Integer(shift) => (FieldType::FieldShifted, *shift),
             Encoding::Boolean => (FieldType::FieldBoolean, 0),
             Encoding::Text => (FieldType::FieldString, 0),
         };
@@ -317,7 +385,9 @@ pub enum DecodeError {
     #[error("series {0} was never defined")]
     UnknownSeries(u32),
     /// A definition that contradicts itself.
-    #[error("series `{0}`: tags must ascend, decimals be at most 9, and fields be of a known type and there at all")]
+    #[error(
+        "series `{0}`: tags must ascend, decimals be at most 9, shifts 1 to 32, and fields be of a known type and there at all"
+    )]
     Definition(String),
     /// A value outside its type: a boolean beside 0 and 1, a word that was never sent.
     #[error("`{0}`: a value outside its type")]
@@ -332,6 +402,7 @@ pub enum DecodeError {
 pub struct Decoder {
     series: Vec<Known>,
     strings: Vec<String>,
+    bytes: usize,
 }
 
 struct Known {
@@ -377,6 +448,9 @@ impl Decoder {
     fn learn(&mut self, batch: &v1::Batch) -> Result<(), DecodeError> {
         at_most("series", self.series.len() + batch.define.len(), MAX_SERIES_PER_STREAM)?;
         at_most("strings", self.strings.len() + batch.strings.len(), MAX_STRINGS_PER_STREAM)?;
+        self.bytes += batch.strings.iter().map(weight_of_word).sum::<usize>();
+        self.bytes += batch.define.iter().map(weight_of_series).sum::<usize>();
+        at_most("bytes of a dictionary", self.bytes, MAX_DICTIONARY_BYTES)?;
         for word in &batch.strings {
             short("a word", word)?;
             self.strings.push(word.clone());
@@ -433,7 +507,9 @@ impl Column {
                 let word = usize::try_from(now).ok().and_then(|index| strings.get(index.checked_sub(1)?));
                 word.map(|word| Value::Text(word.clone()))
             }
-            Encoding::Integer | Encoding::Float => Some(Value::Integer(now)),
+            // None if it does not fit 64 bits.
+            Encoding::Integer(shift) => Some(now << shift).filter(|value| value >> shift == now).map(Value::Integer),
+            Encoding::Float => None,
         })
     }
 }
@@ -457,7 +533,9 @@ fn known(series: &v1::Series) -> Result<Known, DecodeError> {
             FieldType::FieldDecimal if field.decimals <= 9 => Encoding::Decimal(field.decimals),
             FieldType::FieldDecimal => return Err(wrong()),
             FieldType::FieldFloat => Encoding::Float,
-            FieldType::FieldInteger => Encoding::Integer,
+            FieldType::FieldInteger => Encoding::Integer(0),
+            FieldType::FieldShifted if (1..=MAX_SHIFT).contains(&field.decimals) => Encoding::Integer(field.decimals),
+            FieldType::FieldShifted => return Err(wrong()),
             FieldType::FieldBoolean => Encoding::Boolean,
             FieldType::FieldString => Encoding::Text,
         };

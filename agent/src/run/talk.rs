@@ -108,13 +108,6 @@ impl Agent {
 
     /// Sends what the lanes name next; there is room for it.
     pub(super) fn send_next(&mut self) {
-        if self.encoder.is_full() {
-            // A new stream has a new dictionary.
-            self.uplink.handle_disconnected();
-            self.link = None;
-            self.call();
-            return;
-        }
         let Some((id, lane)) = self.uplink.poll_send(self.lane_time()) else {
             self.may_send = false;
             if let Some(at) = self.uplink.poll_wake() {
@@ -128,6 +121,10 @@ impl Agent {
             self.uplink.handle_dropped(id);
             return;
         };
+        if !self.encoder.fits(&samples) {
+            // A new stream has a new dictionary; what was not acknowledged goes by it.
+            return self.call();
+        }
         let batch = self.encoder.encode(id, lane, &samples);
         self.hands.host.vitals().note_sent(id, self.hands.clock.now().boot);
         let outgoing = self.link.as_ref().and_then(|link| link.outgoing.as_ref());

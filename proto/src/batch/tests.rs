@@ -21,6 +21,7 @@ fn any_value() -> impl Strategy<Value = Value> {
         any::<i32>().prop_map(|cents| Value::Float(f64::from(cents) / 100.0)),
         prop::num::f64::NORMAL.prop_map(Value::Float),
         any::<i64>().prop_map(Value::Integer),
+        (any::<i32>(), 0..32_u32).prop_map(|(value, shift)| Value::Integer(i64::from(value) << shift)),
         any::<bool>().prop_map(Value::Boolean),
         "[a-z]{1,5}".prop_map(Value::Text),
     ]
@@ -125,6 +126,25 @@ fn what_is_not_finite_is_left_out() {
 }
 
 #[test]
+fn sizes_are_counted_in_pages_until_one_is_not() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let pages = |pages: i64| pages * 4_096;
+    let mut weigh = |value: i64| {
+        let samples = [sample("mem", 0, vec![("free", Value::Integer(value))])];
+        let batch = encoder.encode(ID, Lane::Live, &samples);
+        assert_eq!(decoder.decode(&batch).unwrap(), samples);
+        (batch.define.len(), batch.values[0])
+    };
+    assert_eq!(weigh(pages(1_000)), (1, 1_000));
+    assert_eq!(weigh(pages(990)), (0, -10));
+    assert_eq!(weigh(0), (0, -990));
+    assert_eq!(weigh(-pages(7)), (0, -7));
+    assert_eq!(weigh(512 * 3), (1, 3), "sectors");
+    assert_eq!(weigh(1), (1, 1), "ones");
+    assert_eq!(weigh(pages(1_000)), (0, pages(1_000) - 1), "a field that was counted in ones stays so");
+}
+
+#[test]
 fn each_fault_has_its_sentence() {
     let good = encode_alone(ID, Lane::Live, &[sample("m", 0, vec![("f", Value::Boolean(true))])]);
     let broken = |change: fn(&mut v1::Batch)| {
@@ -139,6 +159,18 @@ fn each_fault_has_its_sentence() {
     assert_eq!(broken(|batch| batch.times = vec![0, 1]), "times do not match the rows");
     assert_eq!(broken(|batch| batch.values.push(1)), "values do not match the rows");
     assert!(broken(|batch| batch.define[0].fields.clear()).starts_with("series `m`: tags must ascend"));
+    let shifted = |batch: &mut v1::Batch| {
+        let field = &mut batch.define[0].fields[0];
+        (field.r#type, field.decimals) = (FieldType::FieldShifted.into(), 32);
+    };
+    let mut too_large = good.clone();
+    shifted(&mut too_large);
+    too_large.values[0] = i64::MAX;
+    assert_eq!(decode_alone(&too_large).unwrap_err().to_string(), "`f`: a value outside its type");
+    let mut no_shift = good.clone();
+    shifted(&mut no_shift);
+    no_shift.define[0].fields[0].decimals = 33;
+    assert!(matches!(decode_alone(&no_shift), Err(DecodeError::Definition(_))));
     assert_eq!(
         broken(|batch| batch.define[0].measurement = "x".repeat(2_000)),
         "a measurement's name of 2000 bytes: expected 1 to 1024"
@@ -148,18 +180,63 @@ fn each_fault_has_its_sentence() {
 
 #[test]
 fn a_dictionary_says_when_it_is_full_before_the_other_end_refuses() {
-    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
-    let mut tick = 0;
-    while !encoder.is_full() {
-        let samples: Vec<Sample> = (0..4_000)
-            .map(|row| Sample {
-                tags: vec![("path".into(), format!("{tick}-{row}"))],
-                ..sample("disk", tick, vec![("free", Value::Integer(1))])
-            })
-            .collect();
-        let batch = encoder.encode(ID, Lane::Live, &samples);
-        assert!(decoder.decode(&batch).is_ok());
-        tick += 1;
+    let of_rows = |tick: i64| (0..8_000).map(|row| named("disk", tick, &format!("{tick}-{row}"), 1)).collect();
+    let of_words = |tick: i64| {
+        let words = (0..8_000).map(|row| ("word".into(), Value::Text(format!("{tick}-{row}"))));
+        vec![sample("words", tick, words.collect())]
+    };
+    let of_bytes = |tick: i64| {
+        let long = "x".repeat(MAX_STRING_BYTES - 20);
+        (0..4_000).map(|row| named("long", tick, &format!("{long}{tick}-{row}"), 1)).collect()
+    };
+    let rows: &dyn Fn(i64) -> Vec<Sample> = &of_rows;
+    for (make, what) in [(rows, "series"), (&of_words, "strings"), (&of_bytes, "bytes of a dictionary")] {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+        let (mut tick, mut samples) = (1, make(0));
+        while encoder.fits(&samples) {
+            assert!(decoder.decode(&encoder.encode(ID, Lane::Live, &samples)).is_ok());
+            samples = make(tick);
+            tick += 1;
+        }
+        assert!(tick > 6, "{what} {tick}");
+        let refused = decoder.decode(&encoder.encode(ID, Lane::Live, &samples)).unwrap_err();
+        assert!(matches!(refused, DecodeError::TooMany { what: of, .. } if of == what), "{refused:?}");
+        assert!(Encoder::new().fits(&samples), "an empty one takes anything");
     }
-    assert!(tick > 1);
+}
+
+fn named(measurement: &'static str, time: i64, name: &str, fields: usize) -> Sample {
+    const FIELDS: [&str; 8] = [
+        "average_response_ms",
+        "jitter_ms",
+        "maximum_response_ms",
+        "minimum_response_ms",
+        "packets_received",
+        "packets_transmitted",
+        "percent_packet_loss",
+        "standard_deviation_ms",
+    ];
+    let fields = FIELDS.iter().take(fields).map(|field| ((*field).into(), Value::Float(0.25))).collect();
+    let tags = vec![("url".into(), name.to_owned())];
+    Sample { tags, target: name.to_owned(), ..sample(measurement, time, fields) }
+}
+
+#[test]
+fn twenty_thousand_targets_go_by_one_stream_whether_they_answer_or_not() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    let targets: Vec<String> = (0..20_000).map(|number| format!("building-12-room-{number:05}")).collect();
+    let more_decimals = |sample: &mut Sample| {
+        sample.fields.iter_mut().for_each(|(_, value)| *value = Value::Float(0.125));
+    };
+    for (round, fields) in [8, 8, 4, 8].into_iter().enumerate() {
+        for targets in targets.chunks(1_000) {
+            let mut samples: Vec<Sample> =
+                targets.iter().map(|name| named("ping", i64::try_from(round).unwrap(), name, fields)).collect();
+            if round == 1 {
+                samples.iter_mut().for_each(more_decimals);
+            }
+            assert!(encoder.fits(&samples), "round {round}");
+            assert_eq!(decoder.decode(&encoder.encode(ID, Lane::Live, &samples)).unwrap(), samples);
+        }
+    }
 }
