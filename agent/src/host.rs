@@ -100,12 +100,14 @@ impl Host {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Runs a program of the system, without a shell, without input and in the C locale, and returns what it printed.
+    /// Runs a program of the system, without a shell, without input, in the C locale and after everybody else, and
+    /// returns what it printed.
     /// On a captured machine that is the file `programs/PROGRAM ARGUMENTS` (with `_` for `/`) and, if it did not end
     /// well, its exit status in a file beside it with `.status` at its end; if it never ended, a file with `.hangs`.
     ///
     /// # Errors
-    /// The problem to report: it is not installed, may not be started, or took longer than `limit` and was ended.
+    /// The problem to report: it is not installed, may not be started, or took longer than `limit` and was ended: on
+    /// Unix with all that it started, on Windows alone.
     pub fn run(&self, program: &str, arguments: &[&str], limit: Duration) -> Result<Said, Problem> {
         if self.root != Path::new("/") {
             return self.replay(program, arguments, limit);
@@ -114,7 +116,7 @@ impl Host {
             return Err(Problem::new(ProblemKind::NothingHere, format!("{program} is not installed")));
         };
         let mut command = Command::new(&path);
-        system::clear_environment(&mut command);
+        system::prepare(&mut command);
         let child = command
             .args(arguments)
             .stdin(Stdio::null())
@@ -122,6 +124,7 @@ impl Host {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| Problem::from_io(program, &error))?;
+        system::be_gentle(&child);
         listen(program, child, limit)
     }
 
@@ -175,14 +178,17 @@ fn listen(program: &str, mut child: Child, limit: Duration) -> Result<Said, Prob
         // Nobody may be listening any more.
         let _ = sender.send(read.map(|_| bytes));
     });
-    let status = wait(&mut child, limit).map_err(|error| Problem::from_io(program, &error))?;
-    let Some(status) = status else {
+    if !ends(&mut child, limit).map_err(|error| Problem::from_io(program, &error))? {
+        bury(child);
+        return Err(hung(program, limit));
+    }
+    let left = limit.saturating_sub(started.elapsed()).max(PROGRAM_LOOK);
+    let Ok(bytes) = printed.recv_timeout(left) else {
         bury(child);
         return Err(hung(program, limit));
     };
-    let left = limit.saturating_sub(started.elapsed()).max(PROGRAM_LOOK);
-    let bytes = printed.recv_timeout(left).map_err(|_| hung(program, limit))?;
     let bytes = bytes.map_err(|error| Problem::from_io(program, &error))?;
+    let status = child.wait().map_err(|error| Problem::from_io(program, &error))?;
     Ok(Said { text: String::from_utf8_lossy(&bytes).into_owned(), status: status.code() })
 }
 
@@ -191,24 +197,22 @@ fn hung(program: &str, limit: Duration) -> Problem {
     Problem::new(ProblemKind::Failed, text)
 }
 
-/// Ends a program. One that waits for a dying disk can't be ended before the disk answers, so nobody waits for it
-/// but a thread of its own; whoever asked must not ask the same again soon.
+/// Ends a program with what it started. One that waits for a dying disk can't be ended before the disk answers, so
+/// nobody waits for it but a thread of its own; whoever asked must not ask the same again soon.
 fn bury(mut child: Child) {
-    thread::spawn(move || child.kill().and_then(|()| child.wait()));
+    thread::spawn(move || system::end(&mut child).and_then(|()| child.wait()));
 }
 
-/// Its end, or none if it takes too long.
-fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<std::process::ExitStatus>> {
+/// Whether it ends in time.
+fn ends(child: &mut Child, limit: Duration) -> std::io::Result<bool> {
     let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
+    while !system::has_ended(child)? {
         if started.elapsed() >= limit {
-            return Ok(None);
+            return Ok(false);
         }
         thread::sleep(PROGRAM_LOOK);
     }
+    Ok(true)
 }
 
 /// Elsewhere than on Linux a missing file says nothing about the machine.
@@ -242,6 +246,21 @@ mod tests {
             (missing.kind, missing.text.as_str()),
             (ProblemKind::NothingHere, "no-such-program is not installed")
         );
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_with_everything_that_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, script) in [("waits", "sleep 600 2>\"$0\" & wait"), ("gone", "sleep 600 2>\"$0\" & exit")] {
+            let pipe = folder.path().join(name);
+            let path = pipe.to_str().unwrap().to_owned();
+            assert_eq!(Host::default().run("mkfifo", &[&path], SOON).unwrap().status, Some(0));
+            let (sender, ended) = mpsc::channel();
+            // A pipe ends when the last process that could write to it is gone.
+            thread::spawn(move || sender.send(fs::read(pipe).map_err(|error| error.kind())));
+            Host::default().run("sh", &["-c", script, &path], Duration::from_secs(1)).unwrap_err();
+            assert_eq!(ended.recv_timeout(SOON).expect(name), Ok(Vec::new()));
+        }
     }
 
     #[test]
