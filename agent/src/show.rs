@@ -78,7 +78,7 @@ impl Shown {
             }
         }
         text.push_str(&self.table());
-        text.push_str(&self.weight(&samples));
+        text.push_str(&self.weight());
         text
     }
 
@@ -120,13 +120,21 @@ impl Shown {
         text
     }
 
-    fn weight(&self, samples: &[Sample]) -> String {
-        let earlier: Vec<Sample> =
-            self.earlier.iter().flat_map(|report| report.reading.samples.iter().cloned()).collect();
-        let cost = cost::of(&earlier, samples, self.stretch());
+    /// What a round weighs: how the sources are doing is told only when it changes, and slow ones are read now and then.
+    fn weight(&self) -> String {
+        let samples = |reports: &mut dyn Iterator<Item = &Report>| -> Vec<Sample> {
+            reports.flat_map(|report| report.reading.samples.iter().cloned()).collect()
+        };
+        let reports = self.reports.iter().zip(&self.paces);
+        let mut of_round = reports.filter(|(_, pace)| **pace == Pace::Round).map(|(report, _)| report);
+        let mut round = samples(&mut of_round);
+        round.extend(self.look.samples.iter().cloned());
+        let cost = cost::of(&samples(&mut self.earlier.iter()), &round, self.stretch());
         format!(
-            "\n{} values, about {} bytes on a stream that is open: {:.2} bytes a value. The running agent adds `agent_spool` \
-             (what waits).\n`bellwether-agent show --schema` prints all that could ever be sent.\n",
+            "\nEvery {} s {} values, about {} bytes on a stream that is open: {:.2} bytes a value. The running agent adds \
+             `agent_spool` (what waits),\nand tells `agent_source` when it changes and every 15 minutes.\n\
+             `bellwether-agent show --schema` prints all that could ever be sent.\n",
+            self.interval.as_secs(),
             cost.values,
             cost.bytes,
             cost.each()
@@ -146,7 +154,7 @@ impl Shown {
     fn how_often(&self, pace: Pace) -> String {
         match pace {
             Pace::Round => every(self.interval),
-            Pace::Slow(apart) => every(apart.max(self.interval)),
+            Pace::Slow(apart) | Pace::Late { apart, .. } => every(apart.max(self.interval)),
             Pace::OnChange { look } => format!("on change (looks {}), else {}", every(look), every(REPEAT)),
         }
     }

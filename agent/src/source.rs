@@ -76,10 +76,15 @@ pub const MEASUREMENTS: &[Measurement] = &[Measurement {
             unit: "",
             description: "One of ok, nothing_here, unsupported, no_permission, failed.",
         },
-        Field { name: "took_ms", kind: FieldKind::Float, unit: "ms", description: "How long reading took." },
+        Field {
+            name: "took_ms",
+            kind: FieldKind::Float,
+            unit: "ms",
+            description: "How long reading took; the longest since the row before.",
+        },
     ],
     privacy: Privacy::Own,
-    description: "How each of the agent's sources is doing.",
+    description: "How each of the agent's sources is doing: when that changes, and every 15 minutes.",
 }];
 
 /// A source in the list.
@@ -101,13 +106,21 @@ pub enum Pace {
     /// With every round, after one reading before the first: for what takes far less than a millisecond.
     Round,
     /// With the first round and then at least this long apart, on the thread for what starts a program or reads much.
-    /// What it gives is a batch of its own, because no round waits for it.
+    /// No round waits for it: what it gives goes with a round that is still under way, or is a batch of its own.
     Slow(Duration),
     /// As `Slow`, for what hardly ever changes: read `look` apart, sent when it has changed, and `REPEAT` after it was
     /// last sent.
     OnChange {
         /// At least this long apart.
         look: Duration,
+    },
+    /// As `Slow`, but for the first time only so long after the agent's start: for what takes seconds of a processor that
+    /// people wait for, or that many machines share which all get a new agent at once.
+    Late {
+        /// The least from one reading to the next.
+        apart: Duration,
+        /// From the agent's start to the first.
+        after: Duration,
     },
 }
 

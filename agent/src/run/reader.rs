@@ -61,11 +61,13 @@ impl Reader {
             off_site: privacy::reads_off_site(entry.measurements),
         };
         let of_round = source::ALL.iter().filter(|entry| entry.pace == Pace::Round).map(make).collect();
+        let start = Instant::now();
         let slow = source::ALL.iter().filter_map(|entry| match entry.pace {
             Pace::Round => None,
-            Pace::Slow(apart) => Some(Slow { listed: make(entry), apart, last: None, news: None }),
+            Pace::Slow(apart) => Some(Slow { listed: make(entry), apart, due: start, news: None }),
+            Pace::Late { apart, after } => Some(Slow { listed: make(entry), apart, due: start + after, news: None }),
             Pace::OnChange { look } => {
-                Some(Slow { listed: make(entry), apart: look, last: None, news: Some(News::default()) })
+                Some(Slow { listed: make(entry), apart: look, due: start, news: Some(News::default()) })
             }
         });
         let slow: Vec<Slow> = slow.collect();
@@ -118,22 +120,18 @@ fn read_rounds(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Listed>,
     }
 }
 
-/// A source of the slow thread, and when it was read.
+/// A source of the slow thread, and from when on it is read with the next round.
 struct Slow {
     listed: Listed,
     apart: Duration,
-    last: Option<Instant>,
+    due: Instant,
     /// Of a source that is sent on change.
     news: Option<News>,
 }
 
 impl Slow {
-    fn is_due(&self, now: Instant) -> bool {
-        self.last.is_none_or(|last| now.duration_since(last) >= self.apart)
-    }
-
     fn read(&mut self, time: Timestamp, now: Instant) -> Option<Report> {
-        self.last = Some(now);
+        self.due = now + self.apart;
         let report = source::read(self.listed.source.as_mut(), time);
         let wanted = self.news.as_mut().is_none_or(|news| news.is_news(&report.reading, now));
         wanted.then_some(report)
@@ -169,12 +167,14 @@ fn read_slow(requests: &std_mpsc::Receiver<Request>, mut sources: Vec<Slow>, to_
         let now = Instant::now();
         let mut begun = now;
         let mut reports = Vec::new();
-        for slow in sources.iter_mut().filter(|slow| slow.listed.is_for(place) && slow.is_due(now)) {
+        for slow in sources.iter_mut().filter(|slow| slow.listed.is_for(place) && slow.due <= now) {
             let Some(mut report) = slow.read(time, now) else { continue };
-            // Its samples bear the time at which it was done: one that took minutes, or waited for others that did,
-            // would otherwise be older than the rounds read meanwhile, and what is late decides nothing.
-            let done = time + now.elapsed();
-            report.reading.samples.iter_mut().for_each(|sample| sample.time = done);
+            // What took a while bears the time at which it was done: after minutes, its own or those of others before
+            // it, it would otherwise be older than the rounds read meanwhile, and what is late decides nothing.
+            let took = now.elapsed();
+            if took >= TOGETHER {
+                report.reading.samples.iter_mut().for_each(|sample| sample.time = time + took);
+            }
             reports.push(report);
             if begun.elapsed() >= TOGETHER {
                 let readings = Readings { time, of_round: false, reports: std::mem::take(&mut reports) };

@@ -1,8 +1,8 @@
 //! Whether updates wait, and whether a restart does.
 //!
 //! Asking a package manager costs seconds of a slow machine's processor, so it is asked only after what it knows has
-//! changed, and never in the first quarter of an hour after boot, when people wait for the machine themselves. Nothing is
-//! refreshed or installed: other tools do that.
+//! changed, and never in the first quarter of an hour after boot or after the agent's own start, when people wait for the
+//! machine themselves. Nothing is refreshed or installed: other tools do that.
 
 use std::fs;
 use std::time::{Duration, UNIX_EPOCH};
@@ -23,7 +23,7 @@ mod zypper;
 pub const ENTRY: Entry = Entry {
     name: "updates",
     measurements: MEASUREMENTS,
-    pace: Pace::Slow(Duration::from_secs(30 * 60)),
+    pace: Pace::Late { apart: Duration::from_secs(30 * 60), after: AFTER_BOOT },
     make: |host, _| Box::new(Updates { host: host.clone(), known: None }),
 };
 
@@ -268,27 +268,41 @@ fn days_since(at: u64, now: Timestamp) -> i64 {
     ((now.0 / 1_000).saturating_sub(at) / 86_400).max(0)
 }
 
-/// A dry run: nothing is locked, fetched or changed.
+/// What it would choose now, without working out in which order: a dry run of an upgrade takes three times as long, and
+/// leaves out what needs another package, as every new kernel does. What Ubuntu holds back from some machines for a while
+/// is counted. Nothing is locked, fetched or changed.
 fn apt(host: &Host, now: Timestamp) -> Result<Waiting, Problem> {
-    let said = host.run("apt-get", &["-s", "-o", "Debug::NoLocking=1", "upgrade"], LIMIT)?;
+    let said = host.run("apt", &["list", "--upgradable"], LIMIT)?;
     if said.status != Some(0) {
-        return Err(Problem::new(ProblemKind::Failed, "apt-get: its lists or its state are broken"));
+        return Err(Problem::new(ProblemKind::Failed, "apt: its lists or its state are broken"));
     }
-    Ok(Waiting { oldest: first_seen::note(host, &apt_packages(&said.text), now), ..apt_waiting(&said.text) })
+    // An old dpkg has no such word: then nothing is held.
+    let selections = host.run("dpkg", &["--get-selections"], LIMIT).map(|said| said.text).unwrap_or_default();
+    let waiting = apt_waiting(&said.text, &selections);
+    let packages: Vec<(&str, &str)> = waiting.iter().map(|package| (package.name, package.installed)).collect();
+    let security = waiting.iter().filter(|package| package.origins.contains("-security")).count();
+    let oldest = first_seen::note(host, &packages, now);
+    Ok(Waiting { pending: waiting.len(), security: Some(security), oldest })
 }
 
-/// Lines such as `Inst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12/oldstable-security [amd64])`.
-fn apt_waiting(text: &str) -> Waiting {
-    let lines = || text.lines().filter(|line| line.starts_with("Inst "));
-    let security = lines().filter(|line| line.to_lowercase().contains("-security"));
-    Waiting { pending: lines().count(), security: Some(security.count()), oldest: None }
+/// A package of which apt knows a newer version.
+#[derive(Debug, PartialEq, Eq)]
+struct Upgradable<'a> {
+    name: &'a str,
+    origins: &'a str,
+    installed: &'a str,
 }
 
-/// Each with the version that is installed; none of what comes only because another needs it.
-fn apt_packages(text: &str) -> Vec<(&str, &str)> {
+/// Lines such as `libssl3/oldstable-security,oldstable 3.0.16-1 amd64 [upgradable from: 3.0.15-1]`, without those that
+/// the admin keeps as they are: `linux-image-amd64   hold`, with the architecture behind a colon if there are several.
+fn apt_waiting<'a>(text: &'a str, selections: &str) -> Vec<Upgradable<'a>> {
+    let held = selections.lines().filter_map(|line| line.trim_end().strip_suffix("hold"));
+    let held: Vec<&str> = held.filter_map(|line| line.trim_end().split(':').next()).collect();
     let packages = text.lines().filter_map(|line| {
-        let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
-        Some((name, rest.strip_prefix('[')?.split_once(']')?.0))
+        let (name, rest) = line.split_once('/')?;
+        let (origins, rest) = rest.split_once(' ')?;
+        let installed = rest.split_once("[upgradable from: ")?.1.strip_suffix(']')?;
+        (!held.contains(&name)).then_some(Upgradable { name, origins, installed })
     });
     packages.collect()
 }
@@ -299,11 +313,14 @@ mod tests {
 
     #[test]
     fn updates_are_counted_and_those_for_security_apart() {
-        let text = "Reading package lists...\nInst libssl3 [3.0.15-1] (3.0.16-1 Debian-Security:12/oldstable-security [amd64])\n\
-                    Inst zip [1] (2 Debian:12.15/oldstable [amd64])\nConf zip (2 Debian:12.15/oldstable [amd64])\n";
-        assert_eq!(apt_waiting(text), Waiting { pending: 2, security: Some(1), oldest: None });
-        assert_eq!(apt_waiting(""), Waiting { pending: 0, security: Some(0), oldest: None });
-        assert_eq!(apt_packages(text), [("libssl3", "3.0.15-1"), ("zip", "1")]);
+        let text = "Listing...\nlibssl3/oldstable-security,oldstable 3.0.16-1 amd64 [upgradable from: 3.0.15-1]\n\
+                    zip/oldstable 2 amd64 [upgradable from: 1]\nzip/oldstable 2 i386 [upgradable from: 1]\n";
+        let names = |selections| apt_waiting(text, selections).iter().map(|package| package.name).collect::<Vec<_>>();
+        assert_eq!(names("zip\t\tinstall\n"), ["libssl3", "zip", "zip"]);
+        assert_eq!(names("zip:amd64\t\thold\nlibssl\t\thold\n"), ["libssl3"]);
+        let libssl = Upgradable { name: "libssl3", origins: "oldstable-security,oldstable", installed: "3.0.15-1" };
+        assert_eq!(apt_waiting(text, "")[0], libssl);
+        assert_eq!(apt_waiting("Listing...\n", ""), []);
     }
 
     #[test]
@@ -342,7 +359,7 @@ mod tests {
         };
         write("var/lib/dpkg/status", "");
         write("proc/uptime", "100.00 50.00\n");
-        write("programs/apt-get -s -o Debug::NoLocking=1 upgrade", "Inst zip\n");
+        write("programs/apt list --upgradable", "zip/stable 2 amd64 [upgradable from: 1]\n");
         let mut updates = Updates { host: Host::at(folder.path()), known: None };
         let pending = |updates: &mut Updates| {
             let reading = updates.read(Timestamp(0));
@@ -352,7 +369,7 @@ mod tests {
         assert_eq!(pending(&mut updates), None);
         write("proc/uptime", "1000.00 50.00\n");
         assert_eq!(pending(&mut updates), Some(Value::Integer(1)));
-        write("programs/apt-get -s -o Debug::NoLocking=1 upgrade", "");
+        write("programs/apt list --upgradable", "");
         assert_eq!(pending(&mut updates), Some(Value::Integer(1)), "nothing changed, so nobody asked");
         let status = fs::File::options().write(true).open(folder.path().join("var/lib/dpkg/status")).unwrap();
         status.set_modified(UNIX_EPOCH + Duration::from_secs(77)).unwrap();
