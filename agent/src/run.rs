@@ -28,6 +28,7 @@ use self::reader::{Reader, Readings};
 use self::renewer::Renewer;
 use self::ticks::Ticks;
 use self::timers::{Timer, Timers};
+use self::told::Told;
 use self::update::Update;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -55,6 +56,7 @@ mod rounds;
 mod talk;
 mod ticks;
 mod timers;
+mod told;
 mod update;
 mod whereabouts;
 
@@ -171,6 +173,7 @@ struct Agent {
     timers: Timers,
     declared: Vec<&'static Measurement>,
     reader: Reader,
+    told: Told,
     /// None while the machine is elsewhere: nothing is looked at there.
     looker: Option<Looker>,
     /// The first reading only gives the counters from which the next takes differences.
@@ -218,6 +221,7 @@ impl Agent {
             timers: Timers::default(),
             declared: schema::all().collect(),
             reader: (hands.read)(&hands.host, &config).map_err(RunError::Thread)?,
+            told: Told::default(),
             looker: None,
             config,
             interval_override: settings.interval,

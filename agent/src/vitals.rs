@@ -17,6 +17,8 @@ pub struct Vitals {
     clock_skew_ms: AtomicI64,
     send_latency_ms: AtomicI64,
     probe_problems: AtomicI64,
+    /// Of the round that is under way.
+    problems_so_far: AtomicI64,
     /// The batch whose acknowledgement is waited for, and when it was sent, on the boot clock.
     sent: Mutex<Option<(BatchId, Duration)>>,
 }
@@ -24,7 +26,13 @@ pub struct Vitals {
 impl Default for Vitals {
     fn default() -> Self {
         let unknown = || AtomicI64::new(UNKNOWN);
-        Self { clock_skew_ms: unknown(), send_latency_ms: unknown(), probe_problems: unknown(), sent: Mutex::default() }
+        Self {
+            clock_skew_ms: unknown(),
+            send_latency_ms: unknown(),
+            probe_problems: unknown(),
+            problems_so_far: unknown(),
+            sent: Mutex::default(),
+        }
     }
 }
 
@@ -35,9 +43,17 @@ impl Vitals {
         self.clock_skew_ms.store(skew_ms, Ordering::Relaxed);
     }
 
-    /// A look at other devices met so many problems.
-    pub fn note_look(&self, problems: usize) {
-        self.probe_problems.store(i64::try_from(problems).unwrap_or(i64::MAX), Ordering::Relaxed);
+    /// A round of looks at other devices begins: what the one before met is known now, late answers and all.
+    pub fn note_round(&self) {
+        self.probe_problems.store(self.problems_so_far.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// The round that is under way met so many more problems. Answers come in parts, many of them without any.
+    pub fn note_problems(&self, more: usize) {
+        let more = i64::try_from(more).unwrap_or(i64::MAX);
+        // The loop alone writes here.
+        let so_far = known(&self.problems_so_far).unwrap_or(0);
+        self.problems_so_far.store(so_far.saturating_add(more), Ordering::Relaxed);
     }
 
     /// A batch was sent. One at a time is followed.
@@ -81,7 +97,7 @@ impl Vitals {
         known(&self.send_latency_ms)
     }
 
-    /// Problems that the last look at other devices met.
+    /// What kept the last whole round of looks at other devices from being made.
     #[must_use]
     pub fn probe_problems(&self) -> Option<i64> {
         known(&self.probe_problems)
@@ -118,6 +134,20 @@ mod tests {
         assert_eq!(vitals.send_latency_ms(), None, "of another batch, and of another generation");
         vitals.note_acknowledged(&[receipt(7, 1)], at(1_035));
         assert_eq!(vitals.send_latency_ms(), Some(35));
+    }
+
+    #[test]
+    fn what_a_round_of_looks_met_is_told_when_it_is_over_however_many_parts_it_came_in() {
+        let vitals = Vitals::default();
+        vitals.note_round();
+        assert_eq!(vitals.probe_problems(), None, "no round is over yet");
+        vitals.note_problems(2);
+        vitals.note_problems(0);
+        assert_eq!(vitals.probe_problems(), None);
+        vitals.note_round();
+        assert_eq!(vitals.probe_problems(), Some(2));
+        vitals.note_round();
+        assert_eq!(vitals.probe_problems(), Some(0));
     }
 
     #[test]

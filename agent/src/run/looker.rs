@@ -32,7 +32,7 @@ const GATHER: Duration = Duration::from_secs(1);
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Look {
     pub samples: Vec<Sample>,
-    /// What stood in the way.
+    /// What stood in the way, once in a round.
     pub problems: Vec<IcmpProblem>,
     /// Set with the last rows of a round: which.
     pub round_done: Option<Timestamp>,
@@ -82,6 +82,8 @@ struct Watch {
     /// What the wall clock said at an instant: what is due between rounds bears a time made from it.
     anchor: Option<(Timestamp, Instant)>,
     gathered: Look,
+    /// What was met since the round began.
+    met: Vec<IcmpProblem>,
     since: Option<Instant>,
     to_loop: mpsc::Sender<Look>,
 }
@@ -106,6 +108,7 @@ impl Watch {
             round: None,
             anchor: None,
             gathered: Look::default(),
+            met: Vec::new(),
             since: None,
             to_loop,
         }
@@ -138,6 +141,7 @@ impl Watch {
     fn begin_round(&mut self, time: Timestamp) {
         let now = Instant::now();
         self.anchor = Some((time, now));
+        self.met.clear();
         self.of_the_system = of_the_system(&self.host, &self.config).into_iter().map(Arc::new).collect();
         let mut left = 0;
         let first = u32::try_from(self.probes.len()).unwrap_or(u32::MAX);
@@ -185,8 +189,9 @@ impl Watch {
     fn handle_done(&mut self, done: Done) {
         self.gather(done.samples);
         if let Some(problem) = done.problem
-            && !self.gathered.problems.contains(&problem)
+            && !self.met.contains(&problem)
         {
+            self.met.push(problem.clone());
             self.gathered.problems.push(problem);
         }
         if let Some(round) = &mut self.round

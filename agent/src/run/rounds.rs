@@ -38,7 +38,10 @@ impl Agent {
         }
         self.timers.set(Timer::Round, ROUND_MAX.min(self.config.interval / 5 * 4));
         let waits_for_sources = self.reader.ask(time, self.place);
-        let waits_for_probes = self.looker.as_ref().is_some_and(|looker| looker.ask(time));
+        let waits_for_probes = self.looker.as_ref().is_some_and(|looker| {
+            self.hands.host.vitals().note_round();
+            looker.ask(time)
+        });
         if !waits_for_sources && self.complaints.is_new("sources") {
             tracing::warn!("a source of the last round still has not answered");
         }
@@ -51,7 +54,7 @@ impl Agent {
         }
         let mut samples = Vec::new();
         for mut report in readings.reports {
-            samples.push(report.sample(readings.time));
+            samples.extend(self.told.row(&mut report, readings.time));
             samples.append(&mut report.reading.samples);
             for problem in report.reading.problems {
                 tracing::debug!(source = report.source, problem = problem.text, "a source met a problem");
@@ -61,12 +64,13 @@ impl Agent {
             samples.push(self.spool.sample(readings.time));
             self.add(samples, |round| round.waits_for_sources = false);
         } else {
-            self.spool_samples(samples);
+            // With the round if one is under way: no round waits for it, but each batch costs the line its frame.
+            self.add(samples, |_| ());
         }
     }
 
     pub(super) fn handle_look(&mut self, look: Look) {
-        self.hands.host.vitals().note_look(look.problems.len());
+        self.hands.host.vitals().note_problems(look.problems.len());
         for problem in &look.problems {
             let text = whole_chain(problem);
             if self.complaints.is_new(&text) {

@@ -40,6 +40,7 @@ impl Agent {
         // What was read at the one place is judged by the one place.
         self.close_round();
         self.place = place;
+        self.told.forget();
         self.look_at_others();
         if place == Place::School {
             self.prime(self.hands.clock.now().wall);

@@ -41,7 +41,7 @@ pub const MEASUREMENTS: &[Measurement] = &[Measurement {
             name: "probe_problems",
             kind: FieldKind::Integer,
             unit: "",
-            description: "What kept the last look at other devices from being made.",
+            description: "What kept the last whole round of looks at other devices from being made.",
         },
         Field {
             name: "rss_bytes",
@@ -152,7 +152,8 @@ mod tests {
         };
         assert_eq!(told(&mut source, "clock_skew_ms"), None);
         host.vitals().note_clock(-1_250);
-        host.vitals().note_look(0);
+        host.vitals().note_round();
+        host.vitals().note_round();
         assert_eq!(told(&mut source, "clock_skew_ms"), Some(Value::Integer(-1_250)));
         assert_eq!(told(&mut source, "probe_problems"), Some(Value::Integer(0)));
         assert_eq!(told(&mut source, "rss_bytes"), Some(Value::Integer(7_532 * 1_024)));
