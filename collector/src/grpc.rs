@@ -30,8 +30,12 @@ pub use registry::Registry;
 pub use renew::Renewals;
 pub use uplink::{Backfill, Uplink};
 
-/// How often the other end must show that it is alive, and how long it may take: a dead peer is noticed within both.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// After how much silence the other end must show that it is alive. Agents ask after 20 s: as long as they do, their
+/// questions answer ours, and the line carries one instead of two.
+const KEEP_ALIVE: Duration = Duration::from_secs(25);
+
+/// How long it may take for that: a dead peer is noticed within both.
+const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(20);
 
 /// Calls under way on one connection: an agent has one stream.
 const STREAMS_PER_CONNECTION: u32 = 8;
@@ -88,7 +92,7 @@ pub async fn serve(
     let incoming = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
     Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_WAIT))
         .max_concurrent_streams(Some(STREAMS_PER_CONNECTION))
         .add_service(service)
         .serve_with_incoming_shutdown(incoming, async move {
