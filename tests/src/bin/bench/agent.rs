@@ -8,13 +8,17 @@
 //! - `rss_mib`, `rss_anon_mib`: the most that `smaps_rollup` showed; anonymous is what no other program shares.
 //! - `rss_slope_kib_per_min`: least squares over the last four fifths, for a minute at the common rhythm, which is six
 //!   intervals; ours from the second agent, which in ten minutes goes through eighty minutes of them.
-//! - `cpu_s_per_min`: user and system time by `/proc/PID/stat`, with that of children which have ended.
+//! - `cpu_s_per_min`: user and system time by `/proc/PID/stat`, with that of children which have ended, everybody's. What
+//!   ours does not do within the ten minutes is noted apart: the package manager is asked a quarter of an hour after the
+//!   start and after each change of packages.
 //! - `values_per_interval`: ours as the collector counted what it took; the others as they were received.
 //! - `binary_mib`: the program, for collectd with the plug-ins that it loads.
 //! - `wire_bytes_per_value`: all payload of TCP (of UDP for collectd) in both directions, counted by a relay on the
 //!   loopback: with TLS, HTTP/2, gRPC, acknowledgements and keep-alives, without the connection's beginning.
 //! - `ping5k_cpu_s`, `ping20k_cpu_s`: one echo request to each of so many targets, by the engine that the agent uses in a
 //!   process of its own, beside `fping -c1 -q -i0 -t1000`: median of five, taken in turns, before the rest starts.
+//!
+//! What a shortened run finds is named `short_...`: it is for trying things out and fulfils nothing.
 
 use std::fs;
 use std::io::Write;
@@ -44,8 +48,8 @@ const COMPRESSION: f64 = 10.0;
 /// Before anything is counted: every source has been read, every page that is used was touched.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// The length, unless `BELLWETHER_BENCH_MINUTES` says another.
-const MINUTES: u64 = 10;
+/// The length, unless `BELLWETHER_BENCH_S` says another.
+const SPAN: Duration = Duration::from_secs(600);
 
 const NO_OWN_AGENT: &str = "[own_agent]\nenabled = false\n";
 
@@ -69,12 +73,23 @@ pub(crate) fn run() -> Vec<Figure> {
     let program = program();
     note(&format!("load before: {}", load()));
     let pings = ping::figures(&program);
-    let minutes = std::env::var("BELLWETHER_BENCH_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(MINUTES);
-    let (ours, peers) = side_by_side(&program, Duration::from_secs(minutes * 60));
+    let look = ping::cpu_s(&[program.as_os_str(), "show".as_ref()]);
+    note(&format!(
+        "one look at everything (`show`), with the programs that it asks, the package manager among them: {look:.2} s"
+    ));
+    let span =
+        std::env::var("BELLWETHER_BENCH_S").ok().and_then(|text| text.parse().ok()).map_or(SPAN, Duration::from_secs);
+    let (ours, peers) = side_by_side(&program, span);
     note(&format!("load after: {}", load()));
     let mut figures = Vec::new();
-    let mut table = |name, unit, of: &dyn Fn(&Cost) -> f64| {
-        let row = |peer: &Cost| Figure { name, value: of(&ours), unit, peer: peer.name, peer_value: of(peer) };
+    let mut table = |name: &str, unit, of: &dyn Fn(&Cost) -> f64| {
+        let row = |peer: &Cost| Figure {
+            name: name.to_owned(),
+            value: of(&ours),
+            unit,
+            peer: peer.name,
+            peer_value: of(peer),
+        };
         figures.extend(peers.iter().map(row));
     };
     table("rss_mib", "MiB", &|cost| cost.rss_mib);
@@ -85,6 +100,9 @@ pub(crate) fn run() -> Vec<Figure> {
     table("binary_mib", "MiB", &|cost| cost.binary_mib);
     table("wire_bytes_per_value", "bytes", &|cost| cost.wire_bytes_per_value);
     figures.extend(pings);
+    if span < SPAN {
+        figures.iter_mut().for_each(|figure| figure.name = format!("short_{}", figure.name));
+    }
     figures
 }
 
@@ -132,6 +150,12 @@ fn side_by_side(program: &Path, span: Duration) -> (Cost, Vec<Cost>) {
         soaked.anon_slope_kib_per_min(),
         soaked.cpu_s_per_min(span),
         soaked.rss_mib()
+    ));
+    let (burst, minute) = own.burst();
+    note(&format!(
+        "ours: by the clock rss {:+.2}, anonymous {:+.2} KiB/min; the most in one interval {burst:.2} s, in minute {minute:.1}",
+        own.slope_kib_per_min(),
+        own.anon_slope_kib_per_min()
     ));
     let cost = Cost {
         name: "bellwether",

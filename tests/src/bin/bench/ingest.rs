@@ -59,7 +59,13 @@ struct Measured {
 pub(crate) fn run() -> Vec<Figure> {
     let ours = ours();
     let peer = influxd();
-    let figure = |name, value, unit, peer_value| Figure { name, value, unit, peer: "influxd", peer_value };
+    let figure = |name: &str, value, unit, peer_value| Figure {
+        name: name.to_owned(),
+        value,
+        unit,
+        peer: "influxd",
+        peer_value,
+    };
     vec![
         figure("ingest_values_per_s", ours.values_per_s, "values/s", peer.values_per_s),
         figure("wire_bytes_per_value", ours.wire, "bytes", peer.wire),

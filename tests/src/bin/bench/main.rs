@@ -9,7 +9,7 @@ mod ingest;
 
 /// A figure, and what each peer has for it.
 pub(crate) struct Figure {
-    name: &'static str,
+    name: String,
     value: f64,
     unit: &'static str,
     peer: &'static str,

@@ -16,7 +16,7 @@ const TIMED: &str = "TIMEFORMAT='%U %S'; time \"$@\" >/dev/null 2>&1";
 
 pub(super) fn figures(agent: &Path) -> Vec<Figure> {
     let pinger = agent.parent().expect("a program lies in a folder").join("examples/ping");
-    let figure = |name, targets| {
+    let figure = |name: &str, targets| {
         let room = tempfile::tempdir().expect("a temporary folder");
         let file = room.path().join("targets");
         fs::write(&file, addresses(targets)).expect("a folder takes a file");
@@ -27,7 +27,7 @@ pub(super) fn figures(agent: &Path) -> Vec<Figure> {
             theirs.push(cpu_s(&[&fping[..], &[file.as_os_str()]].concat()));
         }
         note(&format!("{name}: ours {ours:.3?}, fping {theirs:.3?}"));
-        Figure { name, value: median(ours), unit: "s", peer: "fping", peer_value: median(theirs) }
+        Figure { name: name.to_owned(), value: median(ours), unit: "s", peer: "fping", peer_value: median(theirs) }
     };
     vec![figure("ping5k_cpu_s", 5_000), figure("ping20k_cpu_s", 20_000)]
 }
@@ -41,7 +41,8 @@ fn addresses(count: usize) -> String {
     })
 }
 
-fn cpu_s(command: &[&OsStr]) -> f64 {
+/// User and system time of a command and of its children, which must succeed.
+pub(super) fn cpu_s(command: &[&OsStr]) -> f64 {
     let output = Command::new("bash").args(["-c", TIMED, "bash"]).args(command).output().expect("bash runs");
     assert!(output.status.success(), "{command:?}: {}", output.status);
     let text = String::from_utf8_lossy(&output.stderr).into_owned();

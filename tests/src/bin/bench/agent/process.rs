@@ -19,10 +19,11 @@ pub(super) struct Watched {
     looks: Vec<Look>,
 }
 
-/// Its memory at one time.
+/// Its memory at one time, and what it has had of the processors.
 #[derive(Clone, Copy)]
 struct Look {
     minutes: f64,
+    cpu_s: f64,
     rss_kib: f64,
     anon_kib: f64,
 }
@@ -40,7 +41,8 @@ impl Watched {
             line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<f64>().ok()).expect("the kernel says")
         };
         let minutes = self.begun.elapsed().as_secs_f64() / 60.0;
-        self.looks.push(Look { minutes, rss_kib: kib("Rss:"), anon_kib: kib("Anonymous:") });
+        let (rss_kib, anon_kib) = (kib("Rss:"), kib("Anonymous:"));
+        self.looks.push(Look { minutes, cpu_s: cpu_s(self.pid), rss_kib, anon_kib });
     }
 
     pub(super) fn rss_mib(&self) -> f64 {
@@ -54,6 +56,15 @@ impl Watched {
     /// Since counting began, `span` ago.
     pub(super) fn cpu_s_per_min(&self, span: Duration) -> f64 {
         (cpu_s(self.pid) - self.cpu_s) / (span.as_secs_f64() / 60.0)
+    }
+
+    /// The most that it took between two looks, and how many minutes after counting began: what a mean hides.
+    pub(super) fn burst(&self) -> (f64, f64) {
+        let begin = [(0.0, self.cpu_s)];
+        let at: Vec<(f64, f64)> =
+            begin.into_iter().chain(self.looks.iter().map(|look| (look.minutes, look.cpu_s))).collect();
+        let bursts = at.windows(2).map(|pair| (pair[1].1 - pair[0].1, pair[1].0));
+        bursts.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or_default()
     }
 
     pub(super) fn slope_kib_per_min(&self) -> f64 {
