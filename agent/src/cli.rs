@@ -25,6 +25,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 mod doctor;
 mod enrol;
+mod snmp;
 
 use enrol::{EnrolArguments, GeneralizeArguments};
 
@@ -70,6 +71,9 @@ enum Command {
         #[arg(long)]
         collector: Option<String>,
     },
+    /// Ask a device that is watched by SNMP.
+    #[command(subcommand)]
+    Snmp(snmp::Snmp),
     /// Check the configuration and say what is in force.
     CheckConfig {
         /// Where the agent keeps its state; without it the shipped defaults are shown.
@@ -100,6 +104,8 @@ enum Failure {
     Run(#[from] RunError),
     #[error("{0} of these checks found a problem")]
     Unwell(usize),
+    #[error("SNMP")]
+    Snmp(#[from] snmp::SnmpError),
     #[cfg(windows)]
     #[error(transparent)]
     Service(#[from] service::ServiceError),
@@ -120,6 +126,8 @@ impl Failure {
             Self::Later(_) => 4,
             Self::Enrol(_) => 4,
             Self::Unwell(_) => 6,
+            Self::Snmp(snmp::SnmpError::Credential(_) | snmp::SnmpError::File { .. }) => 3,
+            Self::Snmp(_) => 8,
             #[cfg(windows)]
             Self::Service(_) => 7,
             Self::TokenFile { .. } | Self::Start(_) | Self::Output(_) => 1,
@@ -154,6 +162,7 @@ fn perform(command: Command) -> Result<(), Failure> {
             })
         }
         Command::Doctor { state, collector } => doctor::doctor(state, collector),
+        Command::Snmp(question) => question.perform(),
         Command::Show { schema: true, .. } => say(&schema::page()),
         Command::Show { state, schema: false } => say(&runtime()?.block_on(show::show(state.as_deref()))?),
         Command::CheckConfig { state } => check_config(state),
@@ -194,6 +203,11 @@ fn check_config(state_dir: Option<PathBuf>) -> Result<(), Failure> {
 /// One thread: the agent must be light.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Start)
+}
+
+/// Says something beside the answer.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "bellwether-agent: {text}");
 }
 
 fn say(text: &str) -> Result<(), Failure> {

@@ -57,15 +57,15 @@ pub struct Question {
 }
 
 impl Finding {
-    fn good(about: &'static str, seen: impl Into<String>) -> Self {
+    pub(crate) fn good(about: &'static str, seen: impl Into<String>) -> Self {
         Self { verdict: Verdict::Good, about, seen: seen.into(), remedy: String::new() }
     }
 
-    fn notice(about: &'static str, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn notice(about: &'static str, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { verdict: Verdict::Notice, about, seen: seen.into(), remedy: remedy.into() }
     }
 
-    fn bad(about: &'static str, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn bad(about: &'static str, seen: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { verdict: Verdict::Bad, about, seen: seen.into(), remedy: remedy.into() }
     }
 }

@@ -4,8 +4,14 @@
 //! device said) -> what that means. Nothing here sets anything on a device.
 
 pub mod answers;
+pub mod ask;
+pub mod budget;
+pub mod client;
+pub mod credential;
+pub mod doctor;
 pub mod oid;
 pub mod value;
+pub mod walk;
 
 pub use answers::Answers;
 pub use oid::Oid;
