@@ -204,7 +204,7 @@ fn memory_size(bytes: u64) -> String {
 fn disk_size(bytes: u64) -> String {
     match bytes {
         ..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        ..1_000_000_000_000 => format!("{} GB", bytes / 1_000_000_000),
+        1_000_000_000..1_000_000_000_000 => format!("{} GB", bytes / 1_000_000_000),
         _ => short(bytes as f64 / 1e12, "TB"),
     }
 }
