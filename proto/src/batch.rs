@@ -252,14 +252,14 @@ impl Encoder {
     }
 }
 
-const fn word(value: &Value) -> Option<&String> {
+const fn word(value: &Value) -> Option<&str> {
     match value {
-        Value::Text(word) => Some(word),
+        Value::Text(word) => Some(word.as_str()),
         _ => None,
     }
 }
 
-const fn weight_of_word(word: &String) -> usize {
+const fn weight_of_word(word: &str) -> usize {
     PART_BYTES + word.len()
 }
 
@@ -448,7 +448,7 @@ impl Decoder {
     fn learn(&mut self, batch: &v1::Batch) -> Result<(), DecodeError> {
         at_most("series", self.series.len() + batch.define.len(), MAX_SERIES_PER_STREAM)?;
         at_most("strings", self.strings.len() + batch.strings.len(), MAX_STRINGS_PER_STREAM)?;
-        self.bytes += batch.strings.iter().map(weight_of_word).sum::<usize>();
+        self.bytes += batch.strings.iter().map(|word| weight_of_word(word)).sum::<usize>();
         self.bytes += batch.define.iter().map(weight_of_series).sum::<usize>();
         at_most("bytes of a dictionary", self.bytes, MAX_DICTIONARY_BYTES)?;
         for word in &batch.strings {

@@ -182,7 +182,7 @@ fn each_fault_has_its_sentence() {
 fn a_dictionary_says_when_it_is_full_before_the_other_end_refuses() {
     let of_rows = |tick: i64| (0..8_000).map(|row| named("disk", tick, &format!("{tick}-{row}"), 1)).collect();
     let of_words = |tick: i64| {
-        let words = (0..8_000).map(|row| ("word".into(), Value::Text(format!("{tick}-{row}"))));
+        let words = (0..8_000).map(|row| ("word", Value::Text(format!("{tick}-{row}"))));
         vec![sample("words", tick, words.collect())]
     };
     let of_bytes = |tick: i64| {
@@ -216,7 +216,7 @@ fn named(measurement: &'static str, time: i64, name: &str, fields: usize) -> Sam
         "percent_packet_loss",
         "standard_deviation_ms",
     ];
-    let fields = FIELDS.iter().take(fields).map(|field| ((*field).into(), Value::Float(0.25))).collect();
+    let fields = FIELDS.iter().take(fields).map(|field| (*field, Value::Float(0.25))).collect();
     let tags = vec![("url".into(), name.to_owned())];
     Sample { tags, target: name.to_owned(), ..sample(measurement, time, fields) }
 }
