@@ -146,15 +146,30 @@ impl Connect {
         EnrolToken { secret, ca_sha256: self.pin.sha256() }
     }
 
-    /// The whole command that connects a machine.
+    /// The whole commands that connect a machine, one of which is pasted on it.
     #[must_use]
-    pub fn command(&self, secret: [u8; 16]) -> String {
-        format!(
-            "bellwether-agent enrol --collector {} --token {} --state ./bellwether-agent && bellwether-agent run --state ./bellwether-agent",
-            self.endpoint,
-            self.token(secret)
-        )
+    pub fn commands(&self, secret: [u8; 16]) -> Commands {
+        let (endpoint, token, version) = (&self.endpoint, self.token(secret), env!("CARGO_PKG_VERSION"));
+        let enrol = format!("bellwether-agent enrol --collector {endpoint} --token {token}");
+        let package = "/var/lib/bellwether-agent";
+        let here = "./bellwether-agent";
+        Commands {
+            linux: format!("sudo {enrol} --state {package} && sudo systemctl start bellwether-agent"),
+            windows: format!("msiexec /i bellwether-agent-{version}-x64.msi /qn COLLECTOR={endpoint} TOKEN={token}"),
+            by_hand: format!("{enrol} --state {here} && bellwether-agent run --state {here}"),
+        }
     }
+}
+
+/// Ways to connect a machine, by how the agent came on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commands {
+    /// By the package for Debian and its kin, or the one for Red Hat's.
+    pub linux: String,
+    /// By the package for Windows.
+    pub windows: String,
+    /// The program alone, in a folder that nothing else is in.
+    pub by_hand: String,
 }
 
 #[cfg(test)]
@@ -182,8 +197,12 @@ mod tests {
     fn the_token_ends_in_the_hash_of_the_ca() {
         let connect =
             Connect { endpoint: "bw.example:7443".into(), this_machine_only: false, pin: Pin::Fixed([0; 32]) };
-        let command = connect.command([7; 16]);
-        assert!(command.contains(&format!(".{} ", "A".repeat(43))), "{command}");
-        assert!(command.contains("--collector bw.example:7443 "), "{command}");
+        let Commands { linux, windows, by_hand } = connect.commands([7; 16]);
+        for command in [&linux, &by_hand] {
+            assert!(command.contains(&format!(".{} ", "A".repeat(43))), "{command}");
+            assert!(command.contains("--collector bw.example:7443 "), "{command}");
+        }
+        assert!(linux.contains("--state /var/lib/bellwether-agent "), "{linux}");
+        assert!(windows.contains("COLLECTOR=bw.example:7443 TOKEN=bw1."), "{windows}");
     }
 }

@@ -135,11 +135,12 @@ impl NewEnrol {
             ""
         };
         Ok(format!(
-            "Paste this on the machine; it connects {machines} to {} within {}:\n\n  {}\n\nWhere others can see the list of \
+            "Paste this on the machine; it connects {machines} to {} within {}:\n\n  {}\n\nWhere a package has put the \
+             agent, --state is /var/lib/bellwether-agent and the service runs it. Where others can see the list of \
              processes, leave --token and what follows it out, say --token-file - and type the token in.{only}",
             self.site,
             self.expires,
-            connect.command(secret)
+            connect.commands(secret).by_hand
         ))
     }
 }

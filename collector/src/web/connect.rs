@@ -15,6 +15,7 @@ use super::device::text;
 use super::page::{PageError, Shell, render};
 use super::when::When;
 use super::{Desk, words};
+use crate::app::Commands;
 use crate::state::people::Deed;
 use crate::state::secret::SecretHash;
 use crate::state::tokens::{EnrolTokenRow, NewEnrolToken};
@@ -46,13 +47,22 @@ struct TokenLine {
     usable: bool,
 }
 
+/// A way to connect a machine.
+struct Way {
+    id: &'static str,
+    title: &'static str,
+    hint: &'static str,
+    command: String,
+}
+
 #[derive(Template)]
 #[template(path = "connect.html")]
 struct ConnectPage {
     shell: Shell,
     endpoint: String,
     this_machine_only: bool,
-    command: Option<String>,
+    /// With a token that was made just now.
+    ways: Vec<Way>,
     building: String,
     sites: Vec<String>,
     classes: Vec<(&'static str, &'static str)>,
@@ -87,7 +97,7 @@ pub(super) async fn show(State(desk): State<Desk>, visitor: Visitor) -> Result<R
 async fn page(
     desk: &Desk,
     visitor: &Visitor,
-    command: Option<String>,
+    commands: Option<Commands>,
     building: String,
     since: Timestamp,
 ) -> Result<Response, PageError> {
@@ -98,7 +108,7 @@ async fn page(
         shell: Shell::new("Connect a machine", "connect", visitor),
         endpoint: connect.endpoint.clone(),
         this_machine_only: connect.this_machine_only,
-        command,
+        ways: commands.map(ways).unwrap_or_default(),
         building,
         sites,
         classes: Class::ALL.iter().map(|class| (class.as_str(), words::class(*class))).collect(),
@@ -116,6 +126,16 @@ async fn page(
         uses_max: USES_MAX,
         days_max: DAYS_MAX,
     }))
+}
+
+fn ways(commands: Commands) -> Vec<Way> {
+    let Commands { linux, windows, by_hand } = commands;
+    let way = |id, title, hint, command| Way { id, title, hint, command };
+    vec![
+        way("linux", "Linux, with the package", "Once the .deb or .rpm is installed.", linux),
+        way("windows", "Windows, with the package", "In the folder that the .msi lies in.", windows),
+        way("hand", "By hand", "The program alone, in an empty folder.", by_hand),
+    ]
 }
 
 /// The machines that have arrived, as a page of its own: it is fetched again and again while one waits.
@@ -169,7 +189,7 @@ pub(super) async fn make_token(
     let token = new_token(wanted, SecretHash::of_bytes(&secret), visitor.person.login.clone(), now)?;
     let building = token.site.clone();
     desk.with_state(move |state| state.add_enrol_token(&token, now)).await?;
-    page(&desk, &visitor, Some(desk.app.connect.command(secret)), building, now).await
+    page(&desk, &visitor, Some(desk.app.connect.commands(secret)), building, now).await
 }
 
 fn new_token(wanted: Wanted, hash: SecretHash, by: String, now: Timestamp) -> Result<NewEnrolToken, PageError> {

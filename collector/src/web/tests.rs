@@ -423,8 +423,13 @@ async fn a_token_is_shown_once_with_the_command_that_uses_it() {
     let school = School::new();
     let admin = school.visitor(Role::Admin);
     let page = school.post("/connect", &admin, "building=Oak&room=&class=desktop&uses=30&days=7").await;
-    let command = page.text.split("id=\"command\" tabindex=\"0\">").nth(1).unwrap().split('<').next().unwrap();
-    let token = command.split("--token ").nth(1).unwrap().split(' ').next().unwrap();
+    let command = |way: &str| {
+        let begin = format!("id=\"command-{way}\" tabindex=\"0\">");
+        page.text.split(&begin).nth(1).unwrap().split('<').next().unwrap().to_owned()
+    };
+    let token = command("hand").split("--token ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    assert!(command("linux").contains(&format!("--token {token} --state /var/lib/bellwether-agent ")));
+    assert!(command("windows").starts_with("msiexec /i ") && command("windows").ends_with(&format!(" TOKEN={token}")));
     let token: bellwether_proto::token::EnrolToken = token.parse().unwrap();
     let hash = crate::state::secret::SecretHash::of_bytes(&token.secret);
     assert_eq!(school.state.consume_enrol_token(hash, NOW).unwrap().site, "Oak");
