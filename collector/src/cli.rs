@@ -155,7 +155,13 @@ fn check_config(options: Serve) -> anyhow::Result<String> {
 fn reload(running: &Running, options: &Options) {
     match running.reload(options) {
         Ok(done) => {
-            tracing::info!(agents_are_told = done.agents, needs_a_restart = done.needs_start, "read again");
+            tracing::info!(agents_are_told = done.agents, "read again");
+            if done.rules_wait {
+                tracing::warn!("the rules have changed: the old ones decide until the collector is started again");
+            }
+            if done.settings_wait {
+                tracing::warn!("collector.toml has changed: the old one holds until the collector is started again");
+            }
         }
         Err(error) => tracing::error!(why = chain(&error), "not understood: everything stays as it was"),
     }

@@ -72,8 +72,11 @@ pub struct Options {
 pub struct Reloaded {
     /// Whether agents are told something else from now on.
     pub agents: bool,
-    /// Whether something else changed, which a start alone puts in force.
-    pub needs_start: bool,
+    /// Whether the rules changed. They come into force with the next start: the journal's record of it says from when
+    /// on which rules decide, so that a replay decides the same again.
+    pub rules_wait: bool,
+    /// Whether the collector's own settings changed, which a start alone puts in force.
+    pub settings_wait: bool,
 }
 
 /// A running collector.
@@ -399,7 +402,8 @@ impl Running {
     /// What is wrong; then nothing has changed.
     pub fn reload(&self, options: &Options) -> Result<Reloaded, StartError> {
         let read = open::read(options)?;
-        let needs_start = read.config != self.app.config || read.rules != self.loaded_rules;
+        let settings_wait = read.config != self.app.config;
+        let rules_wait = read.rules != self.loaded_rules;
         let agents = self.agents.send_if_modified(|agents| {
             let changes = **agents != read.agents;
             if changes {
@@ -407,7 +411,7 @@ impl Running {
             }
             changes
         });
-        Ok(Reloaded { agents, needs_start })
+        Ok(Reloaded { agents, rules_wait, settings_wait })
     }
 
     /// Stops cleanly: the own agent says goodbye, streams and requests end, what was appended is read to the end, and

@@ -59,9 +59,15 @@ fn what_the_admin_writes_reaches_agents_without_a_restart_and_what_is_wrong_chan
     assert!(refused.contains("all.toml") && refused.contains("interval") && refused.contains("expected"), "{refused}");
     assert_eq!(shown(&collector, &token, &device)["configuration"], after["configuration"]);
 
-    // Without files every machine goes back to its own.
+    // Rules decide from a start on, and whoever has changed them is told so.
     fs::remove_file(collector.data().join("agents/all.toml")).unwrap();
+    let rules = include_str!("../../../collector/rules/raid.toml").replacen("title = ", "enabled = false\ntitle = ", 1);
+    fs::create_dir_all(collector.data().join("rules")).unwrap();
+    fs::write(collector.data().join("rules/raid.toml"), rules).unwrap();
     collector.program().hang_up();
+    let _ = collector.program().wait_for_line("the rules have changed: the old ones decide until", SOON);
+
+    // Without files every machine goes back to its own.
     says(&collector, &token, &device, "the agent's own file to be in force", |shown| {
         shown["configuration"]["revision"] == "0000000000000000" && shown["configuration"]["pending"] == false
     });
