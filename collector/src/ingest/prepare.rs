@@ -10,6 +10,10 @@ use bellwether_proto::schema::{self, Measurement};
 /// until its time came.
 const AHEAD_MAX: Duration = Duration::from_secs(600);
 
+/// Nothing was read before Bellwether was written: such a time is that of a clock that was never set, and of a generation
+/// that never said hello, or it would have been corrected. 2020-01-01.
+const FIRST: Timestamp = Timestamp(1_577_836_800_000);
+
 /// What was not kept.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Refused {
@@ -17,6 +21,8 @@ pub(super) struct Refused {
     pub(super) undeclared: usize,
     /// Samples of the future.
     pub(super) ahead: usize,
+    /// Samples whose time nobody knows.
+    pub(super) undated: usize,
     /// One of the reasons, for the log.
     pub(super) example: Option<String>,
 }
@@ -24,11 +30,13 @@ pub(super) struct Refused {
 impl Refused {
     /// The figures that are not zero.
     pub(super) fn counted(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        [("undeclared", self.undeclared), ("ahead", self.ahead)].into_iter().filter(|(_, count)| *count > 0)
+        [("undeclared", self.undeclared), ("ahead", self.ahead), ("undated", self.undated)]
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
     }
 }
 
-/// Corrects the times of samples and keeps those that are declared and not of the future.
+/// Corrects the times of samples and keeps those that are declared and lie between Bellwether's beginning and now.
 pub(super) fn prepare(
     declared: &[&Measurement],
     offset_ms: i64,
@@ -45,6 +53,9 @@ pub(super) fn prepare(
         } else if time > now + AHEAD_MAX {
             refused.ahead += 1;
             refused.example.get_or_insert_with(|| format!("a reading of `{}` of the future", sample.measurement));
+        } else if time < FIRST {
+            refused.undated += 1;
+            refused.example.get_or_insert_with(|| format!("a reading of `{}` without a date", sample.measurement));
         } else {
             kept.push(Sample { time, ..sample.clone() });
         }
@@ -101,5 +112,14 @@ mod tests {
         let (kept, refused) = prepare(&[&LAMP], 0, NOW, &samples);
         assert_eq!((kept.len(), refused.ahead), (1, 1));
         assert_eq!(refused.counted().collect::<Vec<_>>(), [("ahead", 1)]);
+    }
+
+    #[test]
+    fn a_reading_of_a_clock_that_was_never_set_is_refused_unless_it_is_known_by_how_much_it_was_off() {
+        let samples = [sample("lamp", Timestamp(90_000)), sample("lamp", FIRST)];
+        let (kept, refused) = prepare(&[&LAMP], 0, NOW, &samples);
+        assert_eq!((kept.len(), refused.counted().collect::<Vec<_>>()), (1, vec![("undated", 1)]));
+        let (kept, refused) = prepare(&[&LAMP], NOW.0 - 100_000, NOW, &samples[..1]);
+        assert_eq!((kept[0].time, refused), (Timestamp(NOW.0 - 10_000), Refused::default()));
     }
 }
