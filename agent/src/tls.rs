@@ -16,21 +16,22 @@ use bellwether_proto::COLLECTOR_NAME;
 use bellwether_proto::trust::ca_hint;
 use hyper_util::rt::TokioIo;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, ClientConfig, DistinguishedName, RootCertStore};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Endpoint};
 
+use self::judge::Judge;
 use crate::privacy::place::Ends;
 use crate::state::Credentials;
+
+pub(crate) mod judge;
 
 /// For the name to be resolved, the connection and the handshake together.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -169,10 +170,17 @@ impl ClientIdentity {
         Ok(Self { chain, key })
     }
 
-    /// The CA that this agent believes: the last of its chain.
+    /// The CA that issued its certificate: the last of its chain.
     #[must_use]
     pub fn ca(&self) -> CertificateDer<'static> {
         self.chain.last().expect("a chain has two certificates").clone()
+    }
+
+    /// The CAs that a connection believes: those that the collector has named, and in any case this agent's own.
+    #[must_use]
+    pub fn roots(&self, named: &[CertificateDer<'static>]) -> Vec<CertificateDer<'static>> {
+        let own = Some(self.ca()).filter(|own| !named.contains(own));
+        named.iter().cloned().chain(own).collect()
     }
 }
 
@@ -238,10 +246,11 @@ fn client_config(
 ) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier { hints: hints(&trust), trust, provider: Arc::clone(&provider), found };
+    let verifier = judge::verifier(verifier, &provider);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         Some(identity) => builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?,
         None => builder.with_no_client_auth(),
@@ -295,74 +304,48 @@ impl Verifier {
         (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         server_name: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(), rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(root.clone())?;
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))?;
-        let verify = |at| verifier.verify_server_cert(end_entity, intermediates, server_name, &[], at);
-        let verified = match verify(now) {
+        let verify = |at| verifier.verify_server_cert(end_entity, intermediates, server_name, &[], at).map(drop);
+        match verify(now) {
             Err(error) if is_about_time(&error) => {
                 let validity = validity(&[end_entity, root]).ok_or_else(foreign)?;
                 let begin = u64::try_from(validity.from.0).unwrap_or(0).div_ceil(1_000);
-                let verified = verify(UnixTime::since_unix_epoch(Duration::from_secs(begin)))?;
+                verify(UnixTime::since_unix_epoch(Duration::from_secs(begin)))?;
                 // One connection verifies once, so nothing is there yet.
                 let _ = self.found.outside.set(validity);
-                verified
             }
             result => result?,
-        };
+        }
         let _ = self.found.ca.set(root.clone());
-        Ok(verified)
+        Ok(())
     }
 }
 
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
+impl Judge for Verifier {
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        server: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(), rustls::Error> {
         let mut refused = foreign();
         for root in self.roots(intermediates) {
-            match self.verify_by(&root, (end_entity, intermediates), server_name, now) {
-                Ok(verified) => return Ok(verified),
+            match self.verify_by(&root, (end_entity, intermediates), server, now) {
+                Ok(()) => return Ok(()),
                 Err(error) => refused = error,
             }
         }
         Err(refused)
     }
 
-    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        Some(&self.hints).filter(|hints| !hints.is_empty()).map(Vec::as_slice)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+    fn hints(&self) -> &[DistinguishedName] {
+        &self.hints
     }
 }
 

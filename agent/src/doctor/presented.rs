@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_proto::COLLECTOR_NAME;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::tls::judge::{self, Judge};
 
 /// For the connection and the handshake together.
 const WAIT: Duration = Duration::from_secs(10);
@@ -48,12 +49,12 @@ pub(super) enum Presented {
 /// Looks who answers at `endpoint`.
 pub(super) async fn presented(endpoint: &str) -> Presented {
     let provider = Arc::new(ring::default_provider());
-    let onlooker = Arc::new(Onlooker { provider: Arc::clone(&provider), seen: Mutex::default() });
+    let seen = Arc::new(Mutex::default());
+    let verifier = judge::verifier(Onlooker { seen: Arc::clone(&seen) }, &provider);
     // The older version, too: there are filters that speak nothing newer.
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider speaks both versions");
-    let verifier: Arc<dyn ServerCertVerifier> = Arc::clone(&onlooker) as _;
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     let handshake = async {
@@ -62,7 +63,7 @@ pub(super) async fn presented(endpoint: &str) -> Presented {
         TlsConnector::from(Arc::new(config)).connect(name, tcp).await.map(drop)
     };
     let outcome = tokio::time::timeout(WAIT, handshake).await;
-    let chain = std::mem::take(&mut *onlooker.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let chain = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     match (chain.is_empty(), outcome) {
         (false, _) => who(&chain),
         (true, Err(_)) => Presented::Silence,
@@ -91,47 +92,19 @@ fn speaks_no_tls(error: &io::Error) -> bool {
 /// Keeps what is shown and refuses it.
 #[derive(Debug)]
 struct Onlooker {
-    provider: Arc<CryptoProvider>,
-    seen: Mutex<Vec<CertificateDer<'static>>>,
+    seen: Arc<Mutex<Vec<CertificateDer<'static>>>>,
 }
 
-impl ServerCertVerifier for Onlooker {
-    fn verify_server_cert(
+impl Judge for Onlooker {
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _: &ServerName<'_>,
-        _: &[u8],
         _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<(), rustls::Error> {
         let shown = std::iter::once(end_entity).chain(intermediates).map(|one| one.clone().into_owned());
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = shown.collect();
-        Err(refused())
+        Err(rustls::Error::General("only looked at".to_owned()))
     }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(refused())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(refused())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn refused() -> rustls::Error {
-    rustls::Error::General("only looked at".to_owned())
 }

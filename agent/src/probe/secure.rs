@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::tls::judge::{self, Judge};
 
 /// How long the system's list is kept: an administrator who adds an authority sees it soon.
 const ROOTS_AGE: Duration = Duration::from_secs(600);
@@ -126,11 +128,11 @@ fn config(roots: &Roots, seen: Arc<Mutex<Option<Shown>>>) -> Result<ClientConfig
             .build()
             .map_err(|error| Error::General(error.to_string()))
     });
-    let verifier = Observer { inner: inner.transpose()?, provider: Arc::clone(&provider), seen };
+    let verifier = judge::verifier(Observer { inner: inner.transpose()?, seen }, &provider);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     // Each look proves the chain anew.
     config.resumption = rustls::client::Resumption::disabled();
@@ -141,52 +143,26 @@ fn config(roots: &Roots, seen: Arc<Mutex<Option<Shown>>>) -> Result<ClientConfig
 #[derive(Debug)]
 struct Observer {
     inner: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
     seen: Arc<Mutex<Option<Shown>>>,
 }
 
-impl ServerCertVerifier for Observer {
-    fn verify_server_cert(
+impl Judge for Observer {
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        server: &ServerName<'_>,
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<(), Error> {
         let untrusted = Error::InvalidCertificate(CertificateError::UnknownIssuer);
         let verdict = match &self.inner {
-            Some(inner) => inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+            Some(inner) => inner.verify_server_cert(end_entity, intermediates, server, &[], now),
             None => Err(untrusted),
         };
         let fault = verdict.err().map(|error| fault(&error, end_entity, now));
         let shown = Shown { certificate: end_entity.clone().into_owned(), fault };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        Ok(())
     }
 }
 
