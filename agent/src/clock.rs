@@ -13,25 +13,34 @@ pub struct Now {
     pub boot: Duration,
 }
 
-/// What tells the time. The program has one; tests have others.
-pub struct Clock(Box<dyn Fn() -> Now + Send + Sync>);
+/// What tells the time, and in which boot. The program has one; tests have others.
+pub struct Clock {
+    boot_id: String,
+    now: Box<dyn Fn() -> Now + Send + Sync>,
+}
 
 impl Clock {
     /// The machine's.
     #[must_use]
     pub fn system() -> Self {
-        Self(Box::new(now))
+        Self::of(boot_id(), now)
     }
 
     /// One that somebody makes up.
-    pub fn of(now: impl Fn() -> Now + Send + Sync + 'static) -> Self {
-        Self(Box::new(now))
+    pub fn of(boot_id: String, now: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self { boot_id, now: Box::new(now) }
+    }
+
+    /// How the operating system names this boot; opaque, and empty where it has no name.
+    #[must_use]
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
     }
 
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        (self.0)()
+        (self.now)()
     }
 }
 
@@ -75,17 +84,13 @@ pub fn step_ms(earlier: Now, later: Now) -> i64 {
     later.wall.0.saturating_sub(earlier.wall.0).saturating_sub(boot)
 }
 
-/// How the operating system names this boot; opaque, and empty where it has no name.
-#[must_use]
 #[cfg(not(windows))]
-pub fn boot_id() -> String {
+fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
-/// How the operating system names this boot; opaque, and empty where it has no name.
-#[must_use]
 #[cfg(windows)]
-pub fn boot_id() -> String {
+fn boot_id() -> String {
     crate::windows::boot_id()
 }
 

@@ -105,7 +105,7 @@ pub async fn examine(question: &Question) -> Vec<Finding> {
         findings.push(Finding::notice("collector", "none was named, so the way to it was not tried", remedy));
     }
     for endpoint in &endpoints {
-        network::check(endpoint, known.identity.as_ref(), &mut findings).await;
+        network::check(endpoint, known.proof.as_ref(), &mut findings).await;
     }
     rights::check(&host, &mut findings);
     rights::ping(&host, config.as_ref().is_none_or(|config| config.ping_gateway), &mut findings).await;

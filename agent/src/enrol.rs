@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bellwether_logic::device::Class;
 use bellwether_proto::token::{BadToken, EnrolToken};
+use bellwether_proto::trust::is_endpoint;
 use bellwether_proto::v1::collector_client::CollectorClient;
 use bellwether_proto::v1::{DeviceClass, EnrolReply, EnrolRequest};
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
@@ -123,11 +124,7 @@ pub async fn enrol(enrolment: &Enrolment) -> Result<Enrolled, EnrolError> {
 
 /// Whether an address has a host and a port.
 pub(crate) fn check_address(address: &str) -> Result<(), EnrolError> {
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-    match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
-        Some(1..) => Ok(()),
-        _ => Err(EnrolError::Address(address.to_owned())),
-    }
+    if is_endpoint(address) { Ok(()) } else { Err(EnrolError::Address(address.to_owned())) }
 }
 
 fn request(enrolment: &Enrolment, class: Class, key: &KeyPair) -> Result<EnrolRequest, EnrolError> {
@@ -213,7 +210,7 @@ mod tests {
         for good in ["collector.example.org:7443", "192.0.2.1:7443", "[2001:db8::1]:7443"] {
             assert!(check_address(good).is_ok(), "{good}");
         }
-        for bad in ["collector", ":7443", "host:", "host:0", "host:port", "https://host"] {
+        for bad in ["collector", ":7443", "host:", "host:0", "host:port", "https://host", "https://host:7443"] {
             assert!(matches!(check_address(bad), Err(EnrolError::Address(_))), "{bad}");
         }
     }

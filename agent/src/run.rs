@@ -45,8 +45,10 @@ use crate::system_events::SystemEvent;
 use crate::tls::{BadCredentials, Proof};
 use crate::uplink::{self, Link};
 
+mod clocks;
 mod complaints;
 mod configure;
+mod contacts;
 mod generation;
 mod leave;
 mod looker;
@@ -186,6 +188,8 @@ struct Agent {
     backoff: Backoff,
     complaints: Complaints,
     link: Option<Link>,
+    /// Where the present stream was begun.
+    called: String,
     encoder: Encoder,
     /// Whether the deciders might have something to send.
     may_send: bool,
@@ -237,12 +241,14 @@ impl Agent {
             backoff: Backoff::new(),
             complaints: Complaints::default(),
             link: None,
+            called: String::new(),
             encoder: Encoder::new(),
             may_send: false,
             identity,
             renewer,
             hands,
         };
+        agent.adopt_orphans();
         agent.place = agent.look_around();
         agent.look_at_others();
         agent.prime(now.wall);

@@ -13,7 +13,7 @@
 //!   them.
 //!
 //! On disk: `NUMBER.spool` (hexadecimal, ascending), each a header and frames (`frame`), each frame one batch that
-//! stands alone; `acked`, one frame.
+//! stands alone; `acked`, one frame; `births`, one frame.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
@@ -28,11 +28,13 @@ use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 use bellwether_proto::v1;
 use prost::Message;
 
+pub use self::births::Birth;
 use self::segment::{Cursor, Head, Segment};
 use crate::config::SpoolConfig;
 use crate::reading::{integer, sample};
 
 mod acks;
+mod births;
 mod frame;
 mod segment;
 
@@ -118,6 +120,8 @@ pub struct Spool {
     /// Acknowledged, and still in a segment.
     acked: BTreeMap<u64, RangeSet>,
     acked_changed: bool,
+    /// The clocks of the generations, the oldest first.
+    births: Vec<Birth>,
     memory: VecDeque<(BatchId, Vec<u8>)>,
     cursor: Option<Cursor>,
     unsynced: bool,
@@ -140,6 +144,7 @@ impl Spool {
             next_number: 1,
             acked: BTreeMap::new(),
             acked_changed: false,
+            births: births::load(dir),
             memory: VecDeque::new(),
             cursor: None,
             unsynced: false,
@@ -159,6 +164,58 @@ impl Spool {
         spool.handle_known_acks(acks::load(dir));
         let recovery = Recovery { batches: spool.status().batches, torn_bytes };
         Ok((spool, recovery))
+    }
+
+    /// A generation begins: the clock that its batches bear. What is known of generations that are gone is forgotten.
+    pub fn handle_birth(&mut self, birth: Birth) {
+        let held: BTreeSet<u64> = self.held().iter().map(|receipt| receipt.generation).collect();
+        self.births.retain(|birth| held.contains(&birth.generation));
+        self.births.push(birth);
+        self.keep_births();
+    }
+
+    /// The collector has heard of a generation's clock, and corrects its times from now on.
+    pub fn handle_heard(&mut self, generation: u64) {
+        let birth = self.births.iter_mut().find(|birth| birth.generation == generation && !birth.heard);
+        if let Some(birth) = birth {
+            birth.heard = true;
+            self.keep_births();
+        }
+    }
+
+    /// The generations that wait, of whose clock the collector has never heard, and never will: what began them has ended.
+    #[must_use]
+    pub fn unheard(&self) -> Vec<Birth> {
+        self.births.iter().filter(|birth| !birth.heard).cloned().collect()
+    }
+
+    /// Drops what waits of a generation and bears a clock that was never set.
+    pub fn drop_undated(&mut self, generation: u64) -> Vec<BatchId> {
+        let mut gone = Vec::new();
+        for id in self.waiting(generation) {
+            if self.read(id).is_some_and(|batch| batch.time_unix_ms < CLOCK_WAS_SET_MS) {
+                gone.push(id);
+            }
+        }
+        self.forget_batches(&gone);
+        self.count_dropped(gone)
+    }
+
+    /// What waits of a generation, in order.
+    #[must_use]
+    pub fn waiting(&self, generation: u64) -> Vec<BatchId> {
+        let held = self.held().into_iter().filter(|receipt| receipt.generation == generation);
+        let sequences = held.flat_map(|receipt| receipt.ranges.iter().flatten().collect::<Vec<_>>());
+        sequences.map(|sequence| BatchId { generation, sequence }).collect()
+    }
+
+    /// These wait no longer.
+    pub fn forget_batches(&mut self, ids: &[BatchId]) {
+        let receipt = |id: &BatchId| Receipt {
+            generation: id.generation,
+            ranges: [id.sequence..=id.sequence].into_iter().collect(),
+        };
+        self.handle_ack(&ids.iter().map(receipt).collect::<Vec<_>>());
     }
 
     /// Other limits from now on. What is over them goes with the next batch.
@@ -213,13 +270,14 @@ impl Spool {
         batch
     }
 
-    /// The collector has these: they wait no longer.
+    /// The collector has these: they wait no longer. A word about batches that are not here counts for nothing, least of
+    /// all for those that are still to come by that name.
     pub fn handle_ack(&mut self, receipts: &[Receipt]) {
         for receipt in receipts {
             self.memory.retain(|(id, _)| id.generation != receipt.generation || !receipt.ranges.contains(id.sequence));
-            if self.segments.iter().any(|segment| segment.ranges().any(|(held, _)| held == receipt.generation)) {
-                let set = self.acked.entry(receipt.generation).or_default();
-                receipt.ranges.iter().for_each(|range| set.insert_range(range));
+            let held = self.segments.iter().flat_map(Segment::ranges).filter(|(held, _)| *held == receipt.generation);
+            for range in held.flat_map(|(_, held)| receipt.ranges.within(held)) {
+                self.acked.entry(receipt.generation).or_default().insert_range(range);
                 self.acked_changed = true;
             }
         }
@@ -276,6 +334,12 @@ impl Spool {
     #[cfg(test)]
     pub(crate) fn index_entries(&self) -> usize {
         self.segments.iter().map(|segment| segment.ranges().count()).sum()
+    }
+
+    fn keep_births(&mut self) {
+        if let Err(error) = births::store(&self.dir, &mut self.births) {
+            self.note_trouble(&error);
+        }
     }
 
     fn bytes(&self) -> u64 {

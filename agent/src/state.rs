@@ -20,6 +20,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use bellwether_proto::trust::CAS_MAX;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
@@ -237,12 +238,10 @@ impl StateDir {
         self.remove(CHAIN_FILE)
     }
 
-    /// The CAs that the collector has named since enrolment. A file that can't be read is as good as none: the CA that
-    /// issued this agent's certificate is believed in any case.
+    /// The CAs that the collector has named since enrolment.
     #[must_use]
     pub fn trusted(&self) -> Vec<CertificateDer<'static>> {
-        let text = fs::read(self.path.join(TRUSTED_FILE)).unwrap_or_default();
-        CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect()
+        read_trusted(&self.path)
     }
 
     /// Keeps the CAs that the collector has named.
@@ -326,6 +325,14 @@ pub fn read_credentials(dir: &Path) -> Result<Credentials, StateError> {
     let text = read(CREDENTIALS_FILE)?;
     let (key, chain) = text.split_at(text.find(CERTIFICATE_BEGINS).unwrap_or(text.len()));
     Ok(Credentials { key_pem: key.to_owned(), chain_pem: chain.to_owned() })
+}
+
+/// The CAs that the collector has named to the agent of a folder, without taking the folder. A file that can't be read is
+/// as good as none: the CA that issued the agent's certificate is believed in any case.
+#[must_use]
+pub fn read_trusted(dir: &Path) -> Vec<CertificateDer<'static>> {
+    let text = fs::read(dir.join(TRUSTED_FILE)).unwrap_or_default();
+    CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).take(CAS_MAX).collect()
 }
 
 /// Replaces a file whole. `private`: only its owner may read it, from the first byte on.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether_logic::engine::Settings;
 use bellwether_logic::span::Span;
-use bellwether_proto::trust::ENDPOINTS_MAX;
+use bellwether_proto::trust::{ENDPOINTS_MAX, is_endpoint};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -347,12 +347,6 @@ impl Config {
 
 /// Below this a segment would hold only a few of the largest batches.
 const MIN_SEGMENT_BYTES: u64 = 4 << 20;
-
-/// A host and a port.
-fn is_endpoint(text: &str) -> bool {
-    let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty() && host.len() <= 253);
-    split.is_some_and(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0))
-}
 
 /// Letters, digits and hyphens between dots, as hosts are named; a bare address has no certificate.
 #[must_use]

@@ -80,6 +80,13 @@ impl RangeSet {
         self.ranges.range(number..).next().map(|(low, _)| *low)
     }
 
+    /// What of the set lies within `range`, the highest first.
+    pub fn within(&self, range: RangeInclusive<u64>) -> impl Iterator<Item = RangeInclusive<u64>> + '_ {
+        let (first, last) = range.into_inner();
+        let overlapping = self.ranges.range(..=last).rev().take_while(move |(_, high)| **high >= first);
+        overlapping.map(move |(low, high)| (*low).max(first)..=(*high).min(last))
+    }
+
     /// The ranges in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = RangeInclusive<u64>> + '_ {
         self.ranges.iter().map(|(first, last)| *first..=*last)
@@ -118,6 +125,15 @@ impl FromIterator<RangeInclusive<u64>> for RangeSet {
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn what_lies_within_is_cut_at_both_ends() {
+        let set: RangeSet = [1..=3, 7..=7, 9..=20].into_iter().collect();
+        assert_eq!(set.within(3..=10).collect::<Vec<_>>(), [9..=10, 7..=7, 3..=3]);
+        assert_eq!(set.within(4..=6).count(), 0);
+        assert_eq!(set.within(0..=u64::MAX).count(), 3);
+    }
     use alloc::vec::Vec;
     use proptest::prelude::*;
 

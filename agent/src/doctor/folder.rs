@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use bellwether_logic::time::Timestamp;
 
@@ -9,7 +10,7 @@ use super::{Finding, span, times};
 use crate::config::Config;
 use crate::run::whole_chain;
 use crate::state::{self, StateError};
-use crate::tls::{self, ClientIdentity};
+use crate::tls::{self, ClientIdentity, Proof};
 
 /// A spool so full that the collector has been away for long.
 const PILED_UP_PERCENT: u64 = 50;
@@ -19,8 +20,8 @@ const PILED_UP_PERCENT: u64 = 50;
 pub(super) struct Known {
     /// Where the collector is.
     pub endpoints: Vec<String>,
-    /// What the agent proves itself with.
-    pub identity: Option<ClientIdentity>,
+    /// What the agent proves itself with, and whom it believes.
+    pub proof: Option<Proof>,
 }
 
 /// Looks at the folder. `elsewhere`: a collector was named, so not being enrolled yet is no fault.
@@ -46,7 +47,11 @@ pub(super) fn check(dir: &Path, elsewhere: bool, now: Timestamp, findings: &mut 
     findings.push(privacy(dir));
     findings.extend(room(dir));
     findings.extend(spool(dir, now));
-    Known { endpoints: identity.endpoints, identity: credentials(dir, now, findings) }
+    let proof = credentials(dir, now, findings).map(|own| {
+        let roots = own.roots(&state::read_trusted(dir));
+        Proof { identity: Arc::new(own), roots }
+    });
+    Known { endpoints: identity.endpoints, proof }
 }
 
 fn credentials(dir: &Path, now: Timestamp, findings: &mut Vec<Finding>) -> Option<ClientIdentity> {

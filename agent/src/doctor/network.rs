@@ -13,7 +13,7 @@ use super::presented::{Presented, presented};
 use super::{Finding, times};
 use crate::clock;
 use crate::run::whole_chain;
-use crate::tls::{self, ClientIdentity, ConnectError, Connection, Trust};
+use crate::tls::{self, ConnectError, Connection, Proof, Trust};
 
 /// For a name server to answer.
 const NAME_WAIT: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub(super) fn proxies(is_set: &dyn Fn(&str) -> bool) -> Finding {
 }
 
 /// Tries the whole way to one of the collector's addresses; stops at the first step that fails.
-pub(super) async fn check(endpoint: &str, identity: Option<&ClientIdentity>, findings: &mut Vec<Finding>) {
+pub(super) async fn check(endpoint: &str, proof: Option<&Proof>, findings: &mut Vec<Finding>) {
     let addresses = match resolve(endpoint).await {
         Ok(addresses) => addresses,
         Err(finding) => return findings.push(finding),
@@ -54,8 +54,8 @@ pub(super) async fn check(endpoint: &str, identity: Option<&ClientIdentity>, fin
         Ok(finding) => findings.push(finding),
         Err(finding) => return findings.push(finding),
     }
-    let connection = match identity {
-        Some(identity) => trusted(endpoint, identity).await,
+    let connection = match proof {
+        Some(proof) => trusted(endpoint, proof).await,
         None => unknown(endpoint).await,
     };
     match connection {
@@ -105,9 +105,13 @@ async fn reach(endpoint: &str, addresses: &[SocketAddr]) -> Result<Finding, Find
 }
 
 /// The very connection that the running agent makes.
-async fn trusted(endpoint: &str, identity: &ClientIdentity) -> Result<(Finding, Connection), Finding> {
-    match tls::connect(endpoint, Trust::Cas(vec![identity.ca()]), Some(identity)).await {
-        Ok(connection) => Ok((Finding::good("tls", "the collector proves itself by our own CA"), connection)),
+async fn trusted(endpoint: &str, proof: &Proof) -> Result<(Finding, Connection), Finding> {
+    match tls::connect(endpoint, Trust::Cas(proof.roots.clone()), Some(&*proof.identity)).await {
+        Ok(connection) => {
+            let is_ours = connection.ca == proof.identity.ca();
+            let by = if is_ours { "our own CA" } else { "a CA that our collector has named" };
+            Ok((Finding::good("tls", format!("the collector proves itself by {by}")), connection))
+        }
         Err(error) => Err(stranger(endpoint, &error, presented(endpoint).await)),
     }
 }
@@ -122,7 +126,7 @@ fn stranger(endpoint: &str, error: &ConnectError, presented: Presented) -> Findi
             Finding::bad(about, seen, exempt)
         }
         Presented::Collector { .. } if matches!(error, ConnectError::Foreign { .. }) => {
-            let seen = "a collector answers, but its CA is not the one that this machine was enrolled at";
+            let seen = "a collector answers, but its CA is none that this machine has been told of";
             Finding::bad(
                 about,
                 seen,

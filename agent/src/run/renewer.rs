@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::trust::{CAS_MAX, ENDPOINTS_MAX};
 use bellwether_proto::v1::{Contacts, HardwareIdentity};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::contacts::{self, BadContacts, Checked};
 use super::timers::Timer;
 use super::{Agent, RunError, whole_chain};
-use crate::enrol::check_address;
 use crate::renewal::{self, RenewError, Renewal};
 use crate::state::{Credentials, Identity, StateDir};
 use crate::tls::{self, ClientIdentity, Proof, Validity};
@@ -68,12 +67,7 @@ impl Renewer {
 
     /// The CAs that the next connection believes: what the collector has named, and the issuer of the certificate.
     fn roots(&self) -> Vec<CertificateDer<'static>> {
-        let mut roots = self.trusted.clone();
-        let issuer = self.proof.ca();
-        if !roots.contains(&issuer) {
-            roots.push(issuer);
-        }
-        roots
+        self.proof.roots(&self.trusted)
     }
 
     /// The hashes of these, for the hello.
@@ -98,35 +92,37 @@ impl Renewer {
         self.decision.handle_expired();
     }
 
-    /// The collector names CAs and endpoints. What can't be one is left out; what this stream stands on is kept.
-    /// Returns the endpoints if they changed.
+    /// The collector, called at `called`, names CAs and endpoints; what this stream stands on is kept. Returns the endpoints
+    /// if they changed.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing has changed then.
     pub(super) fn handle_contacts(
         &mut self,
         contacts: &Contacts,
         identity: &Identity,
+        called: &str,
         boot: Duration,
-    ) -> Option<Vec<String>> {
-        self.believe(contacts, boot);
-        let good = contacts.endpoints.iter().filter(|endpoint| check_address(endpoint).is_ok());
-        let mut endpoints: Vec<String> = good.take(ENDPOINTS_MAX - 1).cloned().collect();
+    ) -> Result<Option<Vec<String>>, BadContacts> {
+        let Checked { cas, mut endpoints } = contacts::check(contacts)?;
+        self.believe(cas, boot);
         if endpoints.is_empty() {
-            return None;
+            return Ok(None);
         }
         // The way that works now comes last: a wrong word must not strand the machine.
-        let old = identity.endpoints.iter().find(|old| !endpoints.contains(old)).cloned();
-        endpoints.extend(old);
+        if !endpoints.iter().any(|named| named == called) {
+            endpoints.push(called.to_owned());
+        }
         if endpoints == identity.endpoints {
-            return None;
+            return Ok(None);
         }
         let changed = Identity { endpoints: endpoints.clone(), ..identity.clone() };
         self.keep("endpoints", self.state.rename_to(&changed));
         tracing::info!(endpoints = endpoints.join(" "), "the collector has said where to call from now on");
-        Some(endpoints)
+        Ok(Some(endpoints))
     }
 
-    fn believe(&mut self, contacts: &Contacts, boot: Duration) {
-        let named = contacts.cas.iter().filter(|ca| is_ca(ca)).take(CAS_MAX - 1);
-        let mut cas: Vec<CertificateDer<'static>> = named.map(|ca| CertificateDer::from(ca.clone())).collect();
+    fn believe(&mut self, mut cas: Vec<CertificateDer<'static>>, boot: Duration) {
         let Some(first) = cas.first() else { return };
         self.decision.handle_issuer(*first == self.proof.ca(), boot);
         if let Some(verified_by) = self.verified_by.clone().filter(|ca| !cas.contains(ca)) {
@@ -236,8 +232,15 @@ impl Agent {
 
     pub(super) fn handle_contacts(&mut self, contacts: &Contacts) {
         let boot = self.hands.clock.now().boot;
-        if let Some(endpoints) = self.renewer.handle_contacts(contacts, &self.identity, boot) {
-            self.identity.endpoints = endpoints;
+        match self.renewer.handle_contacts(contacts, &self.identity, &self.called, boot) {
+            Ok(Some(endpoints)) => self.identity.endpoints = endpoints,
+            Ok(None) => {}
+            Err(bad) => {
+                let why = bad.to_string();
+                if self.complaints.is_new(&why) {
+                    tracing::warn!(why, "what the collector says of its addresses and authorities is not believed");
+                }
+            }
         }
         self.plan_renewal();
     }
@@ -255,8 +258,4 @@ impl Drop for Renewer {
 fn validity_of(proof: &ClientIdentity) -> Validity {
     let never = Validity { from: Timestamp(0), until: Timestamp(i64::MAX / 4) };
     tls::validity(&[&proof.chain[0]]).unwrap_or(never)
-}
-
-fn is_ca(der: &[u8]) -> bool {
-    x509_parser::parse_x509_certificate(der).is_ok_and(|(_, certificate)| certificate.is_ca())
 }

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use bellwether_logic::sample::Sample;
 use bellwether_logic::time::Timestamp;
-use bellwether_logic::uplink::Receipt;
 use bellwether_proto::batch::{self, BatchId, Lane};
 use bellwether_proto::schema as declared;
 
-use super::generation::Generation;
 use super::looker::Look;
 use super::reader::Readings;
 use super::timers::Timer;
 use super::{Agent, Round, whole_chain};
-use crate::clock::{self, Now};
 use crate::privacy::off_site;
 use crate::privacy::place::Place;
 
@@ -135,43 +132,6 @@ impl Agent {
         }
         if !gone.is_empty() {
             tracing::warn!(batches = gone.len(), "readings were dropped: the spool is full or they are too old");
-        }
-    }
-
-    /// One generation has one clock.
-    pub(super) fn watch_clock(&mut self, now: Now) {
-        let Some(step_ms) = self.generation.step_ms(now) else { return };
-        tracing::info!(step_ms, "the clock was set: a new generation begins");
-        self.close_round();
-        let begun = Generation::new(rand::random(), now);
-        let old = std::mem::replace(&mut self.generation, begun);
-        self.uplink.handle_new_generation(self.generation.number, 0);
-        if !old.welcomed && clock::COUNTS_SLEEP {
-            self.retime(old.number, step_ms);
-        }
-        if self.link.take().is_some() {
-            self.call();
-        }
-    }
-
-    /// The collector never heard of this generation's clock, and never will; but here it is known by how much it was off.
-    /// So what waits of it goes on in the new generation, at its true times: a machine without a battery for its clock
-    /// does not report from 1970.
-    fn retime(&mut self, generation: u64, step_ms: i64) {
-        let waiting = self.spool.held().into_iter().filter(|receipt| receipt.generation == generation);
-        let sequences: Vec<u64> =
-            waiting.flat_map(|receipt| receipt.ranges.iter().flatten().collect::<Vec<_>>()).collect();
-        for sequence in sequences {
-            let old = BatchId { generation, sequence };
-            let samples = self.spool.read(old).and_then(|batch| batch::decode_alone(&batch).ok());
-            if let Some(mut samples) = samples {
-                for sample in &mut samples {
-                    sample.time = Timestamp(sample.time.0.saturating_add(step_ms));
-                }
-                self.spool_batch(&samples);
-            }
-            self.uplink.handle_dropped(old);
-            self.spool.handle_ack(&[Receipt { generation, ranges: [sequence..=sequence].into_iter().collect() }]);
         }
     }
 }

@@ -11,7 +11,6 @@ use bellwether_proto::v1::{self, Hello, Welcome};
 
 use super::timers::Timer;
 use super::{Agent, whole_chain};
-use crate::clock;
 use crate::privacy::place::Ends;
 use crate::uplink::{self, LinkError};
 
@@ -30,11 +29,12 @@ impl Agent {
         let attempt = self.backoff.failures() as usize;
         let endpoints = &self.identity.endpoints;
         let Some(endpoint) = endpoints.get(attempt % endpoints.len().max(1)) else { return };
+        self.called.clone_from(endpoint);
         let opening = self.uplink.begin_stream();
         let hello = Hello {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: opening.generation,
-            boot_id: clock::boot_id(),
+            boot_id: self.hands.clock.boot_id().to_owned(),
             // Set when it is sent.
             now_unix_ms: 0,
             interval_s: u32::try_from(self.config.interval.as_secs()).unwrap_or(u32::MAX),
@@ -55,6 +55,7 @@ impl Agent {
         self.complaints.clear();
         self.backoff.succeeded();
         self.generation.welcomed = true;
+        self.spool.handle_heard(self.generation.number);
         if let Some(ends) = ends {
             self.handle_ends(ends);
         }

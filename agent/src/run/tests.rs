@@ -3,5 +3,8 @@
 mod away;
 mod clocks;
 mod configurations;
+mod hostile;
+#[cfg(target_os = "linux")]
+mod names;
 mod places;
 mod world;

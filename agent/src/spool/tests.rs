@@ -41,6 +41,21 @@ fn files(dir: &Path) -> usize {
 }
 
 #[test]
+fn an_acknowledgement_of_what_is_still_to_come_counts_for_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = open(dir.path());
+    spool.append(&batch(9, 0, 100));
+    ack(&mut spool, 9, 0..=u64::MAX);
+    ack(&mut spool, 3, 0..=u64::MAX);
+    spool.append(&batch(9, 1, 100));
+    spool.append(&batch(3, 0, 100));
+    assert_eq!(waiting(&spool), [(9, vec![1]), (3, vec![0])]);
+    spool.sync();
+    drop(spool);
+    assert_eq!(waiting(&open(dir.path())), [(9, vec![1]), (3, vec![0])]);
+}
+
+#[test]
 fn batches_survive_a_restart_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let mut spool = open(dir.path());

@@ -15,7 +15,7 @@ use bellwether_proto::v1::agent_message::Body as FromAgent;
 use bellwether_proto::v1::collector_message::Body as ToAgent;
 use bellwether_proto::v1::collector_server::{Collector, CollectorServer};
 use bellwether_proto::v1::{
-    Ack, AgentMessage, CollectorMessage, EnrolReply, EnrolRequest, GoodbyeReason, Hello, Receipt, RenewReply,
+    Ack, AgentMessage, CollectorMessage, Contacts, EnrolReply, EnrolRequest, GoodbyeReason, Hello, Receipt, RenewReply,
     RenewRequest, Welcome,
 };
 use rcgen::{
@@ -44,7 +44,7 @@ pub const SECRET: [u8; 16] = [7; 16];
 pub struct Years(pub i32, pub i32);
 
 /// What a test decides.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Manner {
     pub acks: bool,
     pub refuse: Option<&'static str>,
@@ -52,6 +52,8 @@ pub struct Manner {
     pub now_unix_ms: Option<i64>,
     /// Takes no certificate that was not renewed.
     pub expired: bool,
+    /// Said after each welcome, one after the other.
+    pub contacts: Vec<Contacts>,
 }
 
 /// What the collector was told.
@@ -85,6 +87,8 @@ pub struct Authority {
     ca: CertificateDer<'static>,
     server: CertificateDer<'static>,
     server_key: Vec<u8>,
+    /// Whose agents are taken, too.
+    also: Option<CertificateDer<'static>>,
 }
 
 impl Authority {
@@ -101,7 +105,16 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().unwrap();
         let server = params.signed_by(&key, &issuer).unwrap().der().clone();
-        Self { issuer, ca, server, server_key: key.serialize_der() }
+        Self { issuer, ca, server, server_key: key.serialize_der(), also: None }
+    }
+
+    /// One that takes over: it also takes the agents of the one before.
+    pub fn after(before: &Self) -> Self {
+        Self { also: Some(before.ca.clone()), ..Self::new(Years(2020, 2090)) }
+    }
+
+    pub fn ca(&self) -> &CertificateDer<'static> {
+        &self.ca
     }
 
     pub fn token(&self) -> EnrolToken {
@@ -112,6 +125,7 @@ impl Authority {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.ca.clone()).unwrap();
+        self.also.iter().for_each(|ca| roots.add(ca.clone()).unwrap());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()
             .build()
@@ -239,7 +253,7 @@ impl Collector for Service {
         if peer.and_then(TlsConnectInfo::peer_certs).is_none_or(|chain| chain.is_empty()) {
             return Err(Status::unauthenticated("no client certificate"));
         }
-        let manner = *self.manner.lock().unwrap();
+        let manner = self.manner.lock().unwrap().clone();
         if manner.expired && self.told.borrow().renewals.is_empty() {
             self.told.send_modify(|told| told.refusals += 1);
             return Err(Status::unauthenticated("this device's certificate ended on 2026-08-31: it must be renewed"));
@@ -269,9 +283,11 @@ async fn converse(
 ) {
     let mut decoder = Decoder::new();
     while let Ok(Some(AgentMessage { body: Some(body) })) = inbound.message().await {
-        let manner = *manner.lock().unwrap();
+        let manner = manner.lock().unwrap().clone();
+        let mut after = Vec::new();
         let reply = match body {
             FromAgent::Hello(hello) => {
+                after.extend(manner.contacts.into_iter().map(ToAgent::Contacts));
                 let received = hello.held.iter().map(|held| received(&told.borrow(), held.generation)).collect();
                 told.send_modify(|told| told.hellos.push(hello));
                 let now_unix_ms = manner.now_unix_ms.unwrap_or_else(|| bellwether_agent::clock::now().wall.0);
@@ -298,10 +314,10 @@ async fn converse(
             }
             FromAgent::ConfigurationResult(_) => None,
         };
-        if let Some(body) = reply
-            && replies.send(Ok(CollectorMessage { body: Some(body) })).await.is_err()
-        {
-            return;
+        for body in reply.into_iter().chain(after) {
+            if replies.send(Ok(CollectorMessage { body: Some(body) })).await.is_err() {
+                return;
+            }
         }
     }
 }

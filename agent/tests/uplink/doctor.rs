@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bellwether_agent::GoodbyeReason;
 use bellwether_agent::doctor::{Finding, Question, Verdict, examine};
+use bellwether_proto::v1::Contacts;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -11,7 +13,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use super::{GOOD, NOW, enrolled};
+use super::collector::{Authority, TestCollector};
+use super::{GOOD, NOW, enrolled, run};
 
 fn about<'a>(findings: &'a [Finding], name: &str) -> &'a Finding {
     let found = findings.iter().rev().find(|finding| finding.about == name);
@@ -135,11 +138,31 @@ async fn somebody_who_never_answers_is_waited_for_a_bounded_time() {
 }
 
 #[tokio::test]
+async fn a_collector_whose_authority_was_replaced_is_known_by_the_new_one() {
+    let (dir, authority, collector) = enrolled(NOW, GOOD).await;
+    let next = Authority::after(&authority);
+    let named = [next.ca(), authority.ca()].map(|ca| ca.to_vec());
+    collector.behave(|manner| manner.contacts = vec![Contacts { cas: named.to_vec(), endpoints: Vec::new() }]);
+    let agent = run(dir.path());
+    collector.wait_until("a batch came", |told| !told.batches.is_empty()).await;
+    agent.stop(GoodbyeReason::GoodbyeStop).await;
+    let after = TestCollector::start(Arc::new(next), GOOD).await;
+    let findings = examine(&of(dir.path(), Some(after.address))).await;
+    let tls = about(&findings, "tls");
+    assert_eq!(
+        (tls.verdict, tls.seen.as_str()),
+        (Verdict::Good, "the collector proves itself by a CA that our collector has named")
+    );
+    let findings = examine(&of(dir.path(), None)).await;
+    assert_eq!(about(&findings, "tls").seen, "the collector proves itself by our own CA");
+}
+
+#[tokio::test]
 async fn another_collectors_authority_is_not_taken_for_a_filter() {
     let (dir, _authority, _collector) = enrolled(NOW, GOOD).await;
     let other = impostor("Bellwether CA 0badcafe", &rustls::version::TLS13).await;
     let findings = examine(&of(dir.path(), Some(other))).await;
     let tls = about(&findings, "tls");
     assert_eq!(tls.verdict, Verdict::Bad);
-    assert!(tls.seen.contains("its CA is not the one that this machine was enrolled at"), "{tls}");
+    assert!(tls.seen.contains("its CA is none that this machine has been told of"), "{tls}");
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use bellwether_logic::sample::Value;
+
 use super::world::{BEGIN, MINUTE, World, pass};
 
 const QUIET: &str = "ping_gateway = false\ndns_servers = false\n";
@@ -83,7 +85,7 @@ async fn a_clock_set_while_the_collector_is_away_moves_what_waits_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_set_across_a_restart_leaves_each_generation_its_own() {
+async fn what_an_agent_left_that_never_said_hello_is_told_by_the_clock_of_the_next_one() {
     let world = World::new(QUIET);
     world.run(async |_events| pass(2 * MINUTE).await).await;
     world.far.reachable(false);
@@ -94,8 +96,83 @@ async fn a_clock_set_across_a_restart_leaves_each_generation_its_own() {
     let heard = world.far.heard();
     heard.assert_each_once();
     let generations: std::collections::BTreeSet<u64> = heard.batches.keys().map(|id| id.generation).collect();
-    assert_eq!(generations.len(), 3);
-    let ahead = heard.times("mem").into_iter().filter(|time| *time > BEGIN.0 + 86_000_000).count();
-    assert!((3..=4).contains(&ahead), "{ahead}");
-    assert!(heard.times("mem").len() >= 7);
+    assert_eq!(generations.len(), 2);
+    let times = heard.corrected("mem");
+    assert!(times.iter().all(|time| (BEGIN.0..BEGIN.0 + 7 * 60_000).contains(time)), "{times:?}");
+    assert!(times.len() >= 7, "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_of_an_agent_that_ended_before_the_clock_was_set_arrive_at_their_true_times() {
+    for set_while_it_runs in [false, true] {
+        let world = World::new(QUIET);
+        world.far.reachable(false);
+        world.clock_error_ms.store(unset(), Ordering::SeqCst);
+        for _ in 0..2 {
+            world.run(async |_events| pass(5 * MINUTE).await).await;
+        }
+        if !set_while_it_runs {
+            world.clock_error_ms.store(0, Ordering::SeqCst);
+        }
+        world
+            .run(async |_events| {
+                pass(2 * MINUTE).await;
+                world.clock_error_ms.store(0, Ordering::SeqCst);
+                world.far.reachable(true);
+                pass(4 * MINUTE).await;
+            })
+            .await;
+        let heard = world.far.heard();
+        heard.assert_each_once();
+        let times = heard.times("mem");
+        assert!(times.iter().all(|time| (BEGIN.0..BEGIN.0 + 16 * 60_000).contains(time)), "{times:?}");
+        let minutes: std::collections::BTreeSet<i64> = times.iter().map(|time| (time - BEGIN.0) / 60_000).collect();
+        assert!(minutes.len() >= 14, "{minutes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_without_a_date_are_dropped_and_counted_once_the_machine_was_off() {
+    let world = World::new(QUIET);
+    world.far.reachable(false);
+    world.clock_error_ms.store(unset(), Ordering::SeqCst);
+    world.run(async |_events| pass(5 * MINUTE).await).await;
+    world.reboot();
+    // With a date, though nobody ever heard of this clock: that stays.
+    world.clock_error_ms.store(0, Ordering::SeqCst);
+    world.run(async |_events| pass(3 * MINUTE).await).await;
+    world.reboot();
+    world.far.reachable(true);
+    world.run(async |_events| pass(3 * MINUTE).await).await;
+    let heard = world.far.heard();
+    let times = heard.times("mem");
+    assert!(times.iter().all(|time| (BEGIN.0 + 5 * 60_000..BEGIN.0 + 11 * 60_000).contains(time)), "{times:?}");
+    assert!(times.len() >= 6, "{times:?}");
+    let dropped = heard.batches.values().flat_map(|(_, samples)| samples).find_map(|sample| {
+        let dropped = sample.fields.iter().find(|(name, _)| name == "dropped");
+        dropped.map(|(_, value)| value.clone()).filter(|value| *value != Value::Integer(0))
+    });
+    assert!(matches!(dropped, Some(Value::Integer(5..=6))), "{dropped:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_whose_clock_the_collector_has_heard_of_wait_through_a_reboot() {
+    let world = World::new(QUIET);
+    world.clock_error_ms.store(unset(), Ordering::SeqCst);
+    world
+        .run(async |_events| {
+            pass(2 * MINUTE).await;
+            world.far.reachable(false);
+            pass(3 * MINUTE).await;
+        })
+        .await;
+    world.reboot();
+    world.clock_error_ms.store(0, Ordering::SeqCst);
+    world.far.reachable(true);
+    world.run(async |_events| pass(3 * MINUTE).await).await;
+    let heard = world.far.heard();
+    heard.assert_each_once();
+    let times = heard.corrected("mem");
+    assert!(times.iter().all(|time| (BEGIN.0..BEGIN.0 + 9 * 60_000).contains(time)), "{times:?}");
+    assert!(times.len() >= 8, "{times:?}");
 }

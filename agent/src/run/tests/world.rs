@@ -12,10 +12,12 @@ use bellwether_proto::batch::{BatchId, Decoder};
 use bellwether_proto::v1::agent_message::Body as FromAgent;
 use bellwether_proto::v1::collector_message::Body as ToAgent;
 use bellwether_proto::v1::{self, Ack, AgentMessage, Configuration, ConfigurationResult, Hello, Receipt, Welcome};
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, Now};
+use crate::config::Config;
 use crate::host::Host;
 use crate::privacy::place::Ends;
 use crate::reading::{Reading, integer, sample};
@@ -39,6 +41,8 @@ pub struct Heard {
     pub batches: BTreeMap<BatchId, (usize, Vec<Sample>)>,
     pub goodbyes: Vec<(Duration, v1::GoodbyeReason)>,
     pub results: Vec<ConfigurationResult>,
+    /// Every message, as it is on the wire.
+    pub bytes: Vec<u8>,
 }
 
 impl Heard {
@@ -47,6 +51,21 @@ impl Heard {
         let of = |sample: &&Sample| sample.measurement == measurement;
         let mut times: Vec<i64> =
             self.batches.values().flat_map(|(_, samples)| samples).filter(of).map(|sample| sample.time.0).collect();
+        times.sort_unstable();
+        times
+    }
+
+    /// The times as a collector stores them that corrects each generation by what its hello tells of the clock.
+    pub fn corrected(&self, measurement: &str) -> Vec<i64> {
+        let offset = |generation: u64| {
+            let hello = self.hellos.iter().find(|(_, hello)| hello.generation == generation);
+            hello.map_or(0, |(at, hello)| (BEGIN + *at).0 - hello.now_unix_ms)
+        };
+        let times = self.batches.iter().flat_map(|(id, (_, samples))| {
+            let of = samples.iter().filter(|sample| sample.measurement == measurement);
+            of.map(move |sample| sample.time.0 + offset(id.generation))
+        });
+        let mut times: Vec<i64> = times.collect();
         times.sort_unstable();
         times
     }
@@ -70,6 +89,10 @@ pub struct World {
     begin: Instant,
     /// What is added to the true time.
     pub clock_error_ms: Arc<AtomicI64>,
+    /// When the machine was started, after the beginning, and how often that was.
+    booted: Mutex<(Duration, u32)>,
+    /// What reads the machine.
+    pub read: fn(&Host, &Config) -> std::io::Result<Reader>,
     pub far: Arc<Far>,
 }
 
@@ -81,6 +104,10 @@ pub struct Far {
     ends: Mutex<Option<Ends>>,
     /// What each stream is sent after its welcome.
     configuration: Mutex<Option<Configuration>>,
+    /// What each stream is sent after that.
+    said: Mutex<Vec<ToAgent>>,
+    /// What the welcomes are instead of right.
+    welcome: Mutex<Option<Welcome>>,
     heard: Mutex<Heard>,
 }
 
@@ -92,6 +119,12 @@ impl Far {
     /// Where the connections that follow are made.
     pub fn ends(&self, own: &str, collector: &str) {
         *self.ends.lock().unwrap() = Some(Ends { own: own.parse().unwrap(), collector: collector.parse().unwrap() });
+    }
+
+    /// What else the streams that follow are sent, in this order; and their welcome, if it is not to be a right one.
+    pub fn say(&self, said: Vec<ToAgent>, welcome: Option<Welcome>) {
+        *self.said.lock().unwrap() = said;
+        *self.welcome.lock().unwrap() = welcome;
     }
 
     /// What the streams that follow are sent.
@@ -129,19 +162,27 @@ impl Far {
             return;
         }
         let received = hello.held.iter().map(|held| self.heard().received(held.generation)).collect();
+        self.heard().bytes.extend(hello.encode_to_vec());
         self.heard().hellos.push((self.begin.elapsed(), hello));
-        let welcome = Welcome {
+        let right = Welcome {
             now_unix_ms: self.now().0,
             received,
             backfill_window: 32,
             backfill_per_s: 20,
             ..Welcome::default()
         };
+        let welcome = self.welcome.lock().unwrap().clone().unwrap_or(right);
         let ends = *self.ends.lock().unwrap();
         let _ = to.send(Event::Welcomed(welcome, ends)).await;
         let configuration = self.configuration.lock().unwrap().clone();
         if let Some(configuration) = configuration {
             let _ = to.send(Event::Message(ToAgent::Configuration(configuration))).await;
+        }
+        let said = self.said.lock().unwrap().clone();
+        for message in said {
+            if to.send(Event::Message(message)).await.is_err() {
+                return;
+            }
         }
         let mut decoder = Decoder::new();
         loop {
@@ -150,7 +191,9 @@ impl Far {
                 break;
             }
             let Ok(message) = message else { continue };
-            let Some(body) = message.and_then(|message| message.body) else { break };
+            let Some(message) = message else { break };
+            self.heard().bytes.extend(message.encode_to_vec());
+            let Some(body) = message.body else { break };
             match body {
                 FromAgent::Batch(batch) => {
                     let samples = decoder.decode(&batch).unwrap();
@@ -192,10 +235,20 @@ impl World {
             reachable: Mutex::new(true),
             ends: Mutex::default(),
             configuration: Mutex::default(),
+            said: Mutex::default(),
+            welcome: Mutex::default(),
             heard: Mutex::default(),
         });
         let machine = tempfile::tempdir().unwrap();
-        Self { dir, machine, begin, clock_error_ms: Arc::default(), far }
+        Self {
+            dir,
+            machine,
+            begin,
+            clock_error_ms: Arc::default(),
+            booted: Mutex::default(),
+            read: |_, _| Ok(Reader::at_once(read)),
+            far,
+        }
     }
 
     /// Carries the machine into the network of this gateway.
@@ -208,19 +261,26 @@ impl World {
         std::fs::write(folder.join("arp"), neighbour).unwrap();
     }
 
+    /// Turns the machine off and on.
+    pub fn reboot(&self) {
+        let mut booted = self.booted.lock().unwrap();
+        *booted = (self.begin.elapsed(), booted.1 + 1);
+    }
+
     fn hands(&self) -> Hands {
         let (begin, error) = (self.begin, Arc::clone(&self.clock_error_ms));
-        let clock = Clock::of(move || {
-            let boot = begin.elapsed();
-            let wall = BEGIN + boot;
-            Now { wall: Timestamp(wall.0 + error.load(Ordering::SeqCst)), boot }
-        });
+        let (booted, count) = *self.booted.lock().unwrap();
+        let now = move || {
+            let wall = BEGIN + begin.elapsed();
+            Now { wall: Timestamp(wall.0 + error.load(Ordering::SeqCst)), boot: begin.elapsed().saturating_sub(booted) }
+        };
+        let clock = Clock::of(format!("boot-{count}"), now.clone());
         let far = Arc::clone(&self.far);
         Hands {
             clock,
             host: Host::at(self.machine.path()),
-            read: |_, _| Ok(Reader::at_once(read)),
-            dial: Box::new(move |_, _, hello| far.answer(hello)),
+            read: self.read,
+            dial: Box::new(move |_, _, hello| far.answer(Hello { now_unix_ms: now().wall.0, ..hello })),
         }
     }
 
