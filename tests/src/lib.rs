@@ -10,6 +10,8 @@ pub mod grafana;
 pub mod http;
 pub mod ledger;
 pub mod program;
+pub mod spies;
 pub mod story;
+pub mod tap;
 pub mod wait;
 pub mod wine;

@@ -9,6 +9,7 @@ mod identity;
 mod kills;
 mod orders;
 mod outage;
+mod privacy;
 mod refusals;
 mod start;
 mod tickets;
