@@ -30,13 +30,7 @@ pub(super) fn store(dir: &Path, acked: &BTreeMap<u64, RangeSet>) -> io::Result<(
             _ => Ok(()),
         };
     }
-    let beside = dir.join("acked.new");
-    let written = fs::write(&beside, frame::encode(&payload)).and_then(|()| fs::rename(&beside, file(dir)));
-    if written.is_err() {
-        // On a full disk half a file is left.
-        let _ = fs::remove_file(&beside);
-    }
-    written
+    frame::put(&file(dir), &payload)
 }
 
 fn file(dir: &Path) -> PathBuf {

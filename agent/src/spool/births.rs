@@ -1,8 +1,8 @@
 //! Which clock the batches of a generation bear: the boot it began in, what the wall clock said then, and whether the
 //! collector has heard of it. An agent that starts anew in the same boot can tell their true times by it.
 //!
-//! Written when a generation begins and when its hello was answered, and synced, as it stands for all of its batches.
-//! What of it is lost costs times, not batches: a collector refuses what bears no date.
+//! Written when a generation begins and when its hello was answered, without waiting for the disk: after a power cut it is
+//! another boot in any case, and what bears no date then is refused by the collector if it was not dropped here.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,6 @@ use prost::Message;
 
 use super::frame;
 use crate::clock::Clock;
-use crate::state::replace_file;
 
 /// Generations that are remembered. A clock that is set all day long makes no more between two collectors.
 const BIRTHS_MAX: usize = 1_024;
@@ -71,7 +70,7 @@ pub(super) fn load(dir: &Path) -> Vec<Birth> {
 pub(super) fn store(dir: &Path, births: &mut Vec<Birth>) -> io::Result<()> {
     births.drain(..births.len().saturating_sub(BIRTHS_MAX));
     let payload = Births { births: births.clone() }.encode_to_vec();
-    replace_file(&file(dir), &frame::encode(&payload), false)
+    frame::put(&file(dir), &payload)
 }
 
 fn file(dir: &Path) -> PathBuf {

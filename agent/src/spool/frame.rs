@@ -1,7 +1,10 @@
 //! A frame: length and checksum (four bytes each, little endian), then the payload. The checksum covers the length
 //! too, so that a torn length is noticed.
 
+use std::fs;
+use std::io;
 use std::ops::Range;
+use std::path::Path;
 
 /// What stands before each payload.
 pub(super) const HEAD_BYTES: usize = 8;
@@ -17,6 +20,17 @@ pub(super) fn encode(payload: &[u8]) -> Vec<u8> {
     frame.extend(checksum(length, payload).to_le_bytes());
     frame.extend(payload);
     frame
+}
+
+/// Replaces a file of one frame, without waiting for the disk.
+pub(super) fn put(path: &Path, payload: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let written = fs::write(&beside, encode(payload)).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // On a full disk half a file is left.
+        let _ = fs::remove_file(&beside);
+    }
+    written
 }
 
 /// The length of the payload that a head announces; none if no batch has it.

@@ -29,7 +29,6 @@ const ALLOWED: &str = "printercontrol7731";
 const PLANT: &str = r#"
 cd "$1"
 echo Quillfeathers-Laptop > /proc/sys/kernel/hostname
-ip link set lo up
 ip link add quillfeather type veth peer name zquillfeather
 ip link set quillfeather alias "Zebulon Quillfeather's dock"
 ip link set quillfeather up
@@ -100,7 +99,7 @@ fn no_name_of_a_person_leaves_a_machine_that_is_full_of_it() {
     let mut agent = Program::start("agent", &mut person_s(&["run", "--state"], &state));
     wait::until("the planted disk and interface to be sent, under names that say nothing", SOON, || {
         let heard = tap.heard();
-        let missing = [disk.as_str(), &interface, ALLOWED, "inventory_device", "agent_source"];
+        let missing = [disk.as_str(), &interface, ALLOWED, "agent_source"];
         let missing: Vec<_> = missing.into_iter().filter(|word| !has(&heard, word)).collect();
         if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} in {} bytes", heard.len())) }
     });
@@ -189,7 +188,7 @@ fn person_s(words: &[&str], state: &Path) -> Command {
 /// Runs one test of this file again, in namespaces of its own.
 fn again_inside(test: &str) {
     let status = Command::new("unshare")
-        .args(["--net", "--mount", "--uts", "--"])
+        .args(["--net", "--mount", "--uts", "--", "sh", "-c", "ip link set lo up && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
