@@ -96,6 +96,10 @@ enum Failure {
     Class(#[from] bellwether_logic::device::UnknownWord),
     #[error("--token-file {file}")]
     TokenFile { file: PathBuf, source: std::io::Error },
+    #[error("--recording {file}")]
+    Recording { file: PathBuf, source: std::io::Error },
+    #[error("the profiles can't be used")]
+    Profiles(#[from] bellwether_agent::snmp::profile::ProfileError),
     #[error("not left to be enrolled")]
     Later(#[from] LaterError),
     #[error("not generalized")]
@@ -118,7 +122,7 @@ enum Failure {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Class(_) | Self::Run(RunError::Config(_)) => 3,
+            Self::Config(_) | Self::Class(_) | Self::Profiles(_) | Self::Run(RunError::Config(_)) => 3,
             Self::Enrol(EnrolError::State(_))
             | Self::Later(LaterError::State(_))
             | Self::Generalize(_)
@@ -130,7 +134,7 @@ impl Failure {
             Self::Snmp(_) => 8,
             #[cfg(windows)]
             Self::Service(_) => 7,
-            Self::TokenFile { .. } | Self::Start(_) | Self::Output(_) => 1,
+            Self::TokenFile { .. } | Self::Recording { .. } | Self::Start(_) | Self::Output(_) => 1,
         }
     }
 }

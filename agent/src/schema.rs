@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use bellwether_proto::schema::{FieldKind, Measurement};
 
-use crate::{probe, source, spool};
+use crate::{probe, snmp, source, spool};
 
 /// Every measurement of every probe and source, and the agent's own: each list entry brings what it declares.
 pub fn all() -> impl Iterator<Item = &'static Measurement> {
-    let own = [source::MEASUREMENTS, spool::MEASUREMENTS];
+    let own = [snmp::measurements::MEASUREMENTS, source::MEASUREMENTS, spool::MEASUREMENTS];
     probe::measurements().chain(own.into_iter().chain(source::ALL.iter().map(|entry| entry.measurements)).flatten())
 }
 

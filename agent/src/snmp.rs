@@ -9,7 +9,13 @@ pub mod budget;
 pub mod client;
 pub mod credential;
 pub mod doctor;
+pub mod facts;
+pub mod look;
+pub mod measurements;
 pub mod oid;
+pub mod profile;
+pub mod rates;
+pub mod recording;
 pub mod value;
 pub mod walk;
 

@@ -11,8 +11,9 @@ use bellwether_agent::snmp::ask::{Client, Held, Trouble};
 use bellwether_agent::snmp::budget::Budget;
 use bellwether_agent::snmp::client::{Device, Login, Network};
 use bellwether_agent::snmp::credential::{Credential, CredentialError};
+use bellwether_agent::snmp::profile::Shelf;
 use bellwether_agent::snmp::walk::{End, drive};
-use bellwether_agent::snmp::{Oid, Value, doctor};
+use bellwether_agent::snmp::{Oid, Value, doctor, look};
 use clap::{Args, Subcommand};
 
 use super::{Failure, runtime, say};
@@ -47,6 +48,15 @@ pub(super) enum Snmp {
         /// Below which name.
         #[arg(default_value = "1.3.6.1")]
         below: Oid,
+    },
+    /// Print what Bellwether makes of a device: what it is, its ports, supplies, battery, sensors.
+    Look {
+        /// A recording of the device, as lines of OID|type|value.
+        #[arg(long, value_name = "FILE")]
+        recording: PathBuf,
+        /// A folder of profiles, above those that are built in.
+        #[arg(long, value_name = "FOLDER")]
+        profiles: Option<PathBuf>,
     },
     /// Say in plain words why a device does not answer as it should; several at once are compared.
     Doctor {
@@ -102,6 +112,7 @@ impl Snmp {
         match self {
             Self::Get { who, address, names } => runtime.block_on(get(&who.credential()?, &address, &names)),
             Self::Walk { who, address, below } => runtime.block_on(walk(&who.credential()?, &address, &below)),
+            Self::Look { recording, profiles } => look_at(recording, profiles.as_deref()),
             Self::Doctor { who, addresses } => runtime.block_on(examine(&who.credential()?, &addresses)),
         }
     }
@@ -184,6 +195,12 @@ async fn walk(credential: &Credential, name: &str, below: &Oid) -> Result<(), Fa
         super::warn(&format!("{address}: {} names came without a usable value", walked.odd));
     }
     if walked.end == End::Complete { Ok(()) } else { Err(SnmpError::Cut { address, end: walked.end }.into()) }
+}
+
+fn look_at(recording: PathBuf, profiles: Option<&Path>) -> Result<(), Failure> {
+    let shelf = profiles.map_or_else(Shelf::built_in, Shelf::with_folder)?;
+    let text = std::fs::read(&recording).map_err(|source| Failure::Recording { file: recording, source })?;
+    say(&look::at_recording(&shelf, &text).page())
 }
 
 async fn examine(credential: &Credential, names: &[String]) -> Result<(), Failure> {

@@ -1,0 +1,405 @@
+//! What watching by SNMP can say: every measurement that a profile may fill, and every kind of row that is kept apart.
+//!
+//! Names are Telegraf's where it has the thing (`interface`, `snmp`), ours in the same style otherwise. Words of closed
+//! lists stand in the descriptions; profiles write no others. No name of a network, of a person or of a file is in here,
+//! and no description of a port: admins write people's names there.
+
+use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
+
+/// What goes to the collector.
+pub const MEASUREMENTS: &[Measurement] = &[
+    Measurement {
+        name: "ap_member",
+        tags: &["ap"],
+        fields: &[
+            integer("clients", "", "Devices that are connected to it."),
+            float("cpu_percent", "percent", "How busy its processor is."),
+            float("memory_used_percent", "percent", "How much of its memory is in use."),
+            text("status", "One of up, down, unknown."),
+            integer("uptime_s", "s", "Since it started."),
+        ],
+        privacy: Privacy::Health,
+        description: "Each access point that a controller knows.",
+    },
+    Measurement {
+        name: "ap_radio",
+        tags: &["ap", "radio"],
+        fields: &[
+            text("band", "One of 2.4, 5, 6, in GHz."),
+            integer("channel", "", "The channel that it is on."),
+            integer("clients", "", "Devices that are connected to it."),
+            float("noise_dbm", "dBm", "Noise on its channel."),
+            text("status", "One of up, down."),
+            float("transmit_power_dbm", "dBm", "How loud it sends."),
+            float("utilization_other_percent", "percent", "Time in which others used its channel."),
+            float("utilization_percent", "percent", "Time in which its channel was in use."),
+        ],
+        privacy: Privacy::Activity,
+        description: "Each radio of an access point: how busy, how many devices.",
+    },
+    Measurement {
+        name: "bridge",
+        tags: &[],
+        fields: &[
+            integer("addresses", "", "Entries of its forwarding table."),
+            integer("learned_discards", "", "Addresses that it had no room for, since it started."),
+            integer("neighbors", "", "Devices that told it who they are."),
+            float("since_topology_change_s", "s", "Since the spanning tree last changed."),
+            integer("topology_changes", "", "Changes of the spanning tree since it started."),
+        ],
+        privacy: Privacy::Health,
+        description: "What a switch learned, in numbers.",
+    },
+    Measurement {
+        name: "device_cpu",
+        tags: &["cpu"],
+        fields: &[float("used_percent", "percent", "How busy it is, over a minute or more.")],
+        privacy: Privacy::Health,
+        description: "How busy the processors of a watched device are.",
+    },
+    Measurement {
+        name: "device_memory",
+        tags: &["pool"],
+        fields: &[
+            float("free", "bytes", "Free."),
+            float("total", "bytes", "All of it."),
+            float("used", "bytes", "In use."),
+            float("used_percent", "percent", "In use."),
+        ],
+        privacy: Privacy::Health,
+        description: "The memory of a watched device.",
+    },
+    Measurement {
+        name: "device_storage",
+        tags: &["storage"],
+        fields: &[
+            float("total", "bytes", "All of it."),
+            float("used", "bytes", "In use."),
+            float("used_percent", "percent", "In use."),
+        ],
+        privacy: Privacy::Health,
+        description: "The stores of a watched device: its own fixed disks and volumes.",
+    },
+    Measurement {
+        name: "firewall",
+        tags: &[],
+        fields: &[
+            integer("sessions", "", "Connections through it."),
+            integer("vpn_tunnels", "", "Tunnels that are up."),
+        ],
+        privacy: Privacy::Activity,
+        description: "What a firewall carries, in numbers.",
+    },
+    Measurement {
+        name: "interface",
+        tags: &["ifName"],
+        fields: &[
+            integer("dot3StatsAlignmentErrors", "", "Frames with a broken octet."),
+            integer("dot3StatsCarrierSenseErrors", "", "Losses of the carrier while sending."),
+            integer("dot3StatsExcessiveCollisions", "", "Frames that were given up after many collisions."),
+            integer("dot3StatsFCSErrors", "", "Frames whose check sum was wrong."),
+            integer("dot3StatsLateCollisions", "", "Late collisions: mostly two ends that disagree about duplex."),
+            integer("dot3StatsSymbolErrors", "", "Invalid symbols on the wire."),
+            boolean("full_duplex", "Whether it sends and receives at the same time."),
+            integer("ifAdminStatus", "", "1 up, 2 down, 3 testing: what the admin wants."),
+            integer("ifCounterDiscontinuityTime", "1/100 s", "When its counters last began anew."),
+            integer("ifHCInBroadcastPkts", "", "Packets received for everybody."),
+            integer("ifHCInMulticastPkts", "", "Packets received for many."),
+            integer("ifHCInOctets", "bytes", "Received."),
+            integer("ifHCInUcastPkts", "", "Packets received for one."),
+            integer("ifHCOutBroadcastPkts", "", "Packets sent to everybody."),
+            integer("ifHCOutMulticastPkts", "", "Packets sent to many."),
+            integer("ifHCOutOctets", "bytes", "Sent."),
+            integer("ifHCOutUcastPkts", "", "Packets sent to one."),
+            integer("ifHighSpeed", "mbit/s", "Speed of the link."),
+            integer("ifInDiscards", "", "Packets that were received and dropped."),
+            integer("ifInErrors", "", "Packets that were received with errors."),
+            integer("ifInNUcastPkts", "", "Packets received for more than one, as old devices count them."),
+            integer("ifInOctets", "bytes", "Received, as old devices count it."),
+            integer("ifInUcastPkts", "", "Packets received for one, as old devices count them."),
+            integer("ifLastChange", "1/100 s", "When its state last changed, in the time of the device."),
+            integer(
+                "ifOperStatus",
+                "",
+                "1 up, 2 down, 3 testing, 4 unknown, 5 dormant, 6 not present, 7 lower layer down.",
+            ),
+            integer("ifOutDiscards", "", "Packets that were dropped instead of sent."),
+            integer("ifOutErrors", "", "Packets that could not be sent."),
+            integer("ifOutNUcastPkts", "", "Packets sent to more than one, as old devices count them."),
+            integer("ifOutOctets", "bytes", "Sent, as old devices count it."),
+            integer("ifOutUcastPkts", "", "Packets sent to one, as old devices count them."),
+            integer("ifSpeed", "bit/s", "Speed of the link, as old devices tell it: at most 4.29 Gbit/s."),
+            float("in_bits_per_s", "bit/s", "Received a second since the look before."),
+            float("in_discards_percent", "percent", "Packets dropped, of those received since the look before."),
+            float("in_errors_percent", "percent", "Packets with errors, of those received since the look before."),
+            float("in_use_percent", "percent", "How much of the link was used to receive."),
+            float("out_bits_per_s", "bit/s", "Sent a second since the look before."),
+            float("out_discards_percent", "percent", "Packets dropped, of those to send since the look before."),
+            float("out_errors_percent", "percent", "Packets with errors, of those to send since the look before."),
+            float("out_use_percent", "percent", "How much of the link was used to send."),
+        ],
+        privacy: Privacy::Health,
+        description: "Each network interface of a watched device: state, speed, traffic, errors.",
+    },
+    Measurement {
+        name: "nas_disk",
+        tags: &["disk"],
+        fields: &[
+            integer("bad_sectors", "", "Sectors that it gave up."),
+            float("life_left_percent", "percent", "Life left, of a solid state disk."),
+            text("status", "One of normal, initialized, not_initialized, system_partition_failed, crashed."),
+            float("temp", "celsius", "How warm it is."),
+        ],
+        privacy: Privacy::Health,
+        description: "Each disk of a store of files.",
+    },
+    Measurement {
+        name: "nas_volume",
+        tags: &["volume"],
+        fields: &[
+            float("free", "bytes", "Free."),
+            text("status", "One of normal, repairing, degraded, crashed and a few words for work in progress."),
+            float("total", "bytes", "All of it."),
+        ],
+        privacy: Privacy::Health,
+        description: "Each volume of a store of files.",
+    },
+    Measurement {
+        name: "pdu",
+        tags: &[],
+        fields: &[
+            float("amperes", "ampere", "Current drawn."),
+            text("status", "One of low, normal, near_overload, overload."),
+            float("watts", "watt", "Power drawn."),
+        ],
+        privacy: Privacy::Health,
+        description: "Switched or measured sockets.",
+    },
+    Measurement {
+        name: "poe",
+        tags: &["ifName"],
+        fields: &[
+            integer("absent_count", "", "How often what hung on it stopped drawing."),
+            integer("class", "", "The power class of what hangs on it, 0 to 8."),
+            integer("denied_count", "", "How often power was refused."),
+            boolean("enabled", "Whether the admin wants power on it."),
+            integer("invalid_signature_count", "", "How often something hung on it that may not be powered."),
+            integer("overload_count", "", "How often too much was drawn."),
+            float("power_w", "watt", "Power drawn."),
+            text("priority", "One of critical, high, low."),
+            integer("short_count", "", "How often there was a short."),
+            text("status", "One of disabled, searching, delivering, fault, test, other_fault."),
+        ],
+        privacy: Privacy::Health,
+        description: "Power that each port gives to what hangs on it.",
+    },
+    Measurement {
+        name: "poe_supply",
+        tags: &["group"],
+        fields: &[
+            float("budget_w", "watt", "What it can give."),
+            text("status", "One of on, off, faulty."),
+            float("threshold_percent", "percent", "From where on the device itself warns."),
+            float("used_percent", "percent", "What is drawn, of what it can give."),
+            float("used_w", "watt", "What is drawn."),
+        ],
+        privacy: Privacy::Health,
+        description: "What powers the ports of a switch.",
+    },
+    Measurement {
+        name: "printer_alert",
+        tags: &["alert"],
+        fields: &[
+            integer(
+                "code",
+                "",
+                "What is wrong, as the Printer MIB numbers it: 8 jam, 13 empty, 1104 toner almost empty.",
+            ),
+            text("group", "Which part: input, output, marker, supplies, cover, path and others."),
+            text("severity", "critical: it has stopped; warning: it goes on."),
+            text("training", "Who can mend it: untrained, trained, field_service, management, nobody."),
+        ],
+        privacy: Privacy::Health,
+        description: "What a printer complains of.",
+    },
+    Measurement {
+        name: "printer_status",
+        tags: &[],
+        fields: &[
+            boolean("door_open", "A door is open."),
+            boolean("input_tray_empty", "A tray is empty."),
+            boolean("input_tray_missing", "A tray is missing."),
+            boolean("jammed", "Paper is jammed."),
+            boolean("low_paper", "Paper runs low."),
+            boolean("low_toner", "Toner or ink runs low."),
+            boolean("maintenance_overdue", "Maintenance is overdue."),
+            boolean("no_paper", "There is no paper."),
+            boolean("no_toner", "There is no toner or ink."),
+            boolean("offline", "It does not take jobs."),
+            boolean("output_full", "An output tray is full."),
+            boolean("output_near_full", "An output tray is almost full."),
+            boolean("output_tray_missing", "An output tray is missing."),
+            integer("pages", "", "Printed in its life."),
+            boolean("service_requested", "It asks for a technician."),
+            text("status", "One of other, unknown, idle, printing, warmup."),
+            boolean("supply_missing", "A cartridge is missing."),
+        ],
+        privacy: Privacy::Health,
+        description: "How a printer is.",
+    },
+    Measurement {
+        name: "printer_supply",
+        tags: &["supply"],
+        fields: &[
+            text("class", "consumed: the level is what is left; filled: the level is the room that is left."),
+            float("level_percent", "percent", "What is left, of a supply or of the room in a box."),
+            text("state", "What a printer says that knows no level: some_left, unknown, unrestricted."),
+            text("type", "toner, ink, drum, fuser, waste_toner and others."),
+        ],
+        privacy: Privacy::Health,
+        description: "Toner, ink, drums, waste boxes.",
+    },
+    Measurement {
+        name: "printer_tray",
+        tags: &["tray"],
+        fields: &[
+            integer("capacity", "", "Sheets that it holds."),
+            integer("level", "", "Sheets in it."),
+            float("level_percent", "percent", "How full it is."),
+            text("state", "What a printer says that knows no level: some_left, unknown, unrestricted."),
+        ],
+        privacy: Privacy::Health,
+        description: "Paper trays.",
+    },
+    Measurement {
+        name: "projector",
+        tags: &[],
+        fields: &[
+            integer("lamp_hours", "h", "Of its lamp."),
+            text("power", "One of on, standby, warmup, cooling and others."),
+            float("temp", "celsius", "How warm it is."),
+        ],
+        privacy: Privacy::Health,
+        description: "How a projector is.",
+    },
+    Measurement {
+        name: "sensor",
+        tags: &["sensor"],
+        fields: &[
+            float("amperes", "ampere", "Current."),
+            float("dbm", "dBm", "Light or radio power."),
+            float("humidity_percent", "percent", "Relative humidity."),
+            float("rpm", "rpm", "Turns of a fan."),
+            text("status", "One of ok, warning, critical, failed, absent, off, unknown."),
+            float("temp", "celsius", "Temperature."),
+            float("temp_limit", "celsius", "From where on the device itself calls it too warm."),
+            float("volts", "volt", "Voltage."),
+            float("watts", "watt", "Power."),
+        ],
+        privacy: Privacy::Health,
+        description: "Temperatures, fans, power supplies and other sensors of a watched device.",
+    },
+    Measurement {
+        name: "snmp",
+        tags: &[],
+        fields: &[
+            float("sysUptime", "s", "Since its management started."),
+            float("uptime_s", "s", "Since it was switched on."),
+        ],
+        privacy: Privacy::Health,
+        description: "That a watched device answers, and since when it runs.",
+    },
+    Measurement {
+        name: "ups",
+        tags: &[],
+        fields: &[
+            integer("alarms", "", "Alarms that are present."),
+            integer("battery_age_months", "", "Since the battery was replaced, as the device counts."),
+            float("battery_charge_percent", "percent", "Charge."),
+            text("battery_condition", "One of ok, weak, poor, unknown."),
+            float("battery_current", "ampere", "Current of the battery."),
+            text("battery_date", "When the battery was last replaced, as the device writes it."),
+            float("battery_health_percent", "percent", "Health of the battery."),
+            boolean("battery_replace", "The device asks for a new battery."),
+            text("battery_replace_date", "When the device wants a new battery, as it writes it."),
+            text(
+                "battery_status",
+                "One of normal, low, depleted, fault, absent, charging, discharging, floating, resting, unknown.",
+            ),
+            float("battery_temperature", "celsius", "Temperature of the battery."),
+            float("battery_voltage", "volt", "Voltage of the battery."),
+            text("input_fail_cause", "Why it last went to the battery."),
+            integer("input_faults", "", "How often the input was bad."),
+            float("input_frequency", "hertz", "Frequency of the input."),
+            float("input_voltage", "volt", "Voltage of the input."),
+            float("load_percent", "percent", "What is drawn, of what it can give."),
+            float("on_battery_s", "s", "For how long it has run on the battery; 0 on mains."),
+            text(
+                "output_source",
+                "One of normal, battery, bypass, booster, reducer, none, off, test, eco, fault, other.",
+            ),
+            float("output_voltage", "volt", "Voltage of the output."),
+            float("output_watts", "watt", "Power drawn."),
+            text("test_date", "When it last tested itself, as the device writes it."),
+            text("test_result", "One of passed, warning, failed, aborted, running, none."),
+            boolean("test_schedule_off", "It never tests itself."),
+            float("time_left_s", "s", "How long the battery would last now."),
+        ],
+        privacy: Privacy::Health,
+        description: "An uninterruptible power supply and its battery.",
+    },
+];
+
+/// What is kept apart from samples, in the same form: the map is made of it.
+pub const ROWS: &[Measurement] = &[
+    Measurement {
+        name: "bridge_port",
+        tags: &[],
+        fields: &[text("ifName", "The interface."), text("port", "The port.")],
+        privacy: Privacy::Inventory,
+        description: "Which interface a port of a bridge is.",
+    },
+    Measurement {
+        name: "forwarding",
+        tags: &[],
+        fields: &[
+            text("mac", "The address."),
+            text("port", "The port of the bridge, or the interface."),
+            text("vlan", "The VLAN."),
+        ],
+        privacy: Privacy::Inventory,
+        description: "Behind which port an address was seen. Addresses of no managed device are dropped after they were counted.",
+    },
+    Measurement {
+        name: "neighbor",
+        tags: &[],
+        fields: &[
+            text("address", "Its address."),
+            text("capabilities", "What it says that it can be: bits, in hexadecimal."),
+            text("chassis", "What it calls itself."),
+            text("description", "What it says that it is."),
+            text("local_port", "The port that it hangs on."),
+            text("name", "Its name."),
+            text("platform", "Its model."),
+            text("port", "Its port."),
+        ],
+        privacy: Privacy::Inventory,
+        description: "Who hangs on a port, as it says itself.",
+    },
+];
+
+const fn boolean(name: &'static str, description: &'static str) -> Field {
+    Field { name, kind: FieldKind::Boolean, unit: "", description }
+}
+
+const fn float(name: &'static str, unit: &'static str, description: &'static str) -> Field {
+    Field { name, kind: FieldKind::Float, unit, description }
+}
+
+const fn integer(name: &'static str, unit: &'static str, description: &'static str) -> Field {
+    Field { name, kind: FieldKind::Integer, unit, description }
+}
+
+const fn text(name: &'static str, description: &'static str) -> Field {
+    Field { name, kind: FieldKind::Text, unit: "", description }
+}

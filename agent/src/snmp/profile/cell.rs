@@ -1,0 +1,236 @@
+//! Finds the value that a cell names in what a device answered, and turns it into what it means.
+
+use bellwether_logic::sample::Value as Sampled;
+use bellwether_proto::schema::{Field, FieldKind};
+
+use super::format::{Cell, Condition, Form};
+use crate::snmp::{Answers, Oid, Value};
+
+/// What the scales of ENTITY-SENSOR-MIB (RFC 3433, `EntitySensorDataScale`) begin with: 1 is 10^-24, and each further one
+/// is a thousand times the one before.
+const SMALLEST_EXPONENT: i32 = -24;
+
+/// Longer texts are cut: a model name of 2,000 characters is a fault of the device.
+const TEXT_MAX: usize = 200;
+
+/// The first of `cells` that holds something fit for `field`, in the row of `index`.
+pub fn value(cells: &[Cell], answers: &Answers, index: &[u32], field: &Field) -> Option<Sampled> {
+    cells.iter().find_map(|cell| one(cell, answers, index, field))
+}
+
+/// The first of `cells` that holds a text, in the row of `index`.
+pub fn text(cells: &[Cell], answers: &Answers, index: &[u32]) -> Option<String> {
+    cells.iter().find_map(|cell| text_of(cell, answers, index))
+}
+
+/// Whether the row of `index` counts.
+pub fn holds(conditions: &[Condition], answers: &Answers, index: &[u32]) -> bool {
+    conditions.iter().all(|condition| {
+        let found = find(answers, &condition.oid, &condition.at, &condition.through, index);
+        let number = found.as_ref().and_then(integer);
+        let among = |list: &[i64]| number.is_some_and(|number| list.contains(&number));
+        let contains = |list: &[String]| {
+            let text = found.as_ref().and_then(Value::as_text).unwrap_or_default();
+            list.iter().any(|part| text.contains(part))
+        };
+        let named = |list: &[Oid]| {
+            found.as_ref().and_then(Value::as_oid).is_some_and(|oid| list.iter().any(|name| oid.starts_with(name)))
+        };
+        condition.is.as_deref().is_none_or(among)
+            && condition.not.as_deref().is_none_or(|list| !among(list))
+            && condition.is_oid.as_deref().is_none_or(named)
+            && condition.contains.as_deref().is_none_or(contains)
+            && !condition.lacks.as_deref().is_some_and(contains)
+    })
+}
+
+fn one(cell: &Cell, answers: &Answers, index: &[u32], field: &Field) -> Option<Sampled> {
+    if cell.count {
+        let rows = answers.column(cell.oid.as_ref()?).count();
+        return (rows > 0).then(|| i64::try_from(rows).map(Sampled::Integer).ok()).flatten();
+    }
+    match field.kind {
+        FieldKind::Boolean => boolean(cell, &found(cell, answers, index)?).map(Sampled::Boolean),
+        FieldKind::Text if cell.words.is_some() => {
+            let number = integer(&found(cell, answers, index)?)?;
+            cell.words.as_ref()?.get(&number.to_string()).cloned().map(Sampled::Text)
+        }
+        FieldKind::Text => text_of(cell, answers, index).map(Sampled::Text),
+        FieldKind::Integer if is_plain(cell) => {
+            let value = found(cell, answers, index)?;
+            let number = value.as_unsigned().map(|value| i64::try_from(value).unwrap_or(i64::MAX));
+            let number = number.or_else(|| integer(&value)).filter(|number| !cell.ignore.contains(number))?;
+            within(cell, as_float(number)).then_some(Sampled::Integer(number))
+        }
+        FieldKind::Integer => {
+            let number = number(cell, answers, index)?.round();
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be within what a float holds exactly")]
+            (number.abs() < 9e15).then_some(Sampled::Integer(number as i64))
+        }
+        FieldKind::Float => {
+            let number = number(cell, answers, index)?;
+            Some(Sampled::Float(quantise(number, field.unit)))
+        }
+    }
+}
+
+/// Whether a number is sent as it came.
+fn is_plain(cell: &Cell) -> bool {
+    cell.scale.is_none() && cell.offset.is_none() && cell.of.is_none() && cell.rest.is_none() && cell.times.is_none()
+}
+
+fn number(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<f64> {
+    let value = found(cell, answers, index)?;
+    if integer(&value).is_some_and(|number| cell.ignore.contains(&number)) {
+        return None;
+    }
+    let mut number = float(&value)?;
+    let beside = |column: &Oid| find(answers, column, &cell.at, &[], index);
+    if let Some(column) = &cell.of {
+        let whole = beside(column).as_ref().and_then(float).filter(|whole| *whole > 0.0)?;
+        // A level below zero stands for a word, not for an amount.
+        number = (number >= 0.0).then_some(number / whole * 100.0)?;
+    }
+    if let Some(column) = &cell.rest {
+        let whole = number + beside(column).as_ref().and_then(float)?;
+        number = (number >= 0.0 && whole > 0.0).then_some(number / whole * 100.0)?;
+    }
+    if let Some(column) = &cell.times {
+        number *= beside(column).as_ref().and_then(float)?;
+    }
+    if let Some((scale, precision)) = &cell.entity_scale {
+        let step =
+            i32::try_from(beside(scale).as_ref().and_then(integer)?).ok().filter(|step| (1..=17).contains(step))?;
+        let places = beside(precision).as_ref().and_then(integer).unwrap_or(0);
+        let places = i32::try_from(places).ok().filter(|places| (-8..=9).contains(places))?;
+        number *= 10_f64.powi(SMALLEST_EXPONENT + 3 * (step - 1) - places);
+    }
+    let number = (number + cell.offset.unwrap_or(0.0)) * cell.scale.unwrap_or(1.0);
+    (number.is_finite() && within(cell, number)).then_some(number)
+}
+
+fn within(cell: &Cell, number: f64) -> bool {
+    cell.between.is_none_or(|(low, high)| (low..=high).contains(&number))
+}
+
+fn boolean(cell: &Cell, value: &Value) -> Option<bool> {
+    if let Some(bit) = cell.bit {
+        // Octets that are cut off are zero.
+        let octet = value.as_octets()?.get(bit / 8).copied().unwrap_or(0);
+        return Some(octet & (0x80 >> (bit % 8)) != 0);
+    }
+    let number = integer(value)?;
+    let among = |list: &Option<Vec<i64>>| list.as_ref().is_some_and(|list| list.contains(&number));
+    match (among(&cell.yes), among(&cell.no)) {
+        (true, _) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    }
+}
+
+fn text_of(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<String> {
+    if let Some(text) = &cell.text {
+        return Some(text.clone());
+    }
+    if let Some(part) = cell.index {
+        return index.get(part.checked_sub(1)?).map(u32::to_string);
+    }
+    if cell.form == Form::IndexMac {
+        let parts = index.get(index.len().checked_sub(6)?..)?;
+        let octets = parts.iter().map(|part| u8::try_from(*part).ok()).collect::<Option<Vec<u8>>>()?;
+        return octets.try_into().ok().map(mac);
+    }
+    let value = found(cell, answers, index)?;
+    let text = written(&value, cell.form)?;
+    let text = match &cell.after {
+        Some(after) => text.split_once(after.as_str())?.1,
+        None => &text,
+    };
+    let cut = |text, until: &String| str::split_once(text, until.as_str()).map_or(text, |(before, _)| before);
+    let text = cell.until.0.iter().fold(text, cut);
+    let text: String = text.trim().chars().take(TEXT_MAX).collect();
+    let fit = cell.starts.as_ref().is_none_or(|starts| starts.iter().any(|start| text.starts_with(start)));
+    (fit && !text.is_empty()).then_some(text)
+}
+
+fn written(value: &Value, form: Form) -> Option<String> {
+    match form {
+        Form::Mac => value.as_mac().filter(|octets| *octets != [0; 6]).map(mac),
+        Form::Identifier => identifier(value),
+        Form::Hex => value.as_octets().map(|octets| octets.iter().map(|octet| format!("{octet:02x}")).collect()),
+        Form::Text | Form::IndexMac => value
+            .as_text()
+            .or_else(|| value.as_integer().map(|number| number.to_string()))
+            .or_else(|| value.as_address().map(|address| address.to_string())),
+    }
+}
+
+/// What a neighbour calls itself is six octets, or text, and only another column says which. Six letters are text.
+fn identifier(value: &Value) -> Option<String> {
+    let readable = value.as_octets().is_some_and(|octets| octets.iter().all(|octet| (b' '..=b'~').contains(octet)));
+    if readable { value.as_text() } else { value.as_mac().map(mac).or_else(|| value.as_text()) }
+}
+
+fn mac(octets: [u8; 6]) -> String {
+    let [a, b, c, d, e, f] = octets;
+    format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
+}
+
+fn found(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<Value> {
+    find(answers, cell.oid.as_ref()?, &cell.at, &cell.through, index)
+}
+
+/// The value in `column` to which the row's index leads. A column that is the whole name of a value is that value.
+fn find(answers: &Answers, column: &Oid, at: &[usize], through: &[Oid], index: &[u32]) -> Option<Value> {
+    let mut key: Vec<u32> = if at.is_empty() {
+        index.to_vec()
+    } else {
+        at.iter().map(|part| index.get(part.checked_sub(1)?).copied()).collect::<Option<_>>()?
+    };
+    for hop in through {
+        key = next_key(&first_below(answers, &hop.join(&key).ok()?)?)?;
+    }
+    answers.get(&column.join(&key).ok()?).or_else(|| answers.get(column)).cloned()
+}
+
+/// Some tables end their index with a part that is always the same (entAliasMappingIdentifier with 0).
+fn first_below(answers: &Answers, name: &Oid) -> Option<Value> {
+    answers.below(name).next().map(|(_, value)| value.clone())
+}
+
+/// The index that a value is: a number, or the last part of a name such as ifIndex.7.
+fn next_key(value: &Value) -> Option<Vec<u32>> {
+    match value {
+        Value::ObjectId(oid) => oid.arcs().last().map(|last| vec![*last]),
+        _ => value.as_integer().and_then(|number| u32::try_from(number).ok()).map(|number| vec![number]),
+    }
+}
+
+/// A number, also if the device writes it as text.
+fn integer(value: &Value) -> Option<i64> {
+    value.as_integer().or_else(|| value.as_text()?.parse().ok())
+}
+
+/// A number, also if the device writes it as text, with its unit behind it or not.
+fn float(value: &Value) -> Option<f64> {
+    value.as_float().or_else(|| {
+        let text = value.as_text()?;
+        let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
+        text.get(..end)?.parse().ok().filter(|number: &f64| number.is_finite())
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "compared with limits far below 2^53")]
+const fn as_float(number: i64) -> f64 {
+    number as f64
+}
+
+/// To what the thing can be known: most of the compression is won here.
+fn quantise(number: f64, unit: &str) -> f64 {
+    let steps = match unit {
+        "percent" => 100.0,
+        "celsius" | "volt" | "watt" => 10.0,
+        _ => 1_000.0,
+    };
+    (number * steps).round() / steps
+}

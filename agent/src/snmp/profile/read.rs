@@ -1,0 +1,223 @@
+//! Reads what a device answered, by the profiles that apply to it: facts, samples, and rows that are kept apart.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellwether_logic::sample::{Name, Sample, Value};
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::schema::Measurement;
+
+use super::check::{CheckedFact, CheckedReading};
+use super::format::{Pace, Same};
+use super::{Choice, cell};
+use crate::snmp::Answers;
+use crate::snmp::facts::Facts;
+
+/// The most rows that one reading may have: a core switch of ten boxes with all its VLANs has fewer ports, and a table of
+/// forwarding has more, of which a closet has no use.
+const ROWS_MAX: usize = 8_192;
+
+/// What was read of a device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Read {
+    /// What goes to the collector.
+    pub samples: Vec<Sample>,
+    /// What the map is made of: neighbours, forwarding tables.
+    pub rows: Vec<Row>,
+    /// Rows beyond what a reading may have, and rows without a name.
+    pub dropped: usize,
+}
+
+/// A row that is kept apart from samples.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// What kind of row: a name of `measurements::ROWS`.
+    pub kind: &'static str,
+    /// What it holds.
+    pub columns: BTreeMap<&'static str, String>,
+}
+
+type Tags = Vec<(&'static str, String)>;
+type Fields = BTreeMap<&'static str, Value>;
+
+/// The rows of measurements, by name and tags: what several profiles say about one thing comes together here.
+type Table = BTreeMap<(&'static str, Tags), Fields>;
+
+impl Choice {
+    /// What the device is.
+    #[must_use]
+    pub fn facts(&self, answers: &Answers) -> Facts {
+        let mut facts = Facts::default();
+        for fact in self.profiles.iter().flat_map(|profile| &profile.facts) {
+            if !facts.has(fact.is)
+                && let Some(text) = fact_of(fact, answers)
+            {
+                facts.put(fact.is, &text);
+            }
+        }
+        facts
+    }
+
+    /// How the device is: everything of this pace. Samples bear `target` and `time`.
+    #[must_use]
+    pub fn read(&self, answers: &Answers, pace: Pace, target: &str, time: Timestamp) -> Read {
+        let mut read = Read::default();
+        let mut table = Table::new();
+        for reading in self.profiles.iter().flat_map(|profile| &profile.readings).filter(|it| it.pace == pace) {
+            read.dropped += add(reading, answers, &mut table, &mut read.rows);
+        }
+        read.samples = table
+            .into_iter()
+            .filter(|(_, fields)| !fields.is_empty())
+            .map(|((measurement, tags), fields)| Sample {
+                measurement: Name::Borrowed(measurement),
+                tags: tags.into_iter().map(|(key, value)| (Name::Borrowed(key), value)).collect(),
+                target: target.to_owned(),
+                time,
+                fields: fields.into_iter().map(|(name, value)| (Name::Borrowed(name), value)).collect(),
+            })
+            .collect();
+        read
+    }
+}
+
+fn fact_of(fact: &CheckedFact, answers: &Answers) -> Option<String> {
+    if let Some(word) = &fact.word {
+        return cell::holds(&fact.conditions, answers, &[0]).then(|| word.clone());
+    }
+    fact.from.iter().find_map(|from| {
+        let column = from.oid.as_ref()?;
+        let rows = || answers.column(column).filter(|(index, _)| cell::holds(&fact.conditions, answers, index.arcs()));
+        if fact.count {
+            let count = rows().count();
+            return (count > 0).then(|| count.to_string());
+        }
+        rows().find_map(|(index, _)| {
+            let text = cell::text(std::slice::from_ref(from), answers, index.arcs())?;
+            (!says_nothing(&text)).then_some(text)
+        })
+    })
+}
+
+/// What devices write where they have nothing to say.
+fn says_nothing(text: &str) -> bool {
+    const EMPTY: &[&str] = &[
+        "n/a",
+        "na",
+        "none",
+        "null",
+        "not available",
+        "not specified",
+        "unknown",
+        "unset",
+        "default string",
+        "(none)",
+        "to be filled by o.e.m.",
+        "no asset tag",
+        "uninitialized",
+        "undefined",
+        "0",
+    ];
+    let text = text.trim();
+    text.chars().all(|c| matches!(c, '-' | '.' | '?' | '*' | ' ' | 'x' | 'X'))
+        || EMPTY.iter().any(|empty| text.eq_ignore_ascii_case(empty))
+}
+
+/// Adds the rows of one reading, and says how many it left out.
+fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mut Vec<Row>) -> usize {
+    let mut dropped = 0;
+    let mut seen: BTreeMap<Tags, usize> = BTreeMap::new();
+    let mut here = Table::new();
+    for (number, index) in indexes(reading, answers).into_iter().enumerate() {
+        if !cell::holds(&reading.conditions, answers, &index) {
+            continue;
+        }
+        let fields = fields(reading, answers, &index);
+        let Some(mut tags) = tags(reading, answers, &index) else {
+            dropped += usize::from(!fields.is_empty());
+            continue;
+        };
+        if number >= ROWS_MAX {
+            dropped += 1;
+            continue;
+        }
+        if fields.is_empty() {
+            continue;
+        }
+        if reading.apart {
+            rows.push(row(reading.measurement, fields));
+            continue;
+        }
+        let before = seen.entry(tags.clone()).or_default();
+        *before += 1;
+        if *before > 1 && reading.same == Same::Apart {
+            tell_apart(&mut tags, *before);
+        }
+        combine(here.entry((reading.measurement.name, tags)).or_default(), fields, reading.same);
+    }
+    for (key, fields) in here {
+        let known = table.entry(key).or_default();
+        for (name, value) in fields {
+            known.entry(name).or_insert(value);
+        }
+    }
+    dropped
+}
+
+/// Rows without tags are one row.
+fn tell_apart(tags: &mut Tags, number: usize) {
+    if let Some((_, value)) = tags.first_mut() {
+        *value = format!("{value} #{number}");
+    }
+}
+
+/// Adds numbers, or lets the first stay: of words, and of rows that are not to be added.
+fn combine(known: &mut Fields, fields: Fields, same: Same) {
+    for (name, value) in fields {
+        match (known.get_mut(name), value) {
+            (Some(Value::Integer(sum)), Value::Integer(more)) if same == Same::Sum => *sum = sum.saturating_add(more),
+            (Some(Value::Float(sum)), Value::Float(more)) if same == Same::Sum => *sum += more,
+            (Some(_), _) => {}
+            (None, value) => {
+                known.insert(name, value);
+            }
+        }
+    }
+}
+
+fn row(kind: &'static Measurement, fields: Fields) -> Row {
+    let text = |value| match value {
+        Value::Text(text) => text,
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Boolean(yes) => yes.to_string(),
+    };
+    Row { kind: kind.name, columns: fields.into_iter().map(|(name, value)| (name, text(value))).collect() }
+}
+
+/// The indexes of all rows: those of its fields' own columns.
+fn indexes(reading: &CheckedReading, answers: &Answers) -> BTreeSet<Box<[u32]>> {
+    let cells = reading.fields.iter().flat_map(|(_, cells)| cells);
+    let own = cells.filter(|cell| cell.at.is_empty() && cell.through.is_empty());
+    let mut indexes = BTreeSet::new();
+    for cell in own {
+        if cell.count {
+            indexes.insert(Box::from([0].as_slice()));
+        } else if let Some(oid) = &cell.oid {
+            indexes.extend(answers.column(oid).map(|(index, _)| Box::from(index.arcs())));
+        }
+    }
+    indexes
+}
+
+/// What tells the row from others; none if it should have a name and has not.
+fn tags(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Option<Tags> {
+    let found = reading.tags.iter().filter_map(|(name, cells)| Some((*name, cell::text(cells, answers, index)?)));
+    let mut tags: Tags = found.collect();
+    tags.sort_unstable();
+    (reading.tags.is_empty() || !tags.is_empty()).then_some(tags)
+}
+
+fn fields(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Fields {
+    let found = reading.fields.iter();
+    found.filter_map(|(field, cells)| Some((field.name, cell::value(cells, answers, index, field)?))).collect()
+}
