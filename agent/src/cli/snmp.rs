@@ -51,9 +51,14 @@ pub(super) enum Snmp {
     },
     /// Print what Bellwether makes of a device: what it is, its ports, supplies, battery, sensors.
     Look {
-        /// A recording of the device, as lines of OID|type|value.
+        #[command(flatten)]
+        who: Who,
+        /// IP address or name of the device, with :PORT if it is not 161.
+        #[arg(required_unless_present = "recording", conflicts_with = "recording")]
+        address: Option<String>,
+        /// Instead, a recording of a device, as lines of OID|type|value.
         #[arg(long, value_name = "FILE")]
-        recording: PathBuf,
+        recording: Option<PathBuf>,
         /// A folder of profiles, above those that are built in.
         #[arg(long, value_name = "FOLDER")]
         profiles: Option<PathBuf>,
@@ -112,7 +117,14 @@ impl Snmp {
         match self {
             Self::Get { who, address, names } => runtime.block_on(get(&who.credential()?, &address, &names)),
             Self::Walk { who, address, below } => runtime.block_on(walk(&who.credential()?, &address, &below)),
-            Self::Look { recording, profiles } => look_at(recording, profiles.as_deref()),
+            Self::Look { who, address, recording, profiles } => {
+                let shelf = profiles.as_deref().map_or_else(Shelf::built_in, Shelf::with_folder)?;
+                match (address, recording) {
+                    (Some(address), _) => runtime.block_on(look_at(&shelf, &who.credential()?, &address)),
+                    (None, Some(recording)) => look_at_recording(&shelf, recording),
+                    (None, None) => Ok(()),
+                }
+            }
             Self::Doctor { who, addresses } => runtime.block_on(examine(&who.credential()?, &addresses)),
         }
     }
@@ -197,10 +209,21 @@ async fn walk(credential: &Credential, name: &str, below: &Oid) -> Result<(), Fa
     if walked.end == End::Complete { Ok(()) } else { Err(SnmpError::Cut { address, end: walked.end }.into()) }
 }
 
-fn look_at(recording: PathBuf, profiles: Option<&Path>) -> Result<(), Failure> {
-    let shelf = profiles.map_or_else(Shelf::built_in, Shelf::with_folder)?;
+async fn look_at(shelf: &Shelf, credential: &Credential, name: &str) -> Result<(), Failure> {
+    let network = Network::default();
+    let (device, bulk) = device(&network, credential, name).await?;
+    let address = device.address();
+    let looked = look::at_device(shelf, &device, bulk).await;
+    let (look, cut) = looked.map_err(|source| SnmpError::Trouble { address, source })?;
+    if cut > 0 {
+        super::warn(&format!("{address}: {cut} columns were cut short"));
+    }
+    say(&look.page())
+}
+
+fn look_at_recording(shelf: &Shelf, recording: PathBuf) -> Result<(), Failure> {
     let text = std::fs::read(&recording).map_err(|source| Failure::Recording { file: recording, source })?;
-    say(&look::at_recording(&shelf, &text).page())
+    say(&look::at_recording(shelf, &text).page())
 }
 
 async fn examine(credential: &Credential, names: &[String]) -> Result<(), Failure> {

@@ -6,9 +6,16 @@ use std::fmt::Write;
 use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::time::Timestamp;
 
+use super::ask::{Binding, Client, Held, Trouble};
+use super::budget::Budget;
 use super::facts::Facts;
 use super::profile::{Choice, Pace, Read, Row, Shelf};
-use super::{Answers, recording};
+use super::walk::{End, drive};
+use super::{Answers, Oid, recording};
+
+/// What the device says that it is, and what its vendor calls the model; the next names after these are theirs.
+const SYS_DESCR: [u32; 8] = [1, 3, 6, 1, 2, 1, 1, 1];
+const SYS_OBJECT_ID: [u32; 8] = [1, 3, 6, 1, 2, 1, 1, 2];
 
 /// More lines of one kind are summed up.
 const LINES_MAX: usize = 12;
@@ -44,6 +51,47 @@ pub fn at_recording(shelf: &Shelf, text: &[u8]) -> Look {
     let mut look = at_answers(&choice, &recorded.answers);
     look.bad_lines = recorded.bad_lines;
     look
+}
+
+/// Looks at a device: first what tells the profiles, then the columns that they want, one after the other. Also says
+/// how many columns were cut short.
+///
+/// # Errors
+/// When the device does not answer at all.
+pub async fn at_device(shelf: &Shelf, client: &(impl Client + Sync), bulk: bool) -> Result<(Look, usize), Trouble> {
+    let first = shelf.first();
+    let mut answers = Answers::default();
+    let mut silent = None;
+    for name in first.next.iter().chain(&[SYS_DESCR, SYS_OBJECT_ID].map(Oid::from)) {
+        match client.get_next(std::slice::from_ref(name)).await {
+            Ok(bindings) => keep(&mut answers, bindings),
+            Err(Trouble::NoSuchName) => {}
+            Err(trouble) if answers.is_empty() && silent.is_some() => return Err(trouble),
+            Err(trouble) => silent = Some(trouble),
+        }
+    }
+    let choice = shelf.choose(&answers);
+    let mut wanted = [choice.wanted(Pace::Fast), choice.wanted(Pace::Slow)].concat();
+    wanted.sort();
+    wanted.dedup();
+    let (mut answers, mut cut, mut budget) = (Answers::default(), 0, Budget::default());
+    for column in &wanted {
+        let walked = drive::walk(client, column, bulk, &mut budget).await;
+        cut += usize::from(walked.end != End::Complete);
+        for (name, value) in walked.answers.iter() {
+            cut += usize::from(answers.insert(name.clone(), value.clone()).is_err());
+        }
+    }
+    Ok((at_answers(&choice, &answers), cut))
+}
+
+fn keep(answers: &mut Answers, bindings: Vec<Binding>) {
+    for binding in bindings {
+        if let Held::Value(value) = binding.held {
+            // A few dozen values have room.
+            let _ = answers.insert(binding.name, value);
+        }
+    }
 }
 
 /// Looks at what a device answered.

@@ -7,6 +7,9 @@ use std::net::Ipv4Addr;
 
 use super::{Answers, Oid, Value};
 
+/// Prefixes of which one contains the other, at most.
+const NESTED_MAX: usize = 4;
+
 /// What was read of a recording.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recording {
@@ -43,13 +46,15 @@ pub fn read(text: &[u8], wanted: &[Oid]) -> Recording {
 #[must_use]
 pub fn first_below(text: &[u8], prefixes: &[Oid]) -> Answers {
     let mut answers = Answers::default();
-    let mut open: Vec<&Oid> = prefixes.iter().collect();
+    let mut open: Vec<Oid> = prefixes.to_vec();
+    open.sort();
     for line in text.split(|byte| *byte == b'\n') {
         let Some((oid, rest)) = oid(line) else { continue };
-        if let Some(at) = open.iter().position(|prefix| oid.starts_with(prefix))
-            && let Some(value) = value(rest.strip_suffix(b"\r").unwrap_or(rest))
-        {
-            open.swap_remove(at);
+        // The last of those that are not beyond it, or one before that contains both.
+        let before = open.partition_point(|prefix| *prefix <= oid);
+        let Some(at) = (0..before).rev().take(NESTED_MAX).find(|at| oid.starts_with(&open[*at])) else { continue };
+        if let Some(value) = value(rest.strip_suffix(b"\r").unwrap_or(rest)) {
+            open.remove(at);
             // A few dozen values have room.
             let _ = answers.insert(oid, value);
         }
