@@ -11,6 +11,7 @@ pub mod http;
 pub mod ledger;
 pub mod program;
 pub mod spies;
+pub mod snmp;
 pub mod story;
 pub mod tap;
 pub mod wait;

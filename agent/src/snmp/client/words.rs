@@ -9,8 +9,14 @@ use crate::snmp::ask::{Binding, Held, Trouble};
 use crate::snmp::credential::{Cipher, Digest};
 use crate::snmp::{Oid, Value};
 
+/// On the wire a name has two arcs at least: `1` is asked for as `1.0`, which comes before all else below it.
 pub fn names(names: &[Oid]) -> Vec<async_snmp::Oid> {
-    names.iter().map(|name| async_snmp::Oid::from_slice(name.arcs())).collect()
+    let whole = |name: &Oid| match name.arcs() {
+        [] => async_snmp::Oid::from_slice(&[0, 0]),
+        [only] => async_snmp::Oid::from_slice(&[*only, 0]),
+        arcs => async_snmp::Oid::from_slice(arcs),
+    };
+    names.iter().map(whole).collect()
 }
 
 /// A name and what it holds; none if the name is longer than one may be.

@@ -1,0 +1,142 @@
+//! Simulated SNMP devices (versions 1 and 2c): any number of them on addresses of the loopback network, in this process,
+//! each honest or with a fault that real ones have. Version 3 is tried against Net-SNMP's own daemon instead.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::runtime::Runtime;
+
+use self::message::{Asked, Kind, Reply};
+use self::recording::Rows;
+
+pub mod message;
+pub mod recording;
+
+/// The one community that a simulated device answers to.
+pub const COMMUNITY: &str = "simulated";
+
+/// Where simulated devices listen.
+pub const PORT: u16 = 16_161;
+
+/// Answers of a real device fit one packet; it shortens what does not.
+const ANSWER_BYTES_MAX: usize = 1_400;
+
+/// What is wrong with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// Each answer takes so long.
+    Delay(Duration),
+    /// Each question of that number is lost.
+    Lose(u32),
+    /// Answers come from another address.
+    OtherSource,
+    /// After the tenth row comes the fifth.
+    Circle,
+    /// Says tooBig when asked for more rows than this.
+    TooBig(u32),
+    /// Cuts its packets off when asked for more rows than this.
+    Truncate(u32),
+    /// Says genErr to GETBULK.
+    NoBulk,
+}
+
+/// Devices, for as long as this lives.
+#[derive(Debug)]
+pub struct Simulator {
+    runtime: Runtime,
+}
+
+struct Device {
+    rows: Rows,
+    fault: Fault,
+    questions: AtomicU32,
+}
+
+impl Default for Simulator {
+    fn default() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Self { runtime: runtime.expect("a runtime can be started") }
+    }
+}
+
+impl Simulator {
+    /// Starts a device at an address of the loopback network.
+    ///
+    /// # Panics
+    /// If the address is taken.
+    pub fn device(&self, address: Ipv4Addr, rows: Rows, fault: Fault) -> SocketAddr {
+        let at = SocketAddrV4::new(address, PORT);
+        let socket = self.runtime.block_on(UdpSocket::bind(at)).unwrap_or_else(|error| panic!("{at}: {error}"));
+        let device = Arc::new(Device { rows, fault, questions: AtomicU32::new(0) });
+        self.runtime.spawn(async move {
+            let elsewhere = UdpSocket::bind((address, 0)).await.expect("the loopback network has ports");
+            let mut packet = [0; 2_048];
+            while let Ok((length, from)) = socket.recv_from(&mut packet).await {
+                let Some(reply) = device.answer(&packet[..length]) else { continue };
+                if let Fault::Delay(delay) = device.fault {
+                    tokio::time::sleep(delay).await;
+                }
+                let source = if device.fault == Fault::OtherSource { &elsewhere } else { &socket };
+                let _ = source.send_to(&reply, from).await;
+            }
+        });
+        at.into()
+    }
+}
+
+impl Device {
+    /// The packet that answers a packet, if it gets through and is for this device.
+    fn answer(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        let asked = Asked::parse(packet).filter(|asked| asked.community == COMMUNITY.as_bytes())?;
+        let number = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
+        if matches!(self.fault, Fault::Lose(every) if number % every == 0) {
+            return None;
+        }
+        let repetitions = asked.repetitions();
+        let mut reply = match self.fault {
+            Fault::TooBig(bears) if repetitions > bears => asked.error(1),
+            Fault::NoBulk if asked.kind == Kind::GetBulk => asked.error(5),
+            _ => self.find(&asked),
+        };
+        if matches!(self.fault, Fault::Truncate(bears) if repetitions > bears) {
+            reply.truncate(reply.len() / 2);
+        }
+        Some(reply)
+    }
+
+    fn find(&self, asked: &Asked) -> Vec<u8> {
+        let mut reply = Reply::default();
+        for _ in 0..asked.repetitions().max(1) {
+            for (place, name) in asked.names.iter().enumerate() {
+                let name = if reply.rounds() == 0 { name.clone() } else { reply.last(place, asked.names.len()) };
+                let found = match asked.kind {
+                    Kind::Get => self.rows.get(&name).map(|value| (name.clone(), value.clone())),
+                    _ => self.next(&name),
+                };
+                match found {
+                    Some((name, value)) => reply.push(name, &value),
+                    None if asked.version == 0 => return asked.error(2),
+                    None => reply.push(name, if asked.kind == Kind::Get { message::NO_SUCH } else { message::END }),
+                }
+                if reply.bytes() > ANSWER_BYTES_MAX {
+                    return asked.reply(&reply.without_last());
+                }
+            }
+            reply.handle_round();
+        }
+        asked.reply(&reply)
+    }
+
+    fn next(&self, name: &[u32]) -> Option<(Vec<u32>, Vec<u8>)> {
+        let after = (std::ops::Bound::Excluded(name.to_vec()), std::ops::Bound::Unbounded);
+        if self.fault == Fault::Circle && self.rows.iter().nth(9).is_some_and(|(tenth, _)| tenth.as_slice() == name) {
+            return self.rows.iter().nth(4).map(|(name, value)| (name.clone(), value.clone()));
+        }
+        self.rows.range(after).next().map(|(name, value)| (name.clone(), value.clone()))
+    }
+}
