@@ -94,7 +94,7 @@ impl Device {
     fn answer(&self, packet: &[u8]) -> Option<Vec<u8>> {
         let asked = Asked::parse(packet).filter(|asked| asked.community == COMMUNITY.as_bytes())?;
         let number = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
-        if matches!(self.fault, Fault::Lose(every) if number % every == 0) {
+        if matches!(self.fault, Fault::Lose(every) if number.is_multiple_of(every)) {
             return None;
         }
         let repetitions = asked.repetitions();
