@@ -175,25 +175,29 @@ pub enum Reach {
 /// # Errors
 /// What the system said.
 pub fn write_whole(path: &Path, bytes: &[u8], reach: Reach) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = path.with_file_name(name);
-    match std::fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    if reach == Reach::Owner {
-        private::for_owner(&mut options);
-    }
-    let mut file = options.open(&beside)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // A name of its own: a command and the running collector may write the same file at once.
+    let mut beside = tempfile::Builder::new();
+    beside.prefix(path.file_name().unwrap_or_default()).suffix(".new");
+    allow(&mut beside, reach);
+    let mut file = beside.tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    std::fs::rename(&beside, path)?;
-    private::sync_dir(path.parent().unwrap_or(Path::new(".")))
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    private::sync_dir(folder)
 }
+
+/// Files are made for their owner alone unless it is said otherwise; on Windows the folder's rights say it.
+#[cfg(unix)]
+fn allow(file: &mut tempfile::Builder<'_, '_>, reach: Reach) {
+    use std::os::unix::fs::PermissionsExt;
+    if reach == Reach::Everyone {
+        file.permissions(fs::Permissions::from_mode(0o644));
+    }
+}
+
+#[cfg(windows)]
+fn allow(_: &mut tempfile::Builder<'_, '_>, _: Reach) {}
 
 /// The TOML files of a folder, by name; none if it holds more than `max` files of any kind. A folder that is not there is
 /// empty.
@@ -220,6 +224,20 @@ pub(crate) fn toml_files(folder: &Path, max: usize) -> io::Result<Option<Vec<Pat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_who_write_a_file_at_once_both_succeed_and_leave_one_of_both() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("ca.pem");
+        let write = |byte: u8| (0..200).for_each(|_| write_whole(&path, &[byte; 100], Reach::Owner).unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(|| write(b'a'));
+            write(b'b');
+        });
+        let left = fs::read(&path).unwrap();
+        assert!(left == [b'a'; 100] || left == [b'b'; 100], "{left:?}");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
 
     #[test]
     fn a_second_collector_on_the_same_folder_is_refused() {
