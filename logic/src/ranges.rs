@@ -123,9 +123,12 @@ impl FromIterator<RangeInclusive<u64>> for RangeSet {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use alloc::collections::BTreeSet;
     use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn what_lies_within_is_cut_at_both_ends() {
@@ -134,8 +137,6 @@ mod tests {
         assert_eq!(set.within(4..=6).count(), 0);
         assert_eq!(set.within(0..=u64::MAX).count(), 3);
     }
-    use alloc::vec::Vec;
-    use proptest::prelude::*;
 
     proptest! {
         #[test]
