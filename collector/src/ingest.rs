@@ -115,6 +115,7 @@ impl Ingest {
             identity: Some(identity.clone()),
             batch: Some(encode_alone(id, lane, &kept)),
             clock_offset_ms: offset_ms,
+            targets: Vec::new(),
         });
         match append(&self.journal, now, body) {
             Ok(receipt) => {

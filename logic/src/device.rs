@@ -64,6 +64,34 @@ words! {
         Laptop = "laptop",
         /// The small machine in a network closet that watches what can't run an agent. Always on.
         Closet = "closet",
+        /// A switch.
+        Switch = "switch",
+        /// A router.
+        Router = "router",
+        /// A firewall or what else stands between inside and outside.
+        Firewall = "firewall",
+        /// What manages access points.
+        WirelessController = "wireless_controller",
+        /// An access point.
+        AccessPoint = "access_point",
+        /// An uninterruptible power supply.
+        Ups = "ups",
+        /// Switched or measured sockets.
+        Pdu = "pdu",
+        /// A printer or copier.
+        Printer = "printer",
+        /// A projector or display.
+        Projector = "projector",
+        /// A camera or what records cameras.
+        Camera = "camera",
+        /// A telephone.
+        Phone = "phone",
+        /// A store of files.
+        Nas = "nas",
+        /// The remote hands of a server: a small computer of its own.
+        Bmc = "bmc",
+        /// A probe for temperature, humidity and the like.
+        Sensor = "sensor",
         /// Not known yet; its absence means nothing.
         Other = "other",
     }

@@ -26,7 +26,8 @@ impl From<Class> for v1::DeviceClass {
             Class::Desktop => Self::Desktop,
             Class::Laptop => Self::Laptop,
             Class::Closet => Self::Closet,
-            Class::Other => Self::Unspecified,
+            // No agent runs on the others.
+            _ => Self::Unspecified,
         }
     }
 }

@@ -6,10 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Everything that a collector can say over a stream, as `Message.field: type`.
 ///
 /// `Configuration.toml` is a text; what it can say is a closed list, too, which the agent's own parser keeps: see
-/// `the_configuration_has_no_channel_either` in `agent/src/config.rs`.
+/// `the_configuration_has_no_channel_either` in `agent/src/config.rs`. `Assignments` name devices to be read: an agent asks
+/// them with the credentials of its configuration, and SNMP's SET is not in it.
 const SAYINGS: &[&str] = &[
     "Ack.receipts: Receipt",
+    "Assignment.address: string",
+    "Assignment.credential: string",
+    "Assignment.device_id: string",
+    "Assignment.mac: string",
+    "Assignment.serial: string",
+    "Assignment.witness: bool",
+    "Assignments.assignments: Assignment",
+    "Assignments.managed_macs: string",
     "CollectorMessage.ack: Ack",
+    "CollectorMessage.assignments: Assignments",
     "CollectorMessage.configuration: Configuration",
     "CollectorMessage.contacts: Contacts",
     "CollectorMessage.slow_down: SlowDown",

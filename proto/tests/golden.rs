@@ -60,7 +60,12 @@ fn received() -> record::v1::Record {
         class: "desktop".to_owned(),
     };
     let batch = encode_alone(BatchId { generation: 9, sequence: 4 }, Lane::Backfill, &samples());
-    let body = record::v1::BatchReceived { identity: Some(identity), batch: Some(batch), clock_offset_ms: -2_500 };
+    let body = record::v1::BatchReceived {
+        identity: Some(identity),
+        batch: Some(batch),
+        clock_offset_ms: -2_500,
+        targets: Vec::new(),
+    };
     record::v1::Record { body: Some(record::v1::record::Body::Batch(body)) }
 }
 

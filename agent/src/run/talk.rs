@@ -88,6 +88,7 @@ impl Agent {
             }
             FromCollector::Configuration(configuration) => self.handle_configuration(configuration),
             FromCollector::Contacts(contacts) => self.handle_contacts(contacts),
+            FromCollector::Assignments(_) => tracing::debug!("assignments for a closet"),
             FromCollector::Welcome(_) => tracing::debug!("a second welcome"),
         }
         self.may_send = true;

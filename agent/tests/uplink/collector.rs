@@ -312,7 +312,7 @@ async fn converse(
                 told.send_modify(|told| told.goodbyes.push(goodbye.reason()));
                 None
             }
-            FromAgent::ConfigurationResult(_) => None,
+            FromAgent::ConfigurationResult(_) | FromAgent::Found(_) | FromAgent::Neighborhood(_) => None,
         };
         for body in reply.into_iter().chain(after) {
             if replies.send(Ok(CollectorMessage { body: Some(body) })).await.is_err() {

@@ -274,6 +274,8 @@ fn describe(device: &str, request: &EnrolRequest, grant: Grant) -> DeviceChanged
         model: word(&hardware.system_model),
         serial: word(&hardware.system_serial),
         actor: "enrolment".into(),
+        mac: String::new(),
+        watch: None,
     }
 }
 
@@ -300,6 +302,8 @@ fn describe_again(device: &DeviceRow, request: &EnrolRequest) -> DeviceChanged {
         model: or(&hardware.system_model, &device.model),
         serial: or(&hardware.system_serial, &device.serial),
         actor: "enrolment".into(),
+        mac: String::new(),
+        watch: None,
     }
 }
 

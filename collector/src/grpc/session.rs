@@ -271,6 +271,10 @@ impl Session {
                 Ok(())
             }
             Some(agent_message::Body::Hello(_)) => Err(Ending::Refused(bad(&self.device, "a second Hello"))),
+            Some(agent_message::Body::Found(_) | agent_message::Body::Neighborhood(_)) => {
+                figures::refused("unknown_message");
+                Ok(())
+            }
             // A kind that only a newer agent knows: it must cope with a collector that does not.
             None => {
                 figures::refused("unknown_message");

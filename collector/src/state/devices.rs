@@ -108,6 +108,8 @@ impl DeviceRow {
             model: self.model.clone(),
             serial: self.serial.clone(),
             actor: actor.to_owned(),
+            mac: String::new(),
+            watch: None,
         }
     }
 

@@ -207,6 +207,7 @@ impl Far {
                     break;
                 }
                 FromAgent::ConfigurationResult(result) => self.heard().results.push(result),
+                FromAgent::Found(_) | FromAgent::Neighborhood(_) => {}
                 FromAgent::Hello(_) => panic!("a second hello"),
             }
         }

@@ -62,6 +62,10 @@ impl Chunk {
             | record::Body::Ticket(_)
             | record::Body::Stopped(_)
             | record::Body::Wake(_)
+            | record::Body::Found(_)
+            | record::Body::Judged(_)
+            | record::Body::Neighborhood(_)
+            | record::Body::Link(_)
             | record::Body::Revoked(_) => {}
         }
     }

@@ -29,7 +29,11 @@ pub(super) fn of(body: &record::Body) -> Option<Input> {
         record::Body::Started(_) => Input::CollectorStarted,
         record::Body::Stopped(_) => Input::CollectorStopped,
         record::Body::Wake(_) => Input::Wake,
-        record::Body::Configured(_) => return None,
+        record::Body::Configured(_)
+        | record::Body::Found(_)
+        | record::Body::Judged(_)
+        | record::Body::Neighborhood(_)
+        | record::Body::Link(_) => return None,
         record::Body::Revoked(revoked) => Input::Revoked { device: revoked.device_id.clone() },
     })
 }
