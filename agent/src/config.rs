@@ -16,6 +16,7 @@ use crate::privacy::{HostPattern, NamingFile, Networks, SchoolFile};
 
 use crate::probe::Probe;
 use crate::probe::settings::{self, PingFile, ProbeFile};
+use crate::snmp::settings::{Snmp, SnmpFile};
 use crate::source::cpu::CpuConfig;
 use crate::source::smart::{SmartConfig, SmartFile};
 use crate::source::wireless::{MAX_SSIDS, WirelessConfig};
@@ -49,6 +50,8 @@ pub struct Config {
     pub dns_servers: bool,
     /// What else is looked at.
     pub probes: Vec<Probe>,
+    /// What is watched by SNMP.
+    pub snmp: Snmp,
     /// Where the school is; empty: everywhere.
     pub school: Networks,
     /// Which hostnames may be sent; none by default.
@@ -129,6 +132,7 @@ impl Default for Config {
             ping_gateway: true,
             dns_servers: true,
             probes: Vec::new(),
+            snmp: Snmp::default(),
             school: Networks::default(),
             hostname: None,
         }
@@ -216,12 +220,24 @@ fn at_line(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..start).unwrap_or_default();
     let line = before.matches('\n').count();
+    let written = text.lines().nth(line).unwrap_or_default().trim();
     ConfigError::Parse {
         path: path.to_owned(),
         line: line + 1,
-        text: text.lines().nth(line).unwrap_or_default().trim().to_owned(),
+        text: if may_hold_a_secret(text, line) { hidden(written) } else { written.to_owned() },
         message: error.message().lines().collect::<Vec<_>>().join("; "),
     }
+}
+
+/// Whether a line may not be repeated: one of a credential, or one that names a password, whatever is wrong with it.
+fn may_hold_a_secret(text: &str, line: usize) -> bool {
+    let within = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
+    let names = |line: &str| ["credential", "password", "community"].iter().any(|word| line.contains(word));
+    within.is_some_and(names) || text.lines().nth(line).is_some_and(names)
+}
+
+fn hidden(line: &str) -> String {
+    line.split_once('=').map_or_else(|| "***".to_owned(), |(key, _)| format!("{} = ***", key.trim()))
 }
 
 /// The file as it is written.
@@ -238,6 +254,7 @@ struct File {
     dns_servers: bool,
     ping: Vec<PingFile>,
     probe: Vec<ProbeFile>,
+    snmp: SnmpFile,
     school: SchoolFile,
     naming: NamingFile,
 }
@@ -283,6 +300,7 @@ impl Default for File {
             dns_servers: true,
             ping: Vec::new(),
             probe: Vec::new(),
+            snmp: SnmpFile::default(),
             school: SchoolFile::default(),
             naming: NamingFile::default(),
         }
@@ -307,6 +325,7 @@ impl File {
             ping_gateway: self.ping_gateway,
             dns_servers: self.dns_servers,
             probes: settings::build(self.ping, self.probe)?,
+            snmp: self.snmp.build()?,
             school: self.school.build()?,
             hostname: self.naming.build()?,
         };
@@ -380,6 +399,7 @@ mod tests {
             DEFAULT_FILE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
         let config = parse(&examples).unwrap();
         assert_eq!(config.probes.len(), 8);
+        assert!(config.snmp.is_closet() && config.snmp.traps.is_some());
     }
 
     #[test]
@@ -406,6 +426,20 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(text), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn no_message_repeats_a_secret() {
+        for (line, message) in [
+            ("auth_password = hush", "hush"),
+            ("auth_password = 20202020", "a secret is text in quotes"),
+            ("comunity = \"hush\"", "unknown field `comunity`"),
+        ] {
+            let said = parse(&format!("[snmp]\n[[snmp.credential]]\nname = \"d\"\n{line}")).unwrap_err();
+            assert!(said.starts_with("agent.toml, line 4 (`") && said.contains(" = ***`)"), "{said}");
+            assert!(!said.contains("hush") && !said.contains("2020"), "{said}");
+            assert!(message == "hush" || said.contains(message), "{said}");
         }
     }
 

@@ -16,6 +16,7 @@ pub mod oid;
 pub mod profile;
 pub mod rates;
 pub mod recording;
+pub mod settings;
 pub mod value;
 pub mod walk;
 

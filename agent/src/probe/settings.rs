@@ -144,7 +144,7 @@ impl Bad {
         Self { key: key.into(), value: value.into(), expected: expected.into() }
     }
 
-    fn at(self, place: &str) -> Self {
+    pub(crate) fn at(self, place: &str) -> Self {
         let key = if self.key.is_empty() { place.to_owned() } else { format!("{place}.{}", self.key) };
         Self { key, ..self }
     }

@@ -10,7 +10,7 @@ const PASSWORD_BYTES_MIN: usize = 8;
 const USER_BYTES_MAX: usize = 32;
 
 /// Text that is not printed.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -24,6 +24,16 @@ impl Secret {
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+/// What is no text is not repeated in the message, either: a password of digits without its quotes.
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom("a secret is text in quotes")),
+        }
     }
 }
 
@@ -164,6 +174,8 @@ pub enum CredentialError {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Written {
+    /// What the admin calls it.
+    pub name: Option<String>,
     /// `1`, `2c` or `3`; without it, what the other keys say.
     pub version: Option<Version>,
     /// For 1 and 2c.
