@@ -291,19 +291,12 @@ fn describe_again(device: &DeviceRow, request: &EnrolRequest) -> DeviceChanged {
         state => state,
     };
     DeviceChanged {
-        device_id: device.id.clone(),
         name: if unnamed { said } else { device.name.clone() },
-        kind: device.kind.clone(),
-        class: device.class.as_str().into(),
-        site: device.site.clone(),
-        room: device.room.clone(),
         state: state.as_str().into(),
         vendor: or(&hardware.system_vendor, &device.vendor),
         model: or(&hardware.system_model, &device.model),
         serial: or(&hardware.system_serial, &device.serial),
-        actor: "enrolment".into(),
-        mac: String::new(),
-        watch: None,
+        ..device.to_change("enrolment")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::record::v1::DeviceChanged;
+use bellwether_proto::record::v1::{DeviceChanged, Watch};
 use rusqlite::{OptionalExtension, Row};
 
 use super::{During, State, StateError, word};
@@ -90,6 +90,10 @@ pub struct DeviceRow {
     pub config_revision: u64,
     /// The revision that its agent refused last or gave back, and why; 0 and empty if it never did.
     pub config_refused: (u64, String),
+    /// Its base address, lower case with colons; empty: not known.
+    pub mac: String,
+    /// How it is watched without an agent of its own; none: it has one.
+    pub watch: Option<Watch>,
 }
 
 impl DeviceRow {
@@ -108,8 +112,8 @@ impl DeviceRow {
             model: self.model.clone(),
             serial: self.serial.clone(),
             actor: actor.to_owned(),
-            mac: String::new(),
-            watch: None,
+            mac: self.mac.clone(),
+            watch: self.watch.clone(),
         }
     }
 
@@ -148,8 +152,26 @@ impl DeviceRow {
             clock_offset_ms: row.get("clock_offset_ms")?,
             config_revision: row.get::<_, i64>("config_revision")?.cast_unsigned(),
             config_refused: (row.get::<_, i64>("config_refused")?.cast_unsigned(), row.get("config_why")?),
+            mac: row.get("mac")?,
+            watch: watch(row)?,
         })
     }
+}
+
+fn watch(row: &Row<'_>) -> rusqlite::Result<Option<Watch>> {
+    let agent: String = row.get("watch_agent")?;
+    if agent.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Watch {
+        agent,
+        address: row.get("watch_address")?,
+        credential: row.get("watch_credential")?,
+        firmware: row.get("watch_firmware")?,
+        location: row.get("watch_location")?,
+        ports: row.get("watch_ports")?,
+        object_id: row.get("watch_object_id")?,
+    }))
 }
 
 impl State {

@@ -126,14 +126,18 @@ impl EngineTx<'_> {
     /// # Errors
     /// When the database fails.
     pub fn put_device(&self, at: Timestamp, device: &DeviceChanged) -> Result<(), StateError> {
+        let watch = device.watch.clone().unwrap_or_default();
         self.transaction
             .prepare_cached(
                 "INSERT INTO devices (id, name, kind, class, state, site, room, vendor, model, serial,
-                                      enrolled_at, updated_at, presence_since)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?11)
+                                      enrolled_at, updated_at, presence_since, mac, watch_agent, watch_address,
+                                      watch_credential, watch_firmware, watch_location, watch_ports, watch_object_id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
                  ON CONFLICT (id) DO UPDATE SET
                      name = ?2, kind = ?3, class = ?4, state = ?5, site = ?6, room = ?7,
-                     vendor = ?8, model = ?9, serial = ?10, updated_at = ?11",
+                     vendor = ?8, model = ?9, serial = ?10, updated_at = ?11, mac = ?12, watch_agent = ?13,
+                     watch_address = ?14, watch_credential = ?15, watch_firmware = ?16, watch_location = ?17,
+                     watch_ports = ?18, watch_object_id = ?19",
             )
             .and_then(|mut put| {
                 put.execute(params![
@@ -148,6 +152,14 @@ impl EngineTx<'_> {
                     device.model,
                     device.serial,
                     at.0,
+                    device.mac,
+                    watch.agent,
+                    watch.address,
+                    watch.credential,
+                    watch.firmware,
+                    watch.location,
+                    watch.ports,
+                    watch.object_id,
                 ])
             })
             .during("put a device")?;
@@ -358,6 +370,27 @@ mod tests {
         assert_eq!(device.presence, Presence::Never);
         assert_eq!(state.sites().unwrap(), ["Lincoln High"]);
         assert_eq!(state.newest_devices(Timestamp(6), 10).unwrap(), []);
+    }
+
+    #[test]
+    fn an_edit_keeps_how_a_device_is_watched() {
+        let (_folder, state) = fresh();
+        let watch = bellwether_proto::record::v1::Watch {
+            agent: "d1".into(),
+            address: "10.20.0.2".into(),
+            credential: "district".into(),
+            firmware: "16.2".into(),
+            location: "MDF".into(),
+            ports: 48,
+            object_id: "1.3.6.1.4.1.11.2.3.7.11.181".into(),
+        };
+        let mac = "3c:52:82:00:00:01".to_owned();
+        let found = DeviceChanged { mac: mac.clone(), watch: Some(watch.clone()), ..changed("d2", "MDF") };
+        state.commit_engine(|tx| tx.put_device(Timestamp(5), &found)).unwrap();
+        let edited = DeviceChanged { room: "IDF 2".into(), ..state.device("d2").unwrap().unwrap().to_change("kim") };
+        state.commit_engine(|tx| tx.put_device(Timestamp(6), &edited)).unwrap();
+        let kept = state.device("d2").unwrap().unwrap();
+        assert_eq!((kept.room.as_str(), kept.mac, kept.watch), ("IDF 2", mac, Some(watch)));
     }
 
     #[test]

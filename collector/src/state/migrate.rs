@@ -18,7 +18,12 @@ pub const FORMAT: u32 = STEPS.len() as u32;
 const APPLICATION_ID: u32 = 0x4257_7374;
 
 /// The change from format n to n + 1 is entry n. Entries are only added.
-const STEPS: &[&str] = &[include_str!("format_1.sql"), include_str!("format_2.sql"), include_str!("format_3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("format_1.sql"),
+    include_str!("format_2.sql"),
+    include_str!("format_3.sql"),
+    include_str!("format_4.sql"),
+];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.
 const HEADER_BYTES: u64 = 100;
@@ -161,6 +166,25 @@ mod tests {
         let kept = state.certificate("0a").unwrap().unwrap();
         assert_eq!((kept.device.as_str(), kept.ca.as_str(), kept.not_after.0), ("d1", "", 1000));
         assert!(copy_path(&path, 1).exists());
+    }
+
+    #[test]
+    fn a_database_of_format_3_keeps_its_devices_and_a_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder);
+        let mut old = Connection::open(&path).unwrap();
+        migrate(&mut old, &STEPS[..3]).unwrap();
+        old.execute(
+            "INSERT INTO devices (id, name, kind, class, state, site, room, vendor, model, serial, enrolled_at, updated_at, presence_since)
+             VALUES ('d1', 'LHS-1', 'agent', 'server', 'in_use', 'Lincoln', '', 'Dell', 'T140', 'S1', 1, 1, 1)",
+            [],
+        )
+        .unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        let kept = state.device("d1").unwrap().unwrap();
+        assert_eq!((kept.serial.as_str(), kept.mac.as_str(), kept.watch), ("S1", "", None));
+        assert!(copy_path(&path, 3).exists());
     }
 
     #[test]
