@@ -21,4 +21,5 @@ pub mod span;
 pub mod tickets;
 pub mod time;
 mod timer;
+pub mod topology;
 pub mod uplink;
