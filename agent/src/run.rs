@@ -8,6 +8,7 @@
 //! What it promises: nothing that the collector or the network does ends the agent. A batch is in the spool before it
 //! is sent. A wall clock that steps begins a new generation, because one generation has one clock.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +19,12 @@ use bellwether_logic::time::Timestamp;
 use bellwether_logic::uplink::Uplink;
 use bellwether_proto::batch::Encoder;
 use bellwether_proto::schema::Measurement;
+use bellwether_proto::v1::agent_message::Body as ToCollector;
 use bellwether_proto::v1::{AgentMessage, Hello};
 use tokio::sync::mpsc::Sender;
 use tokio_stream::{Stream, StreamExt};
 
+use self::closet::{Closet, Finding, from_closet};
 use self::generation::Generation;
 use self::looker::{Look, Looker};
 use self::reader::{Reader, Readings};
@@ -46,6 +49,7 @@ use crate::tls::{BadCredentials, Proof};
 use crate::uplink::{self, Link};
 
 mod clocks;
+mod closet;
 mod complaints;
 mod configure;
 mod contacts;
@@ -130,6 +134,7 @@ enum Event {
     Due(Timer),
     Read(Readings),
     Looked(Look),
+    Closet(Finding),
     Uplink(uplink::Event),
     Renewed(Result<state::Credentials, RenewError>),
     RoomToSend,
@@ -178,6 +183,12 @@ struct Agent {
     told: Told,
     /// None while the machine is elsewhere: nothing is looked at there.
     looker: Option<Looker>,
+    /// None unless the configuration wants one; and none elsewhere, either.
+    closet: Option<Closet>,
+    /// States of the closet that wait for room on the stream, and whether there were more than may wait.
+    says: VecDeque<ToCollector>,
+    says_lost: bool,
+    state_dir: PathBuf,
     /// The first reading only gives the counters from which the next takes differences.
     primed: bool,
     ticked: bool,
@@ -227,6 +238,10 @@ impl Agent {
             reader: (hands.read)(&hands.host, &config).map_err(RunError::Thread)?,
             told: Told::default(),
             looker: None,
+            closet: None,
+            says: VecDeque::new(),
+            says_lost: false,
+            state_dir: settings.state_dir.clone(),
             config,
             interval_override: settings.interval,
             remote,
@@ -292,6 +307,7 @@ impl Agent {
         tokio::select! {
             Some(readings) = self.reader.readings.recv() => Event::Read(readings),
             look = from_looker(&mut self.looker) => Event::Looked(look),
+            finding = from_closet(&mut self.closet) => Event::Closet(finding),
             event = from_link(&mut self.link) => Event::Uplink(event),
             Some(outcome) = self.renewer.outcomes.recv() => Event::Renewed(outcome),
             () = tokio::time::sleep_until(due) => Event::Due(timer),
@@ -304,6 +320,7 @@ impl Agent {
             Event::Due(timer) => self.handle_timer(timer),
             Event::Read(readings) => self.handle_readings(readings),
             Event::Looked(look) => self.handle_look(look),
+            Event::Closet(finding) => self.handle_finding(finding),
             Event::Renewed(outcome) => self.handle_renewed(outcome),
             Event::Uplink(uplink::Event::Verified(ca)) => self.renewer.handle_verified(ca),
             Event::Uplink(uplink::Event::Welcomed(welcome, ends)) => self.handle_welcome(&welcome, ends),

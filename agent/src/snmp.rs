@@ -13,10 +13,13 @@ pub mod facts;
 pub mod look;
 pub mod measurements;
 pub mod oid;
+pub mod poll;
 pub mod profile;
 pub mod rates;
 pub mod recording;
+pub mod search;
 pub mod settings;
+pub mod sweep;
 pub mod value;
 pub mod walk;
 

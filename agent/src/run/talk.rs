@@ -72,6 +72,7 @@ impl Agent {
             self.forget(&gone);
         }
         self.confirm_configuration();
+        self.say_states_again();
         self.may_send = true;
     }
 
@@ -88,7 +89,7 @@ impl Agent {
             }
             FromCollector::Configuration(configuration) => self.handle_configuration(configuration),
             FromCollector::Contacts(contacts) => self.handle_contacts(contacts),
-            FromCollector::Assignments(_) => tracing::debug!("assignments for a closet"),
+            FromCollector::Assignments(assignments) => self.handle_assignments(assignments),
             FromCollector::Welcome(_) => tracing::debug!("a second welcome"),
         }
         self.may_send = true;
@@ -110,6 +111,9 @@ impl Agent {
 
     /// Sends what the lanes name next; there is room for it.
     pub(super) fn send_next(&mut self) {
+        if self.send_state() {
+            return;
+        }
         let Some((id, lane)) = self.uplink.poll_send(self.lane_time()) else {
             self.may_send = false;
             if let Some(at) = self.uplink.poll_wake() {

@@ -72,6 +72,7 @@ impl Agent {
     pub(super) fn look_at_others(&mut self) {
         let begin = || Looker::start(self.hands.host.clone(), self.config.clone());
         self.looker = (self.place == Place::School).then(begin);
+        self.open_closet();
     }
 
     /// Asks for the reading from which the counters' differences are taken.

@@ -39,6 +39,22 @@ impl Answers {
         Ok(())
     }
 
+    /// Forgets everything that is not at or below `prefix`.
+    pub fn keep_only(&mut self, prefix: &Oid) {
+        self.values.retain(|oid, _| oid.starts_with(prefix));
+        self.bytes = self.values.iter().map(|(oid, value)| weight(oid, value)).sum();
+    }
+
+    /// Forgets everything at or below `prefix`.
+    pub fn remove_below(&mut self, prefix: &Oid) {
+        let gone: Vec<Oid> = self.below(prefix).map(|(oid, _)| oid.clone()).collect();
+        for oid in gone {
+            if let Some(value) = self.values.remove(&oid) {
+                self.bytes -= weight(&oid, &value);
+            }
+        }
+    }
+
     /// The value of that name.
     #[must_use]
     pub fn get(&self, oid: &Oid) -> Option<&Value> {

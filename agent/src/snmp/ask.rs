@@ -106,6 +106,27 @@ pub enum Trouble {
     NotSent(String),
 }
 
+impl Trouble {
+    /// The word of a closed list that is sent for it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::NoAnswer => "no_answer",
+            Self::TooBig | Self::NoSuchName | Self::DeviceFailed | Self::Status(_) => "device_failed",
+            Self::NoAccess => "no_access",
+            Self::Garbled => "garbled",
+            Self::UnknownUser => "unknown_user",
+            Self::WrongDigest => "wrong_digest",
+            Self::CantDecrypt => "cant_decrypt",
+            Self::UnsupportedLevel => "unsupported_level",
+            Self::NotInTimeWindow => "not_in_time_window",
+            Self::UnknownEngine => "unknown_engine",
+            Self::Unsigned => "unsigned",
+            Self::NotSent(_) => "not_sent",
+        }
+    }
+}
+
 /// Something that can be asked: one device.
 pub trait Client {
     /// Asks once; what may be asked again is asked again by this, within bounds.

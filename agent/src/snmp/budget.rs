@@ -66,6 +66,12 @@ impl Budget {
         self.slowed = None;
     }
 
+    /// How long its answers take, once there was one.
+    #[must_use]
+    pub fn usual(&self) -> Option<Duration> {
+        self.best.map(|_| self.usual)
+    }
+
     /// Whether its answers have become slow.
     #[must_use]
     pub fn is_slow(&self) -> bool {

@@ -25,6 +25,15 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RETRIES: u32 = 2;
 /// The longest that one question takes with all its retries; to find a device of version 3 takes as long again.
 pub const QUESTION_MAX: Duration = Duration::from_secs(7);
+/// The least that a device is waited for of which it is known how quickly it answers: a little load, and it is late.
+const USUAL_TIMEOUT_MIN: Duration = Duration::from_millis(250);
+/// So many times its usual time is waited.
+const USUAL_TIMES: u32 = 4;
+/// For a device whose usual time is not known.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a known device is asked again. Where a fifth of the packets is lost in each direction, one question in
+/// three is; all of so many are lost once in 3,000 times.
+const USUAL_RETRIES: u32 = 7;
 /// Questions under way to all devices together: with 10 ms each, 50,000 in a second, and little to overflow a buffer.
 pub const IN_FLIGHT: usize = 500;
 /// Questions under way to one device: the processors of switches are slow, and some agents answer the last one only.
@@ -50,12 +59,52 @@ pub struct Network {
 #[derive(Clone)]
 pub struct Login(Auth);
 
+/// How long each transmission of a question is waited for, and how often it is sent again. An answer to an earlier one
+/// counts as long as the question is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    timeout: Duration,
+    retries: u32,
+}
+
+/// What is under way to one device, whoever asks it. Clones are of the same device.
+#[derive(Clone, Debug)]
+pub struct Turnstile(Arc<Semaphore>);
+
+impl Default for Turnstile {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(IN_FLIGHT_EACH)))
+    }
+}
+
+impl Patience {
+    /// For whoever asks once: nothing is known of the device.
+    pub const LONG: Self = Self { timeout: ANSWER_TIMEOUT, retries: RETRIES };
+    /// For whoever does not know whether there is a device at all, and must not look like one who guesses passwords.
+    pub const SHORT: Self = Self { timeout: FIRST_TIMEOUT, retries: 1 };
+
+    /// For a device that usually answers within this: short waits and many of them get through where packets are lost.
+    #[must_use]
+    pub fn of(usual: Option<Duration>) -> Self {
+        let timeout = usual.map_or(FIRST_TIMEOUT, |usual| usual.saturating_mul(USUAL_TIMES));
+        let timeout = timeout.clamp(USUAL_TIMEOUT_MIN, ANSWER_TIMEOUT);
+        // In all at most about what the long patience takes, so that a poll of a silent device ends within its interval.
+        let fit = u32::try_from(QUESTION_MAX.as_millis() / timeout.as_millis()).unwrap_or(RETRIES);
+        Self { timeout, retries: (fit - 1).clamp(RETRIES, USUAL_RETRIES) }
+    }
+
+    /// All its waits. To find a device of version 3 takes as long again.
+    fn span(self) -> Duration {
+        self.timeout.saturating_mul(self.retries + 1) + Duration::from_secs(1)
+    }
+}
+
 /// One device. Its questions go out one after the other.
 pub struct Device {
     client: async_snmp::Client<UdpHandle>,
     address: SocketAddr,
     in_flight: Arc<Semaphore>,
-    own: Semaphore,
+    own: Turnstile,
     engines: Arc<EngineCache>,
     silent: AtomicU32,
     users: bool,
@@ -79,11 +128,26 @@ impl Network {
     /// # Errors
     /// If there is no socket to be had.
     pub async fn device(&self, address: SocketAddr, login: &Login) -> Result<Device, Trouble> {
+        self.device_with(address, login, Patience::LONG, Turnstile::default()).await
+    }
+
+    /// The device at `address`, asked with this patience, in turn with whoever else has its turnstile.
+    ///
+    /// # Errors
+    /// As [`Self::device`].
+    pub async fn device_with(
+        &self,
+        address: SocketAddr,
+        login: &Login,
+        patience: Patience,
+        own: Turnstile,
+    ) -> Result<Device, Trouble> {
         let handle = self.socket(address).await?.handle(address).map_err(|error| words::trouble(&error))?;
-        let retry = Retry::fixed(RETRIES, Duration::ZERO).map_err(|error| Trouble::NotSent(error.to_string()))?;
+        let retry =
+            Retry::fixed(patience.retries, Duration::ZERO).map_err(|error| Trouble::NotSent(error.to_string()))?;
         let client = ClientBuilder::new(login.0.clone())
-            .request_timeout(ANSWER_TIMEOUT)
-            .exchange_timeout(Some(QUESTION_MAX))
+            .request_timeout(patience.timeout)
+            .exchange_timeout(Some(patience.span()))
             .retry(retry)
             .max_oids_per_request(NAMES_MAX)
             .engine_cache(Arc::clone(&self.engines))
@@ -98,7 +162,7 @@ impl Network {
             client,
             address,
             in_flight: Arc::clone(&self.in_flight),
-            own: Semaphore::new(IN_FLIGHT_EACH),
+            own,
             engines: Arc::clone(&self.engines),
             silent: AtomicU32::new(0),
             users: matches!(login.0, Auth::Usm(_)),
@@ -202,7 +266,7 @@ impl Device {
 
 impl Client for Device {
     async fn ask(&self, request: &Request) -> Result<Vec<Binding>, Trouble> {
-        let _own = self.own.acquire().await.expect("never closed");
+        let _own = self.own.0.acquire().await.expect("never closed");
         let _all = self.in_flight.acquire().await.expect("never closed");
         let mut answer = self.once(request).await.map_err(|error| words::trouble(&error));
         if let Err(trouble) = &answer

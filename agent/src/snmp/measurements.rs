@@ -303,11 +303,55 @@ pub const MEASUREMENTS: &[Measurement] = &[
         name: "snmp",
         tags: &[],
         fields: &[
+            boolean("answered", "Whether it answered at all."),
+            float("best_ms", "ms", "How quickly it answered at best, when it was slowed."),
+            integer("cut", "", "Columns that could not be read to their end."),
+            boolean("pings", "Whether it answers an echo request, when it did not answer otherwise."),
+            float("response_ms", "ms", "How long its answers usually take."),
+            boolean("slowed", "Whether it was asked for less because its answers became slow."),
             float("sysUptime", "s", "Since its management started."),
+            text(
+                "trouble",
+                "Why it did not answer: one of no_answer, device_failed, no_access, garbled, unknown_user, wrong_digest, \
+                 cant_decrypt, unsupported_level, not_in_time_window, unknown_engine, unsigned, not_sent, no_credential, \
+                 other_device.",
+            ),
             float("uptime_s", "s", "Since it was switched on."),
         ],
         privacy: Privacy::Health,
-        description: "That a watched device answers, and since when it runs.",
+        description: "That a watched device answers, how quickly, and since when it runs.",
+    },
+    Measurement {
+        name: "snmp_closet",
+        tags: &[],
+        fields: &[
+            integer("devices", "", "Devices that it asks."),
+            integer("polls", "", "Polls that ended since the row before."),
+            integer("skipped", "", "Polls that were left out because the one before was still under way."),
+            integer("unanswered", "", "Polls without any answer."),
+            integer("witnessed", "", "Devices that it only pings."),
+        ],
+        privacy: Privacy::Own,
+        description: "The work of an agent that watches others by SNMP.",
+    },
+    Measurement {
+        name: "snmp_search",
+        tags: &[],
+        fields: &[
+            integer("answered", "", "Addresses that answered SNMP."),
+            integer("pinged", "", "Addresses that answered an echo request."),
+            integer("refused", "", "Addresses that answered an echo request and took no credential."),
+            integer("searched", "", "Addresses that were tried."),
+        ],
+        privacy: Privacy::Own,
+        description: "What a search of the closet's networks came to.",
+    },
+    Measurement {
+        name: "snmp_witness",
+        tags: &[],
+        fields: &[boolean("pings", "Whether it answers an echo request.")],
+        privacy: Privacy::Health,
+        description: "How a watched device looks from another agent than the one that asks it.",
     },
     Measurement {
         name: "ups",

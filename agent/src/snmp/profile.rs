@@ -152,15 +152,24 @@ impl Choice {
     /// The columns to ask for, in order, none below another. With the slow ones are those that say what the device is.
     #[must_use]
     pub fn wanted(&self, pace: Pace) -> Vec<Oid> {
-        let all: BTreeSet<&Oid> = self.profiles.iter().flat_map(|profile| profile.columns(pace)).collect();
-        let mut wanted: Vec<Oid> = Vec::with_capacity(all.len());
-        for oid in all {
-            if wanted.last().is_none_or(|last| !oid.starts_with(last)) {
-                wanted.push(oid.clone());
-            }
-        }
-        wanted
+        none_below_another(self.profiles.iter().flat_map(|profile| profile.columns(pace)).collect())
     }
+
+    /// Of these, the columns that say what the device is.
+    #[must_use]
+    pub fn wanted_facts(&self) -> Vec<Oid> {
+        none_below_another(self.profiles.iter().flat_map(|profile| profile.fact_columns()).collect())
+    }
+}
+
+fn none_below_another(all: BTreeSet<&Oid>) -> Vec<Oid> {
+    let mut wanted: Vec<Oid> = Vec::with_capacity(all.len());
+    for oid in all {
+        if wanted.last().is_none_or(|last| !oid.starts_with(last)) {
+            wanted.push(oid.clone());
+        }
+    }
+    wanted
 }
 
 fn read_file(path: &Path) -> Result<Profile, ProfileError> {

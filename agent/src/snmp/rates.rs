@@ -30,8 +30,8 @@ pub struct Look {
     pub at_ms: u64,
     /// sysUpTime, in hundredths of a second; it wraps after 497 days.
     pub uptime: Option<u32>,
-    /// The interfaces by name.
-    pub ports: BTreeMap<String, Port>,
+    /// The interfaces, in the order of their names, each once: a list, because one is kept for each device.
+    pub ports: Box<[(Box<str>, Port)]>,
 }
 
 /// An interface as one look saw it.
@@ -53,7 +53,7 @@ pub struct Counts {
     /// Octets.
     pub octets: Option<Counter>,
     /// Packets for one, for many, for all; each counted by itself.
-    pub packets: Vec<Counter>,
+    pub packets: [Option<Counter>; 3],
     /// Packets with errors.
     pub errors: Option<Counter>,
     /// Packets that were dropped.
@@ -98,8 +98,8 @@ pub fn between(before: &Look, now: &Look) -> BTreeMap<String, Rates> {
     if !(APART_MS_MIN..=APART_MS_MAX).contains(&apart_ms) || restarted(before, now, apart_ms) {
         return BTreeMap::new();
     }
-    let pairs = now.ports.iter().filter_map(|(name, port)| Some((name, before.ports.get(name)?, port)));
-    let rates = pairs.map(|(name, old, new)| (name.clone(), port_rates(old, new, seconds(apart_ms))));
+    let pairs = now.ports.iter().filter_map(|(name, port)| Some((name, before.port(name)?, port)));
+    let rates = pairs.map(|(name, old, new)| (name.to_string(), port_rates(old, new, seconds(apart_ms))));
     rates.filter(|(_, rates)| *rates != Rates::default()).collect()
 }
 
@@ -165,13 +165,15 @@ fn octets(old: &Counts, new: &Counts, line: &Line) -> Option<f64> {
 
 /// The packets of all kinds; nothing if one kind can't be told.
 fn packets(old: &Counts, new: &Counts, line: &Line) -> Option<u64> {
-    if old.packets.len() != new.packets.len() || new.packets.is_empty() {
-        return None;
-    }
     let mut all = 0_u64;
     for (old, new) in old.packets.iter().zip(&new.packets) {
-        all = all.saturating_add(difference(*old, *new)?);
+        match (old, new) {
+            (Some(old), Some(new)) => all = all.saturating_add(difference(*old, *new)?),
+            (None, None) => {}
+            _ => return None,
+        }
     }
+    new.packets.iter().any(Option::is_some).then_some(())?;
     line.could_carry_packets(all).then_some(all)
 }
 
@@ -204,8 +206,22 @@ impl Look {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "TimeTicks have 32 bits")]
         let uptime = uptime.filter(|ticks| (0.0..=f64::from(u32::MAX)).contains(ticks)).map(|ticks| ticks as u32);
         let interfaces = samples.iter().filter(|sample| sample.measurement == "interface");
-        let ports = interfaces.filter_map(|sample| Some((if_name(sample)?.to_owned(), Port::of(sample))));
-        Self { at_ms, uptime, ports: ports.collect() }
+        let ports = interfaces.filter_map(|sample| Some((if_name(sample)?.into(), Port::of(sample))));
+        let mut ports: Vec<(Box<str>, Port)> = ports.collect();
+        ports.sort_by(|one, other| one.0.cmp(&other.0));
+        ports.dedup_by(|one, other| one.0 == other.0);
+        Self { at_ms, uptime, ports: ports.into() }
+    }
+
+    /// Whether the device began anew since `before`.
+    #[must_use]
+    pub fn restarted_since(&self, before: &Self) -> bool {
+        restarted(before, self, self.at_ms.saturating_sub(before.at_ms))
+    }
+
+    fn port(&self, name: &str) -> Option<&Port> {
+        let at = self.ports.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
+        Some(&self.ports[at].1)
     }
 }
 
@@ -221,12 +237,11 @@ impl Port {
             let of = |prefix: &str, what: &str| number(&format!("if{prefix}{direction}{what}"));
             let long = |what: &str| of("HC", what).map(Counter::Long);
             let short = |what: &str| of("", what).and_then(|value| u32::try_from(value).ok()).map(Counter::Short);
-            let all_long: Vec<_> =
-                ["UcastPkts", "MulticastPkts", "BroadcastPkts"].into_iter().filter_map(long).collect();
-            let all_short = || ["UcastPkts", "NUcastPkts"].into_iter().filter_map(short).collect();
+            let all_long = ["UcastPkts", "MulticastPkts", "BroadcastPkts"].map(long);
+            let all_short = || [short("UcastPkts"), short("NUcastPkts"), None];
             Counts {
                 octets: long("Octets").or_else(|| short("Octets")),
-                packets: if all_long.is_empty() { all_short() } else { all_long },
+                packets: if all_long == [None; 3] { all_short() } else { all_long },
                 errors: short("Errors"),
                 discards: short("Discards"),
             }

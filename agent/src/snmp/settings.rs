@@ -14,6 +14,8 @@ use serde::Deserialize;
 use super::credential::{Credential, Written};
 use crate::probe::settings::{Bad, quoted};
 
+/// SNMP's own port.
+pub const PORT: u16 = 161;
 /// All ranges together: a building of 250 networks of the usual size. A ping of each takes five minutes.
 pub const ADDRESSES_MAX: u64 = 65_536;
 /// Networks of a district's closets.
@@ -60,6 +62,8 @@ pub struct Named {
 /// A network, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
+    /// Where devices listen.
+    port: u16,
     first: IpAddr,
     /// How many bits of an address tell one of the range from another.
     bits: u32,
@@ -93,20 +97,25 @@ impl Snmp {
     }
 
     /// The addresses that a search asks, each once.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         let all = self.ranges.iter().enumerate().flat_map(|(at, range)| range.hosts().map(move |host| (at, host)));
         all.filter(|(at, host)| {
             let asked = self.ranges[..*at].iter().any(|before| before.contains(*host));
             !asked && !self.exclude.iter().any(|range| range.contains(*host))
         })
-        .map(|(_, host)| host)
+        .map(|(at, host)| SocketAddr::new(host, self.ranges[at].port))
     }
 }
 
 impl Range {
-    /// Reads "10.20.0.0/16", "2001:db8::/120" or an address.
+    /// Reads "10.20.0.0/16", "2001:db8::/120", an address, or a network with a port that is not SNMP's own:
+    /// "10.20.0.0/16:1161".
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let (text, port) = match text.split_once('/').and_then(|(_, rest)| rest.split_once(':')) {
+            Some((_, port)) => (&text[..text.len() - port.len() - 1], port.parse().ok().filter(|port| *port != 0)?),
+            None => (text, PORT),
+        };
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
@@ -116,7 +125,7 @@ impl Range {
             IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & u32::MAX.checked_shl(bits).unwrap_or(0)).into(),
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(bits).unwrap_or(0)).into(),
         };
-        Some(Self { first, bits })
+        Some(Self { port, first, bits })
     }
 
     /// How many addresses.
@@ -280,9 +289,12 @@ mod tests {
     fn each_address_of_the_ranges_is_asked_once_and_none_that_is_excluded() {
         let text = "ranges = [\"192.0.2.9/29\", \"192.0.2.12\", \"2001:db8::/126\"]\nexclude = [\"192.0.2.10/31\"]";
         let asked: Vec<String> = build(text).unwrap().addresses().map(|address| address.to_string()).collect();
-        let v4 = ["192.0.2.9", "192.0.2.12", "192.0.2.13", "192.0.2.14"];
+        let v4 = ["192.0.2.9:161", "192.0.2.12:161", "192.0.2.13:161", "192.0.2.14:161"];
         assert_eq!(asked[..4], v4, "not the network's own addresses");
-        assert_eq!(asked[4..], ["2001:db8::", "2001:db8::1", "2001:db8::2", "2001:db8::3"]);
+        assert_eq!(asked[4..], ["[2001:db8::]:161", "[2001:db8::1]:161", "[2001:db8::2]:161", "[2001:db8::3]:161"]);
+        let odd = build("ranges = [\"192.0.2.0/31:1161\"]").unwrap();
+        assert!(odd.addresses().all(|address| address.port() == 1_161));
+        assert!(build("ranges = [\"192.0.2.0/31:0\"]").is_err());
         assert_eq!(build("ranges = [\"10.0.0.0/16\"]").unwrap().addresses().count(), 65_534);
     }
 

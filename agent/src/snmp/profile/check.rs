@@ -124,10 +124,14 @@ impl Profile {
             || matches.answers.iter().any(|prefix| answers.below(prefix).next().is_some())
     }
 
+    /// The columns that say what the device is.
+    pub(super) fn fact_columns(&self) -> impl Iterator<Item = &Oid> {
+        self.facts.iter().flat_map(|fact| of_cells(&fact.from).chain(of_conditions(&fact.conditions)))
+    }
+
     /// The columns that it asks for at this pace.
     pub(super) fn columns(&self, pace: Pace) -> impl Iterator<Item = &Oid> {
-        let facts = self.facts.iter().filter(move |_| pace == Pace::Slow);
-        let facts = facts.flat_map(|fact| of_cells(&fact.from).chain(of_conditions(&fact.conditions)));
+        let facts = (pace == Pace::Slow).then(|| self.fact_columns()).into_iter().flatten();
         let readings = self.readings.iter().filter(move |reading| reading.pace == pace);
         facts.chain(readings.flat_map(|reading| {
             let tags = reading.tags.iter().flat_map(|(_, cells)| of_cells(cells));

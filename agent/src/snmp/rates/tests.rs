@@ -8,7 +8,7 @@ const GIGABIT: u64 = 1_000_000_000;
 fn counts(octets: Counter, packets: u64, errors: u32) -> Counts {
     Counts {
         octets: Some(octets),
-        packets: vec![Counter::Long(packets)],
+        packets: [Some(Counter::Long(packets)), None, None],
         errors: Some(Counter::Short(errors)),
         discards: Some(Counter::Short(0)),
     }
@@ -16,7 +16,7 @@ fn counts(octets: Counter, packets: u64, errors: u32) -> Counts {
 
 fn look(at_s: u64, uptime_s: u32, received: Counts) -> Look {
     let port = Port { speed: Some(GIGABIT), discontinuity: Some(0), received, sent: Counts::default() };
-    Look { at_ms: at_s * 1_000, uptime: Some(uptime_s * 100), ports: BTreeMap::from([("Gi1/0/1".to_owned(), port)]) }
+    Look { at_ms: at_s * 1_000, uptime: Some(uptime_s * 100), ports: [("Gi1/0/1".into(), port)].into() }
 }
 
 fn received(before: &Look, now: &Look) -> Rate {
@@ -71,7 +71,7 @@ fn the_clock_of_a_device_that_wraps_after_497_days_is_no_restart() {
 fn an_interface_whose_counters_began_anew_tells_nothing() {
     let before = look(0, 1_000, counts(Counter::Long(0), 0, 0));
     let mut now = look(60, 1_060, counts(Counter::Long(1_000), 0, 0));
-    now.ports.get_mut("Gi1/0/1").unwrap().discontinuity = Some(103_000);
+    now.ports[0].1.discontinuity = Some(103_000);
     assert_eq!(between(&before, &now), BTreeMap::new());
     let now = look(60, 1_060, counts(Counter::Long(5), 0, 0));
     let before = look(0, 1_000, counts(Counter::Long(10), 0, 0));
@@ -89,7 +89,7 @@ fn more_than_the_line_carries_is_not_believed() {
 fn a_link_that_changed_its_speed_has_a_rate_and_no_part() {
     let before = look(0, 1_000, counts(Counter::Long(0), 0, 0));
     let mut now = look(60, 1_060, counts(Counter::Long(7_500_000), 0, 0));
-    now.ports.get_mut("Gi1/0/1").unwrap().speed = Some(100_000_000);
+    now.ports[0].1.speed = Some(100_000_000);
     let rate = received(&before, &now);
     assert_eq!((rate.bits_per_s, rate.use_percent), (Some(1_000_000.0), None));
 }
@@ -129,7 +129,7 @@ proptest! {
         let width = |value: u64| if short { Counter::Short(value as u32) } else { Counter::Long(value) };
         let look = |at_s: u64, uptime, value, errors| {
             let port = Port { speed, discontinuity: None, received: counts(width(value), value, errors), sent: Counts::default() };
-            Look { at_ms: at_s * 1_000, uptime: Some(uptime), ports: BTreeMap::from([("p".to_owned(), port)]) }
+            Look { at_ms: at_s * 1_000, uptime: Some(uptime), ports: [("p".into(), port)].into() }
         };
         let rates = between(&look(5, uptimes.0, old, errors.0), &look(5 + apart_s, uptimes.1, new, errors.1));
         for rate in rates.values().map(|rates| &rates.received) {
