@@ -63,6 +63,8 @@ closed_list! {
         Nas = "nas",
         /// Switched or measured sockets.
         Pdu = "pdu",
+        /// A telephone.
+        Phone = "phone",
         /// A printer or copier.
         Printer = "printer",
         /// A projector or display.

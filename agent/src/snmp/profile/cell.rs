@@ -29,18 +29,20 @@ pub fn holds(conditions: &[Condition], answers: &Answers, index: &[u32]) -> bool
         let found = find(answers, &condition.oid, &condition.at, &condition.through, index);
         let number = found.as_ref().and_then(integer);
         let among = |list: &[i64]| number.is_some_and(|number| list.contains(&number));
-        let contains = |list: &[String]| {
-            let text = found.as_ref().and_then(Value::as_text).unwrap_or_default();
-            list.iter().any(|part| text.contains(part))
-        };
+        let text = found.as_ref().and_then(Value::as_text).unwrap_or_default().to_lowercase();
+        let contains = |list: &[String]| list.iter().any(|part| text.contains(&part.to_lowercase()));
+        let starts = |list: &[String]| list.iter().any(|start| text.starts_with(&start.to_lowercase()));
         let named = |list: &[Oid]| {
             found.as_ref().and_then(Value::as_oid).is_some_and(|oid| list.iter().any(|name| oid.starts_with(name)))
         };
         condition.is.as_deref().is_none_or(among)
             && condition.not.as_deref().is_none_or(|list| !among(list))
             && condition.is_oid.as_deref().is_none_or(named)
+            && condition.least.is_none_or(|least| number.is_some_and(|number| number >= least))
             && condition.contains.as_deref().is_none_or(contains)
             && !condition.lacks.as_deref().is_some_and(contains)
+            && condition.starts.as_deref().is_none_or(starts)
+            && !condition.starts_not.as_deref().is_some_and(starts)
     })
 }
 
@@ -141,21 +143,40 @@ fn text_of(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<String> {
         return octets.try_into().ok().map(mac);
     }
     let value = found(cell, answers, index)?;
-    let text = written(&value, cell.form)?;
-    let text = match &cell.after {
-        Some(after) => text.split_once(after.as_str())?.1,
-        None => &text,
-    };
-    let cut = |text, until: &String| str::split_once(text, until.as_str()).map_or(text, |(before, _)| before);
-    let text = cell.until.0.iter().fold(text, cut);
-    let text: String = text.trim().chars().take(TEXT_MAX).collect();
+    if let Some(names) = &cell.names {
+        let named = value.as_oid()?;
+        // Names sort before what is below them: the last one is the longest.
+        return names.iter().rfind(|(name, _)| named.starts_with(name)).map(|(_, text)| text.clone());
+    }
+    let text = cut(cell, &written(&value, cell.form)?)?;
+    if cell.form == Form::Mac {
+        return Value::Octets(text.into_bytes()).as_mac().and_then(a_card);
+    }
     let fit = cell.starts.as_ref().is_none_or(|starts| starts.iter().any(|start| text.starts_with(start)));
-    (fit && !text.is_empty()).then_some(text)
+    let lower = text.to_lowercase();
+    let lacks = !cell.lacks.0.iter().any(|part| lower.contains(&part.to_lowercase()));
+    let digit = !cell.digit || text.bytes().any(|byte| byte.is_ascii_digit());
+    (fit && lacks && digit && !text.is_empty()).then_some(text)
+}
+
+/// The part of a text that is meant.
+fn cut(cell: &Cell, text: &str) -> Option<String> {
+    let behind = |after: &String| text.split_once(after.as_str()).map(|(_, behind)| behind);
+    let text = if cell.after.0.is_empty() { text } else { cell.after.0.iter().find_map(behind)? };
+    let until = |text, until: &String| str::split_once(text, until.as_str()).map_or(text, |(before, _)| before);
+    let text = cell.until.0.iter().fold(text.trim_start(), until);
+    Some(text.trim().trim_matches('"').trim().chars().take(TEXT_MAX).collect())
+}
+
+/// The address of a card, written; all the same octets are none, nor is one of a group.
+fn a_card(octets: [u8; 6]) -> Option<String> {
+    (octets[0] & 1 == 0 && octets.iter().any(|octet| *octet != octets[0])).then(|| mac(octets))
 }
 
 fn written(value: &Value, form: Form) -> Option<String> {
     match form {
-        Form::Mac => value.as_mac().filter(|octets| *octets != [0; 6]).map(mac),
+        // What stands behind another text is cut out before it is read.
+        Form::Mac => value.as_mac().and_then(a_card).or_else(|| value.as_text()),
         Form::Identifier => identifier(value),
         Form::Hex => value.as_octets().map(|octets| octets.iter().map(|octet| format!("{octet:02x}")).collect()),
         Form::Text | Form::IndexMac => value

@@ -2,7 +2,7 @@
 
 use super::ProfileError;
 use super::format::{Cell, Cells, Condition, Fact, File, Match, Pace, Reading, Same};
-use crate::snmp::facts::FactName;
+use crate::snmp::facts::{FactName, Kind};
 use crate::snmp::{Answers, Oid, measurements};
 use bellwether_proto::schema::{Field, FieldKind, Measurement};
 
@@ -185,10 +185,11 @@ impl Check {
         if fact.word.is_some() != fact.from.0.is_empty() {
             return Err(self.wrong(key, &fact.is, "either word or from"));
         }
-        if let (Some(word), FactName::Kind) = (&fact.word, is)
-            && crate::snmp::facts::Kind::named(word).is_none()
+        let named = fact.from.0.iter().flat_map(|cell| cell.names.iter().flat_map(|names| names.values()));
+        if let (Some(word), FactName::Kind) =
+            (fact.word.iter().chain(named).find(|word| Kind::named(word).is_none()), is)
         {
-            let kinds = crate::snmp::facts::Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
+            let kinds = Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
             return Err(self.wrong(format!("{key}.word"), word, kinds.join(", ")));
         }
         if fact.count != (is == FactName::Ports) {
@@ -324,11 +325,18 @@ impl Check {
                 condition.is.is_some(),
                 condition.not.is_some(),
                 condition.is_oid.is_some(),
+                condition.least.is_some(),
                 condition.contains.is_some(),
                 condition.lacks.is_some(),
+                condition.starts.is_some(),
+                condition.starts_not.is_some(),
             ];
             if !asks.contains(&true) || condition.at.contains(&0) {
-                return Err(self.wrong(format!("{key}.where[{at}]"), "", "is, not, is_oid, contains or lacks"));
+                return Err(self.wrong(
+                    format!("{key}.where[{at}]"),
+                    "",
+                    "is, not, is_oid, least, contains, lacks, starts or starts_not",
+                ));
             }
         }
         Ok(())

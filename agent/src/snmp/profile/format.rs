@@ -135,10 +135,16 @@ pub struct Condition {
     pub not: Option<Vec<i64>>,
     /// It must be one of these names, or below one.
     pub is_oid: Option<Vec<Oid>>,
-    /// It must contain one of these texts.
+    /// It must be at least this.
+    pub least: Option<i64>,
+    /// It must contain one of these texts, whatever the case.
     pub contains: Option<Vec<String>>,
-    /// It must contain none of these texts.
+    /// It must contain none of these texts, whatever the case.
     pub lacks: Option<Vec<String>>,
+    /// It must begin with one of these texts, whatever the case.
+    pub starts: Option<Vec<String>>,
+    /// It must begin with none of these texts, whatever the case.
+    pub starts_not: Option<Vec<String>>,
 }
 
 /// Where a value is found and what it means.
@@ -161,13 +167,22 @@ pub struct Cell {
     /// six parts of the index).
     #[serde(default)]
     pub form: Form,
-    /// Only what stands behind the first of this.
-    pub after: Option<String>,
+    /// Only what stands behind the first of this, or of the first of these that is there.
+    #[serde(default)]
+    pub after: Texts,
     /// Only what stands before the first of this, or of each of these.
     #[serde(default)]
     pub until: Texts,
     /// Only texts that begin with one of these.
     pub starts: Option<Vec<String>>,
+    /// Only texts in which none of these stands, whatever the case.
+    #[serde(default)]
+    pub lacks: Texts,
+    /// Only texts with a digit, as names of models have.
+    #[serde(default)]
+    pub digit: bool,
+    /// What names of things mean: the longest one that the value is, or is below. What is not here is no value.
+    pub names: Option<BTreeMap<Oid, String>>,
     /// Numbers are multiplied by this.
     pub scale: Option<f64>,
     /// This is added before.

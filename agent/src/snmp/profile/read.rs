@@ -115,11 +115,25 @@ fn says_nothing(text: &str) -> bool {
         "no asset tag",
         "uninitialized",
         "undefined",
-        "0",
+        "unknow",
+        "not set",
+        "not configured",
+        "location",
+        "agent location",
+        "system location",
+        "end user premise.",
+        "right here, right now.",
+        "sitting on the dock of the bay",
+        "0123456789",
+        "1234567890",
+        "123456789",
+        "system serial number",
     ];
     let text = text.trim();
-    text.chars().all(|c| matches!(c, '-' | '.' | '?' | '*' | ' ' | 'x' | 'X'))
+    text.chars().all(|c| matches!(c, '-' | '.' | '?' | '*' | ' ' | 'x' | 'X' | '0' | '"'))
         || EMPTY.iter().any(|empty| text.eq_ignore_ascii_case(empty))
+        // What Net-SNMP is delivered with.
+        || text.contains("(edit /etc/snmp")
 }
 
 /// Adds the rows of one reading, and says how many it left out.
