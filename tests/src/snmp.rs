@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
@@ -49,22 +49,31 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct Simulator {
     runtime: Runtime,
+    values: Arc<AtomicU64>,
 }
 
 struct Device {
     rows: Rows,
     fault: Fault,
     questions: AtomicU32,
+    /// Given by all devices together.
+    values: Arc<AtomicU64>,
 }
 
 impl Default for Simulator {
     fn default() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Self { runtime: runtime.expect("a runtime can be started") }
+        Self { runtime: runtime.expect("a runtime can be started"), values: Arc::default() }
     }
 }
 
 impl Simulator {
+    /// Values that all devices have given so far.
+    #[must_use]
+    pub fn values(&self) -> u64 {
+        self.values.load(Ordering::Relaxed)
+    }
+
     /// Starts a device at an address of the loopback network.
     ///
     /// # Panics
@@ -72,16 +81,22 @@ impl Simulator {
     pub fn device(&self, address: Ipv4Addr, rows: Rows, fault: Fault) -> SocketAddr {
         let at = SocketAddrV4::new(address, PORT);
         let socket = self.runtime.block_on(UdpSocket::bind(at)).unwrap_or_else(|error| panic!("{at}: {error}"));
-        let device = Arc::new(Device { rows, fault, questions: AtomicU32::new(0) });
+        let device = Arc::new(Device { rows, fault, questions: AtomicU32::new(0), values: Arc::clone(&self.values) });
         self.runtime.spawn(async move {
-            let elsewhere = UdpSocket::bind((address, 0)).await.expect("the loopback network has ports");
+            // Only for whom it is needed: thousands of devices have sockets enough.
+            let elsewhere = match device.fault {
+                Fault::OtherSource => {
+                    Some(UdpSocket::bind((address, 0)).await.expect("the loopback network has ports"))
+                }
+                _ => None,
+            };
             let mut packet = [0; 2_048];
             while let Ok((length, from)) = socket.recv_from(&mut packet).await {
                 let Some(reply) = device.answer(&packet[..length]) else { continue };
                 if let Fault::Delay(delay) = device.fault {
                     tokio::time::sleep(delay).await;
                 }
-                let source = if device.fault == Fault::OtherSource { &elsewhere } else { &socket };
+                let source = elsewhere.as_ref().unwrap_or(&socket);
                 let _ = source.send_to(&reply, from).await;
             }
         });
@@ -124,11 +139,14 @@ impl Device {
                     None => reply.push(name, if asked.kind == Kind::Get { message::NO_SUCH } else { message::END }),
                 }
                 if reply.bytes() > ANSWER_BYTES_MAX {
-                    return asked.reply(&reply.without_last());
+                    let reply = reply.without_last();
+                    self.values.fetch_add(reply.rows() as u64, Ordering::Relaxed);
+                    return asked.reply(&reply);
                 }
             }
             reply.handle_round();
         }
+        self.values.fetch_add(reply.rows() as u64, Ordering::Relaxed);
         asked.reply(&reply)
     }
 

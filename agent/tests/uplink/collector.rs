@@ -15,8 +15,8 @@ use bellwether_proto::v1::agent_message::Body as FromAgent;
 use bellwether_proto::v1::collector_message::Body as ToAgent;
 use bellwether_proto::v1::collector_server::{Collector, CollectorServer};
 use bellwether_proto::v1::{
-    Ack, AgentMessage, CollectorMessage, Contacts, EnrolReply, EnrolRequest, GoodbyeReason, Hello, Receipt, RenewReply,
-    RenewRequest, Welcome,
+    Ack, AgentMessage, Assignments, CollectorMessage, Contacts, EnrolReply, EnrolRequest, Found, GoodbyeReason, Hello,
+    Receipt, RenewReply, RenewRequest, Welcome,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -54,6 +54,8 @@ pub struct Manner {
     pub expired: bool,
     /// Said after each welcome, one after the other.
     pub contacts: Vec<Contacts>,
+    /// Said after each welcome.
+    pub assignments: Option<Assignments>,
 }
 
 /// What the collector was told.
@@ -64,6 +66,7 @@ pub struct Told {
     pub goodbyes: Vec<GoodbyeReason>,
     pub refusals: usize,
     pub renewals: Vec<RenewRequest>,
+    pub found: Vec<Found>,
 }
 
 impl Told {
@@ -288,6 +291,7 @@ async fn converse(
         let reply = match body {
             FromAgent::Hello(hello) => {
                 after.extend(manner.contacts.into_iter().map(ToAgent::Contacts));
+                after.extend(manner.assignments.map(ToAgent::Assignments));
                 let received = hello.held.iter().map(|held| received(&told.borrow(), held.generation)).collect();
                 told.send_modify(|told| told.hellos.push(hello));
                 let now_unix_ms = manner.now_unix_ms.unwrap_or_else(|| bellwether_agent::clock::now().wall.0);
@@ -312,7 +316,11 @@ async fn converse(
                 told.send_modify(|told| told.goodbyes.push(goodbye.reason()));
                 None
             }
-            FromAgent::ConfigurationResult(_) | FromAgent::Found(_) | FromAgent::Neighborhood(_) => None,
+            FromAgent::Found(found) => {
+                told.send_modify(|told| told.found.push(found));
+                None
+            }
+            FromAgent::ConfigurationResult(_) | FromAgent::Neighborhood(_) => None,
         };
         for body in reply.into_iter().chain(after) {
             if replies.send(Ok(CollectorMessage { body: Some(body) })).await.is_err() {

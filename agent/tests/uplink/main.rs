@@ -1,6 +1,7 @@
 //! The agent against a collector of the test's making, over the real wire on the loopback.
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails like the test itself")]
 
+mod closet;
 mod collector;
 mod contacts;
 mod damage;
@@ -20,7 +21,8 @@ use tokio::task::JoinHandle;
 
 use collector::{Authority, Manner, TestCollector, Years};
 
-const GOOD: Manner = Manner { acks: true, refuse: None, now_unix_ms: None, expired: false, contacts: Vec::new() };
+const GOOD: Manner =
+    Manner { acks: true, refuse: None, now_unix_ms: None, expired: false, contacts: Vec::new(), assignments: None };
 const NOW: Years = Years(2020, 2090);
 
 fn enrolment(dir: &Path, collector: &TestCollector, token: &EnrolToken) -> Enrolment {

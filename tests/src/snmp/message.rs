@@ -65,6 +65,12 @@ impl Reply {
         self.names[(self.rounds as usize - 1) * width + place].clone()
     }
 
+    /// How many rows it has.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// How large it is, about.
     #[must_use]
     pub fn bytes(&self) -> usize {

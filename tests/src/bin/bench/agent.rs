@@ -32,7 +32,7 @@ use crate::Figure;
 
 mod peers;
 mod ping;
-mod process;
+pub(crate) mod process;
 mod relay;
 
 use peers::Peer;
@@ -70,7 +70,7 @@ struct Cost {
 }
 
 pub(crate) fn run() -> Vec<Figure> {
-    let program = program();
+    let program = program("agent");
     note(&format!("load before: {}", load()));
     let pings = ping::figures(&program);
     let look = ping::cpu_s(&[program.as_os_str(), "show".as_ref()]);
@@ -106,12 +106,12 @@ pub(crate) fn run() -> Vec<Figure> {
     figures
 }
 
-/// The agent as it is installed; `tests/bench` builds it.
-fn program() -> PathBuf {
+/// The agent as it is installed; `tests/bench NAME` builds it.
+pub(crate) fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a running program has a path");
     let target = own.parent().and_then(Path::parent).expect("it lies in a folder of its profile");
     let program = target.join("agent").join(bellwether_tests::agent::NAME);
-    assert!(program.is_file(), "{} is not built: run tests/bench agent", program.display());
+    assert!(program.is_file(), "{} is not built: run tests/bench {name}", program.display());
     program
 }
 
@@ -208,6 +208,6 @@ fn load() -> String {
     fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
 }
 
-fn note(text: &str) {
+pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 mod agent;
 mod ingest;
+mod snmp;
 
 /// A figure, and what each peer has for it.
 pub(crate) struct Figure {
@@ -21,8 +22,9 @@ fn main() -> ExitCode {
     let figures = match name.as_str() {
         "agent" => agent::run(),
         "ingest" => ingest::run(),
+        "snmp" => snmp::run(),
         _ => {
-            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|ingest");
+            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|ingest|snmp");
             return ExitCode::from(2);
         }
     };

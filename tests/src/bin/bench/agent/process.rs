@@ -12,7 +12,7 @@ const KIB_PER_MIB: f64 = 1_024.0;
 const LEFT_OUT: usize = 5;
 
 /// A process that is looked at again and again.
-pub(super) struct Watched {
+pub(crate) struct Watched {
     pid: u32,
     begun: Instant,
     cpu_s: f64,
@@ -30,11 +30,11 @@ struct Look {
 
 impl Watched {
     /// Begins to count.
-    pub(super) fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
         Self { pid, begun: Instant::now(), cpu_s: cpu_s(pid), looks: Vec::new() }
     }
 
-    pub(super) fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).expect("the process runs");
         let kib = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -45,21 +45,21 @@ impl Watched {
         self.looks.push(Look { minutes, cpu_s: cpu_s(self.pid), rss_kib, anon_kib });
     }
 
-    pub(super) fn rss_mib(&self) -> f64 {
+    pub(crate) fn rss_mib(&self) -> f64 {
         self.looks.iter().map(|look| look.rss_kib).fold(0.0, f64::max) / KIB_PER_MIB
     }
 
-    pub(super) fn anon_mib(&self) -> f64 {
+    pub(crate) fn anon_mib(&self) -> f64 {
         self.looks.iter().map(|look| look.anon_kib).fold(0.0, f64::max) / KIB_PER_MIB
     }
 
     /// Since counting began, `span` ago.
-    pub(super) fn cpu_s_per_min(&self, span: Duration) -> f64 {
+    pub(crate) fn cpu_s_per_min(&self, span: Duration) -> f64 {
         (cpu_s(self.pid) - self.cpu_s) / (span.as_secs_f64() / 60.0)
     }
 
     /// The most that it took between two looks, and how many minutes after counting began: what a mean hides.
-    pub(super) fn burst(&self) -> (f64, f64) {
+    pub(crate) fn burst(&self) -> (f64, f64) {
         let begin = [(0.0, self.cpu_s)];
         let at: Vec<(f64, f64)> =
             begin.into_iter().chain(self.looks.iter().map(|look| (look.minutes, look.cpu_s))).collect();
@@ -67,11 +67,11 @@ impl Watched {
         bursts.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or_default()
     }
 
-    pub(super) fn slope_kib_per_min(&self) -> f64 {
+    pub(crate) fn slope_kib_per_min(&self) -> f64 {
         self.slope(|look| look.rss_kib)
     }
 
-    pub(super) fn anon_slope_kib_per_min(&self) -> f64 {
+    pub(crate) fn anon_slope_kib_per_min(&self) -> f64 {
         self.slope(|look| look.anon_kib)
     }
 
