@@ -20,7 +20,7 @@ use bellwether_logic::uplink::Uplink;
 use bellwether_proto::batch::Encoder;
 use bellwether_proto::schema::Measurement;
 use bellwether_proto::v1::agent_message::Body as ToCollector;
-use bellwether_proto::v1::{AgentMessage, Hello};
+use bellwether_proto::v1::{AgentMessage, Hello, Neighborhood};
 use tokio::sync::mpsc::Sender;
 use tokio_stream::{Stream, StreamExt};
 
@@ -59,6 +59,7 @@ mod looker;
 mod reader;
 mod renewer;
 mod rounds;
+mod surroundings;
 mod talk;
 mod ticks;
 mod timers;
@@ -202,6 +203,8 @@ struct Agent {
     /// Where the present stream was begun.
     called: String,
     encoder: Encoder,
+    /// What was said on this stream of where the machine is in the network.
+    surroundings: Option<Neighborhood>,
     /// Whether the deciders might have something to send.
     may_send: bool,
 }
@@ -258,6 +261,7 @@ impl Agent {
             link: None,
             called: String::new(),
             encoder: Encoder::new(),
+            surroundings: None,
             may_send: false,
             identity,
             renewer,

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod facts;
 pub mod look;
 pub mod measurements;
+pub mod neighborhood;
 pub mod oid;
 pub mod poll;
 pub mod profile;

@@ -95,8 +95,7 @@ impl Whereabouts {
     /// The network that the machine is in, by its default gateway; none if it has none that answers.
     #[must_use]
     pub fn here(&self, host: &Host) -> Option<Network> {
-        let (interface, gateway) = default_route(&host.read("proc/net/route").ok()?)?;
-        let hardware = hardware_address(&host.read("proc/net/arp").ok()?, gateway, &interface)?;
+        let (_, gateway, hardware) = gateway(host)?;
         let mut hasher = Sha256::new();
         hasher.update(&self.known.salt);
         hasher.update(gateway.octets());
@@ -162,6 +161,13 @@ impl Whereabouts {
             tracing::debug!(%error, "places can't be remembered");
         }
     }
+}
+
+/// The interface, address and hardware address of the default gateway, if it has answered.
+pub(crate) fn gateway(host: &Host) -> Option<(String, Ipv4Addr, String)> {
+    let (interface, gateway) = default_route(&host.read("proc/net/route").ok()?)?;
+    let hardware = hardware_address(&host.read("proc/net/arp").ok()?, gateway, &interface)?;
+    Some((interface, gateway, hardware))
 }
 
 /// Interface and gateway of the default route in `/proc/net/route`.

@@ -25,6 +25,7 @@ impl Agent {
         let now = self.hands.clock.now();
         self.watch_clock(now);
         self.watch_place();
+        self.say_surroundings();
         self.close_round();
         let first = !std::mem::replace(&mut self.ticked, true);
         // The first reading comes out of turn; it bears its own second, not a minute that it does not belong to.

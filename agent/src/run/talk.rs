@@ -46,6 +46,7 @@ impl Agent {
             trusted_cas: self.renewer.trusted_cas(),
         };
         self.encoder = Encoder::new();
+        self.surroundings = None;
         self.hands.host.vitals().note_end();
         self.link = Some((self.hands.dial)(endpoint.clone(), self.renewer.proof(), hello));
     }
@@ -73,6 +74,7 @@ impl Agent {
         }
         self.confirm_configuration();
         self.say_states_again();
+        self.say_surroundings();
         self.may_send = true;
     }
 

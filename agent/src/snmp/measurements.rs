@@ -418,8 +418,8 @@ pub const ROWS: &[Measurement] = &[
         name: "neighbor",
         tags: &[],
         fields: &[
-            text("address", "Its address."),
-            text("capabilities", "What it says that it can be: bits, in hexadecimal."),
+            text("address", "Its address; of CDP in hexadecimal."),
+            text("capabilities", "What it says that it can be: bits, in hexadecimal; of CDP four octets."),
             text("chassis", "What it calls itself."),
             text("description", "What it says that it is."),
             text("local_port", "The port that it hangs on."),
@@ -429,6 +429,32 @@ pub const ROWS: &[Measurement] = &[
         ],
         privacy: Privacy::Inventory,
         description: "Who hangs on a port, as it says itself.",
+    },
+    Measurement {
+        name: "port",
+        tags: &[],
+        fields: &[
+            text("ifName", "The interface."),
+            text("mac", "Its own address."),
+            text("status", "up, or nothing."),
+            text("type", "ifType."),
+        ],
+        privacy: Privacy::Inventory,
+        description: "An interface of the device itself.",
+    },
+    Measurement {
+        name: "power",
+        tags: &[],
+        fields: &[text("ifName", "The interface."), text("status", "delivering, or nothing.")],
+        privacy: Privacy::Inventory,
+        description: "Whether a port gives power.",
+    },
+    Measurement {
+        name: "resolved",
+        tags: &[],
+        fields: &[text("address", "The IP address."), text("mac", "The address on the wire.")],
+        privacy: Privacy::Inventory,
+        description: "Which address on the wire has which IP address. Those of no managed device are dropped.",
     },
 ];
 

@@ -139,6 +139,15 @@ impl Device {
         })
     }
 
+    /// What it knows of others now; something to say if it is not what was last said.
+    pub(super) fn note_neighborhood(&mut self, neighborhood: v1::Neighborhood) -> Option<v1::Neighborhood> {
+        let bytes = neighborhood.encode_to_vec();
+        (*self.neighborhood != *bytes).then(|| {
+            self.neighborhood = bytes.into();
+            neighborhood
+        })
+    }
+
     /// What was last said of it.
     pub(super) fn said(&self) -> (Option<v1::Found>, Option<v1::Neighborhood>) {
         let found = (!self.found.is_empty()).then(|| v1::Found::decode(&*self.found).ok()).flatten();

@@ -1,6 +1,6 @@
 //! The closet's task: polls, echo requests and the search, all in one place. It waits for nothing but the next event.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bellwether_logic::sample::{Name, Sample, Value};
 use bellwether_logic::time::Timestamp;
+use bellwether_logic::topology::Mac;
 use bellwether_proto::v1;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -25,6 +26,7 @@ use crate::probe::icmp::{Engine, IcmpProblem};
 use crate::reading::{integer, sample};
 use crate::snmp::ask::Trouble;
 use crate::snmp::client::Login;
+use crate::snmp::neighborhood;
 use crate::snmp::poll::Shared;
 use crate::snmp::poll::schedule::{Due, Schedule};
 use crate::snmp::poll::visit::{self, Outcome, Visit, Visited};
@@ -72,6 +74,8 @@ pub(super) struct Watch {
     shared: Arc<Shared>,
     logins: BTreeMap<String, Arc<Login>>,
     devices: Devices,
+    /// The addresses that the district manages: no other leaves this machine.
+    managed: BTreeSet<Mac>,
     schedule: Schedule,
     search: Search,
     finds: Finds,
@@ -114,6 +118,7 @@ impl Watch {
             shared: Arc::new(Shared::new(&state_dir.join(PROFILES))),
             logins: settings.credentials.iter().filter_map(login).collect(),
             devices: Devices::default(),
+            managed: BTreeSet::new(),
             schedule: Schedule::new(settings.interval, settings.slow_interval),
             search: Search::default(),
             finds: Finds::default(),
@@ -170,6 +175,7 @@ impl Watch {
     }
 
     fn assign(&mut self, assignments: v1::Assignments) {
+        self.managed = neighborhood::managed(&assignments.managed_macs);
         let change = self.devices.assign(kept::targets(assignments.assignments));
         let now = self.ms(Instant::now());
         change.removed.iter().for_each(|slot| self.schedule.remove(*slot));
@@ -269,6 +275,7 @@ impl Watch {
     fn handle_polled(&mut self, slot: u32, generation: u32, slow: bool, time: Timestamp, visited: Visited) {
         let Some(device) = self.devices.same(slot, generation) else { return };
         let Visited { memory, outcome, facts } = visited;
+        let base = facts.as_ref().map(|facts| facts.mac.clone()).unwrap_or_default();
         self.found.extend(facts.and_then(|facts| device.note_found(facts)).map(Finding::Found));
         if slow {
             self.schedule.handle_slow_done(slot);
@@ -282,7 +289,16 @@ impl Watch {
             device.answers = matches!(outcome, Outcome::Answered { .. });
         }
         match outcome {
-            Outcome::Answered { samples, rows: _ } => self.gather(samples),
+            Outcome::Answered { samples, rows } => {
+                if slow {
+                    let (around, dropped) = neighborhood::of(&device.target.id, &base, &rows, &self.managed);
+                    if dropped > 0 {
+                        tracing::warn!(device = &*device.target.id, dropped, "a device knows of more than can be told");
+                    }
+                    self.found.extend(device.note_neighborhood(around).map(Finding::Neighborhood));
+                }
+                self.gather(samples);
+            }
             Outcome::Unanswered(trouble) if !slow => {
                 self.unanswered += 1;
                 let (to, target) = (device.target.address, device.target.id.to_string());

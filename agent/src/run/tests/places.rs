@@ -76,3 +76,44 @@ async fn what_a_laptop_does_at_home_does_not_wait_in_the_spool_for_the_morning()
     assert!(disks.iter().any(|time| time % DAY_MS == 0), "free space of the day: {disks:?}");
     assert!(!disks.iter().any(|time| at_home.contains(time)), "{disks:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_gateway_of_the_school_is_said_once_a_stream_and_when_it_changes_and_that_of_a_home_never() {
+    const CORE: &str = "8c:04:ba:00:00:01";
+    const OTHER: &str = "8c:04:ba:00:00:02";
+    let world = World::new(SCHOOL);
+    world.carry(CORE);
+    world.far.ends("10.0.0.7", "10.9.9.9");
+    world
+        .run(async |_events| {
+            pass(5 * MINUTE).await;
+            world.carry(OTHER);
+            world.far.ends("10.0.0.7", "10.9.9.9");
+            world.far.reachable(false);
+            pass(5 * MINUTE).await;
+            world.far.reachable(true);
+            pass(10 * MINUTE).await;
+            world.carry(HOME);
+            world.far.ends("10.0.0.7", "203.0.113.9");
+            pass(2 * HOUR).await;
+        })
+        .await;
+    let heard = world.far.heard();
+    let said: Vec<(&str, &str)> =
+        heard.surroundings.iter().map(|seen| (&*seen.gateway_mac, &*seen.gateway_address)).collect();
+    assert_eq!(said, [(CORE, "10.0.0.1"), (OTHER, "10.0.0.1")]);
+    assert!(!heard.bytes.windows(HOME.len()).any(|part| part == HOME.as_bytes()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_school_is_listed_only_what_is_never_carried_says_its_gateway() {
+    for (case, says) in [("3", 1), ("10", 0), ("", 0)] {
+        let world = World::new("ping_gateway = false\ndns_servers = false\n");
+        world.carry("8c:04:ba:00:00:01");
+        let dmi = world.machine.path().join("sys/class/dmi/id");
+        std::fs::create_dir_all(&dmi).unwrap();
+        std::fs::write(dmi.join("chassis_type"), case).unwrap();
+        world.run(async |_events| pass(30 * MINUTE).await).await;
+        assert_eq!(world.far.heard().surroundings.len(), says, "chassis {case:?}");
+    }
+}

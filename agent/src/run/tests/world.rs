@@ -41,6 +41,8 @@ pub struct Heard {
     pub batches: BTreeMap<BatchId, (usize, Vec<Sample>)>,
     pub goodbyes: Vec<(Duration, v1::GoodbyeReason)>,
     pub results: Vec<ConfigurationResult>,
+    /// What was said of the machine's place in the network.
+    pub surroundings: Vec<v1::Neighborhood>,
     /// Every message, as it is on the wire.
     pub bytes: Vec<u8>,
 }
@@ -207,7 +209,8 @@ impl Far {
                     break;
                 }
                 FromAgent::ConfigurationResult(result) => self.heard().results.push(result),
-                FromAgent::Found(_) | FromAgent::Neighborhood(_) => {}
+                FromAgent::Neighborhood(seen) => self.heard().surroundings.push(seen),
+                FromAgent::Found(_) => {}
                 FromAgent::Hello(_) => panic!("a second hello"),
             }
         }

@@ -12,6 +12,7 @@ pub const ALL: &[(&str, &str)] = profiles![
     "apc-pdu",
     "apc-probes",
     "apc-ups",
+    "arp",
     "aruba-controller",
     "aruba-cx",
     "aruba-instant",

@@ -16,6 +16,10 @@ use crate::snmp::facts::Facts;
 /// forwarding has more, of which a closet has no use.
 const ROWS_MAX: usize = 8_192;
 
+/// The most rows of a table that is kept apart: what a core switch of a large school learned. What nobody manages is dropped
+/// from it afterwards.
+const APART_MAX: usize = 32_768;
+
 /// What was read of a device.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Read {
@@ -150,7 +154,7 @@ fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mu
             dropped += usize::from(!fields.is_empty());
             continue;
         };
-        if number >= ROWS_MAX {
+        if number >= if reading.apart { APART_MAX } else { ROWS_MAX } {
             dropped += 1;
             continue;
         }
