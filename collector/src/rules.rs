@@ -12,6 +12,7 @@ use crate::folder::toml_files;
 
 /// The packs that come with the collector, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
+    ("closets.toml", include_str!("../rules/closets.toml")),
     ("disk_health.toml", include_str!("../rules/disk_health.toml")),
     ("disks.toml", include_str!("../rules/disks.toml")),
     ("laptops.toml", include_str!("../rules/laptops.toml")),

@@ -26,6 +26,8 @@ pub enum Test {
     Below(f64),
     /// Exactly this.
     Is(Operand),
+    /// Anything but this.
+    IsNot(Operand),
     /// At least one of these bits.
     AnyBit(u64),
     /// None of these bits.
@@ -56,6 +58,8 @@ struct Raw {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     is: Option<Operand>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_not: Option<Operand>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     any_bit: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     no_bit: Option<u64>,
@@ -65,16 +69,23 @@ impl TryFrom<Raw> for Comparison {
     type Error = String;
 
     fn try_from(raw: Raw) -> Result<Self, String> {
-        let test = match (raw.above, raw.below, raw.is, raw.any_bit, raw.no_bit) {
-            (Some(limit), None, None, None, None) if limit.is_finite() => Test::Above(limit),
-            (None, Some(limit), None, None, None) if limit.is_finite() => Test::Below(limit),
-            (None, None, Some(operand), None, None) => Test::Is(operand),
-            (None, None, None, Some(bits), None) if bits != 0 => Test::AnyBit(bits),
-            (None, None, None, None, Some(bits)) if bits != 0 => Test::NoBit(bits),
+        let limit = |limit: f64, test: fn(f64) -> Test| limit.is_finite().then(|| test(limit));
+        let mask = |bits: u64, test: fn(u64) -> Test| (bits != 0).then(|| test(bits));
+        let given = [
+            raw.above.map(|above| limit(above, Test::Above)),
+            raw.below.map(|below| limit(below, Test::Below)),
+            raw.is.map(|operand| Some(Test::Is(operand))),
+            raw.is_not.map(|operand| Some(Test::IsNot(operand))),
+            raw.any_bit.map(|bits| mask(bits, Test::AnyBit)),
+            raw.no_bit.map(|bits| mask(bits, Test::NoBit)),
+        ];
+        let mut given = given.into_iter().flatten();
+        let test = match (given.next(), given.next()) {
+            (Some(Some(test)), None) => test,
             _ => {
                 return Err(format!(
-                    "the comparison of `{}` needs exactly one of `above`, `below` (a finite number), `is`, `any_bit` and \
-                     `no_bit` (a number with a bit set)",
+                    "the comparison of `{}` needs exactly one of `above`, `below` (a finite number), `is`, `is_not`, \
+                     `any_bit` and `no_bit` (a number with a bit set)",
                     raw.field
                 ));
             }
@@ -85,11 +96,20 @@ impl TryFrom<Raw> for Comparison {
 
 impl From<Comparison> for Raw {
     fn from(comparison: Comparison) -> Self {
-        let mut raw = Self { field: comparison.field, above: None, below: None, is: None, any_bit: None, no_bit: None };
+        let mut raw = Self {
+            field: comparison.field,
+            above: None,
+            below: None,
+            is: None,
+            is_not: None,
+            any_bit: None,
+            no_bit: None,
+        };
         match comparison.test {
             Test::Above(limit) => raw.above = Some(limit),
             Test::Below(limit) => raw.below = Some(limit),
             Test::Is(operand) => raw.is = Some(operand),
+            Test::IsNot(operand) => raw.is_not = Some(operand),
             Test::AnyBit(bits) => raw.any_bit = Some(bits),
             Test::NoBit(bits) => raw.no_bit = Some(bits),
         }
@@ -105,15 +125,8 @@ impl Comparison {
         match &self.test {
             Test::Above(limit) => number(value).map(|number| number > *limit),
             Test::Below(limit) => number(value).map(|number| number < *limit),
-            Test::Is(Operand::Text(word)) => match value {
-                Value::Text(text) => Some(text == word),
-                _ => None,
-            },
-            Test::Is(Operand::Number(wanted)) => number(value).map(|found| equal(found, *wanted)),
-            Test::Is(Operand::Boolean(flag)) => match value {
-                Value::Boolean(found) => Some(found == flag),
-                _ => None,
-            },
+            Test::Is(operand) => is(value, operand),
+            Test::IsNot(operand) => is(value, operand).map(|is| !is),
             Test::AnyBit(bits) => bits_of(value).map(|found| found & bits != 0),
             Test::NoBit(bits) => bits_of(value).map(|found| found & bits == 0),
         }
@@ -125,7 +138,7 @@ impl Comparison {
         match self.test {
             Test::Above(_) => new > old,
             Test::Below(_) => new < old,
-            Test::Is(_) | Test::AnyBit(_) | Test::NoBit(_) => false,
+            Test::Is(_) | Test::IsNot(_) | Test::AnyBit(_) | Test::NoBit(_) => false,
         }
     }
 
@@ -139,6 +152,7 @@ impl Comparison {
                 (Test::Below(high), Test::Is(Operand::Number(point)))
                 | (Test::Is(Operand::Number(point)), Test::Below(high)) => point > high,
                 (Test::Is(one), Test::Is(other)) => one != other,
+                (Test::Is(one), Test::IsNot(other)) | (Test::IsNot(other), Test::Is(one)) => one == other,
                 (Test::AnyBit(some), Test::NoBit(none)) | (Test::NoBit(none), Test::AnyBit(some)) => some & !none == 0,
                 _ => false,
             }
@@ -161,12 +175,31 @@ impl core::fmt::Display for Comparison {
         match &self.test {
             Test::Above(limit) => write!(f, "{field} above {limit}"),
             Test::Below(limit) => write!(f, "{field} below {limit}"),
-            Test::Is(Operand::Boolean(flag)) => write!(f, "{field} is {flag}"),
-            Test::Is(Operand::Number(number)) => write!(f, "{field} is {number}"),
-            Test::Is(Operand::Text(word)) => write!(f, "{field} is `{word}`"),
+            Test::Is(operand) => write!(f, "{field} is {operand}"),
+            Test::IsNot(operand) => write!(f, "{field} is not {operand}"),
             Test::AnyBit(bits) => write!(f, "{field} with a bit of {bits}"),
             Test::NoBit(bits) => write!(f, "{field} without the bits of {bits}"),
         }
+    }
+}
+
+impl core::fmt::Display for Operand {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Boolean(flag) => write!(f, "{flag}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(word) => write!(f, "`{word}`"),
+        }
+    }
+}
+
+/// Whether a value is this; nothing if it is of another type.
+fn is(value: &Value, operand: &Operand) -> Option<bool> {
+    match (operand, value) {
+        (Operand::Text(word), Value::Text(text)) => Some(text == word),
+        (Operand::Number(wanted), value) => number(value).map(|found| equal(found, *wanted)),
+        (Operand::Boolean(flag), Value::Boolean(found)) => Some(found == flag),
+        _ => None,
     }
 }
 
