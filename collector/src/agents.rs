@@ -89,6 +89,12 @@ pub enum AgentsError {
         /// Why.
         source: Box<AgentError>,
     },
+    /// It holds passwords that others can read.
+    #[error("{} holds SNMP passwords and can be read by others: run `chmod 600 {}`", path.display(), path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is too much to be sent.
     #[error("what the files in {} come to has {bytes} bytes: expected at most {MAX_BYTES}", path.display())]
     TooLong {
@@ -166,7 +172,12 @@ impl AgentConfigs {
 
 impl File {
     fn read(path: PathBuf) -> Result<Self, AgentsError> {
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let unreadable = |source| ConfigError::Read { path: path.clone(), source };
+        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+        // Before anything of it is understood: what is wrong with it may be shown.
+        if holds_credentials(&text) && is_open(&path).map_err(unreadable)? {
+            return Err(AgentsError::Open { path });
+        }
         let bad = |error: toml::de::Error| parse_error(&path, &text, &error);
         let checked: Form<Written> = toml::from_str(&text).map_err(bad)?;
         checked.agent.build(&path)?;
@@ -179,6 +190,24 @@ impl File {
         (self.sites.is_empty() || self.sites.contains(site))
             && (self.classes.is_empty() || self.classes.contains(class))
     }
+}
+
+/// Whether a file names credentials; said before it is parsed, so on the safe side.
+fn holds_credentials(text: &str) -> bool {
+    text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("credential"))
+}
+
+/// Whether others than the owner can read a file.
+#[cfg(unix)]
+fn is_open(path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+/// Elsewhere the folder's rights, which it inherits, decide.
+#[cfg(not(unix))]
+fn is_open(_path: &Path) -> std::io::Result<bool> {
+    Ok(false)
 }
 
 /// The TOML files of the folder, by name.
@@ -249,11 +278,32 @@ mod tests {
         );
         let said = refusal("a.toml", "[agent]\n[agent.spool]\nmax_mb = 3\n");
         assert!(said.starts_with("a.toml, line 3: `max_mb = 3`: unknown field `max_mb`"), "{said}");
-        let said = refusal("a.toml", "classes = [\"phone\"]\n[agent]\n");
-        assert!(said.starts_with("a.toml, line 1: `classes = [\"phone\"]`"), "{said}");
+        let said = refusal("a.toml", "classes = [\"toaster\"]\n[agent]\n");
+        assert!(said.starts_with("a.toml, line 1: `classes = [\"toaster\"]`"), "{said}");
         let said = refusal("a.toml", "interval = \"10s\"\n");
         assert!(said.contains("unknown field `interval`"), "{said}");
         assert!(refusal("a.toml", "").contains("missing field `agent`"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_snmp_passwords_is_the_owners_alone_and_no_password_is_in_a_message() {
+        use std::os::unix::fs::PermissionsExt;
+        let text = "classes = [\"closet\"]\n[agent.snmp]\nranges = [\"10.20.0.0/16\"]\n\n[[agent.snmp.credential]]\n\
+                    name = \"district\"\nuser = \"bellwether\"\nauth = \"sha256\"\nauth_password = \"maplesyrup1\"\n";
+        let folder = folder(&[("closets.toml", text)]);
+        let path = folder.path().join("closets.toml");
+        let allow = |mode: u32| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o644);
+        let said = chain(&AgentConfigs::load(folder.path()).unwrap_err());
+        assert!(said.ends_with(&format!("can be read by others: run `chmod 600 {}`", path.display())), "{said}");
+        allow(0o600);
+        assert!(AgentConfigs::load(folder.path()).unwrap().of("Adams", "closet").toml.contains("maplesyrup1"));
+        for broken in ["auth_password = \"maplesyrup1\" x\n", "auth_pasword = \"maplesyrup1\"\n"] {
+            std::fs::write(&path, text.replace("auth_password = \"maplesyrup1\"\n", broken)).unwrap();
+            let said = chain(&AgentConfigs::load(folder.path()).unwrap_err());
+            assert!(!said.contains("maplesyrup"), "{said}");
+        }
     }
 
     #[test]
