@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bellwether_proto::record::v1::Record;
 use bellwether_proto::token::EnrolToken;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot, watch};
 
 use crate::agents::Shared;
 use crate::ca::Ring;
@@ -45,7 +45,10 @@ pub const CLICKS_MAX: usize = 256;
 /// Facts about devices and tickets change by journal records only, so that a replay comes to the same inventory and
 /// the same tickets. A submitted record has been applied, and committed to `state.sqlite`, when `submit` returns.
 #[derive(Clone)]
-pub struct Clicks(mpsc::Sender<Click>);
+pub struct Clicks {
+    sender: mpsc::Sender<Click>,
+    editing: Arc<Mutex<()>>,
+}
 
 /// One submitted record and who waits for it.
 #[derive(Debug)]
@@ -81,7 +84,12 @@ impl Clicks {
     #[must_use]
     pub fn channel() -> (Self, mpsc::Receiver<Click>) {
         let (sender, receiver) = mpsc::channel(CLICKS_MAX);
-        (Self(sender), receiver)
+        (Self { sender, editing: Arc::default() }, receiver)
+    }
+
+    /// Waits until nobody else changes watched devices: for whoever reads one, changes a part and submits the whole.
+    pub async fn alone(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.editing).lock_owned().await
     }
 
     /// Appends a record to the journal and waits, at most [`CLICK_WAIT`], until its effects are committed.
@@ -90,7 +98,7 @@ impl Clicks {
     /// When the record was refused, or its effects could not be awaited.
     pub async fn submit(&self, record: Record) -> Result<(), SubmitError> {
         let (done, told) = oneshot::channel();
-        self.0.try_send(Click { record, done }).map_err(|refused| match refused {
+        self.sender.try_send(Click { record, done }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopping,
         })?;

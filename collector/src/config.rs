@@ -3,6 +3,8 @@
 //! A setting that is not understood stops the program at once, with the file, the line and what was expected:
 //! a misspelt key that is quietly ignored costs an afternoon months later.
 
+mod discovery;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use bellwether_logic::span::Span;
 use bellwether_proto::trust::{ENDPOINTS_MAX, is_endpoint};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+
+pub use discovery::{Accept, Discovery};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "collector.toml";
@@ -38,6 +42,8 @@ pub struct Config {
     pub agent: Agents,
     /// Agents' certificates.
     pub certificates: Certificates,
+    /// What is done with devices that closets find.
+    pub discovery: Discovery,
     /// Bounds on what agents can ask for.
     pub limits: Limits,
 }
@@ -368,8 +374,17 @@ pub(crate) fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> C
     ConfigError::Parse {
         path: path.into(),
         line: line + 1,
-        text: text.lines().nth(line).unwrap_or_default().trim().into(),
+        text: without_secret(text.lines().nth(line).unwrap_or_default().trim()),
         message: error.message().replace('\n', ", "),
+    }
+}
+
+/// A line as it may be shown: what stands behind a key that holds a secret, or may be one misspelt, does not.
+fn without_secret(line: &str) -> String {
+    let secret = ["pass", "pas", "community", "secret", "auth", "priv", "token"];
+    match line.split_once('=') {
+        Some((key, _)) if secret.iter().any(|word| key.to_lowercase().contains(word)) => format!("{}= ...", key),
+        _ => line.into(),
     }
 }
 

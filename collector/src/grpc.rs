@@ -1,5 +1,7 @@
 //! The agents' port: enrolment and the stream, over TLS by the own CA.
 
+mod assignments;
+pub mod discovery;
 mod enrol;
 mod identity;
 mod naming;
@@ -25,6 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::accept::{Connection, Peer};
 
+pub use discovery::Discovery;
 pub use enrol::Enrolment;
 pub use registry::Registry;
 pub use renew::Renewals;

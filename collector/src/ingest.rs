@@ -6,6 +6,7 @@
 
 mod ledger;
 mod prepare;
+mod targets;
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,7 +17,7 @@ use bellwether_logic::receipts::Offer;
 use bellwether_logic::sample::Sample;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::batch::encode_alone;
-use bellwether_proto::record::v1::{BatchReceived, Identity, Record, record};
+use bellwether_proto::record::v1::{BatchReceived, Identity, Record, Target, record};
 use bellwether_proto::schema::Measurement;
 use bellwether_series::Store;
 use prost::Message;
@@ -109,13 +110,13 @@ impl Ingest {
         }
         let offset_ms = ledger.clock_offset_ms(id.generation);
         let now = self.stamp();
-        let kept = self.prepare(identity, offset_ms, now, samples);
+        let (kept, targets) = self.prepare(identity, offset_ms, now, samples);
         let values = kept.iter().map(|sample| sample.fields.len()).sum();
         let body = record::Body::Batch(BatchReceived {
             identity: Some(identity.clone()),
             batch: Some(encode_alone(id, lane, &kept)),
             clock_offset_ms: offset_ms,
-            targets: Vec::new(),
+            targets,
         });
         match append(&self.journal, now, body) {
             Ok(receipt) => {
@@ -132,8 +133,14 @@ impl Ingest {
         }
     }
 
-    /// The samples that may be stored, with their times corrected.
-    fn prepare(&self, identity: &Identity, offset_ms: i64, now: Timestamp, samples: &[Sample]) -> Vec<Sample> {
+    /// The samples that may be stored, with their times corrected, and the devices that some of them are of.
+    fn prepare(
+        &self,
+        identity: &Identity,
+        offset_ms: i64,
+        now: Timestamp,
+        samples: &[Sample],
+    ) -> (Vec<Sample>, Vec<Target>) {
         let (mut kept, refused) = prepare::prepare(declared(), offset_ms, now, samples);
         for (reason, count) in refused.counted() {
             figures::refused_many(reason, count);
@@ -141,13 +148,23 @@ impl Ingest {
         if let Some(why) = refused.example {
             tracing::warn!(device = identity.device_id, why, "samples were refused");
         }
-        self.drop_conflicts(identity, &mut kept);
-        kept
+        let (targets, unassigned) = targets::admit(&self.inventory, &identity.device_id, &mut kept);
+        if unassigned > 0 {
+            figures::refused_many("unassigned", unassigned);
+            tracing::warn!(
+                device = identity.device_id,
+                unassigned,
+                "samples of devices that it does not watch were refused"
+            );
+        }
+        self.drop_conflicts(identity, &targets, &mut kept);
+        (kept, targets)
     }
 
     /// Drops what the store would refuse, such as a field that has another type there.
-    fn drop_conflicts(&self, identity: &Identity, samples: &mut Vec<Sample>) {
-        let Err(conflicts) = self.series.check(points::DATABASE, &points::of(identity, samples)) else { return };
+    fn drop_conflicts(&self, identity: &Identity, targets: &[Target], samples: &mut Vec<Sample>) {
+        let points = points::of(identity, targets, samples);
+        let Err(conflicts) = self.series.check(points::DATABASE, &points) else { return };
         let mut wrong: Vec<usize> = conflicts.iter().map(|conflict| conflict.point).collect();
         wrong.sort_unstable();
         wrong.dedup();

@@ -20,6 +20,7 @@ pub mod ingest;
 pub mod inventory;
 pub mod own_agent;
 pub mod points;
+pub mod proposals;
 pub mod readers;
 pub mod refusals;
 pub mod rules;

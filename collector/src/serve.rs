@@ -26,11 +26,12 @@ use crate::agents::Shared;
 use crate::app::{App, Clicks, Connect, Pin};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::grpc::{self, Backfill, Enrolment, Registry, Renewals, Service, Uplink};
+use crate::grpc::discovery::Parts;
+use crate::grpc::{self, Backfill, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
 use crate::health::Health;
 use crate::ingest::{self, Ingest};
 use crate::readers::Driven;
-use crate::readers::engine::{EngineReader, Parts};
+use crate::readers::engine::{self, EngineReader};
 use crate::readers::series::SeriesReader;
 use crate::refusals::Refusals;
 use crate::scribe::Scribe;
@@ -145,7 +146,7 @@ impl Starting {
         let (applied, committed) = watch::channel(0);
         let (shown, visible) = watch::channel(0);
         let engine = EngineReader::new(
-            Parts {
+            engine::Parts {
                 journal: Arc::clone(&opened.journal),
                 state: Arc::clone(&opened.state),
                 inventory: Arc::clone(&opened.inventory),
@@ -281,6 +282,15 @@ impl Starting {
             ledgers: Arc::clone(&opened.ledgers),
             clock: self.clock.clone(),
         };
+        let (discovery, hearing) = Discovery::new(Parts {
+            state: Arc::clone(&opened.state),
+            clicks: self.clicks.clone(),
+            inventory: Arc::clone(&opened.inventory),
+            registry: Arc::clone(&self.registry),
+            clock: self.clock.clone(),
+            accept: opened.config.discovery.accept.clone(),
+        });
+        self.helpers.push(tokio::spawn(hearing));
         let backfill = Backfill { window: limits.backfill_window, per_second: limits.backfill_per_second };
         let state = Arc::clone(&opened.state);
         let ring = Arc::clone(&opened.ring);
@@ -291,6 +301,7 @@ impl Starting {
             self.visible.clone(),
             self.agents.subscribe(),
             Arc::clone(&ring),
+            discovery,
             backfill,
         );
         let grace = opened.config.certificates.grace();

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod machines;
 mod migrate;
 pub mod people;
+pub mod proposals;
 pub mod secret;
 pub mod sessions;
 pub mod tickets;

@@ -22,7 +22,7 @@ use crate::batch::Lane;
 use crate::device::Device;
 use crate::presence::{DeviceState, GoodbyeReason};
 use crate::rules::RuleSet;
-use crate::sample::Sample;
+use crate::sample::{Sample, Value};
 use crate::span::Span;
 use crate::tickets::{Action, Refusal, Ticket, TicketEvent, Tickets};
 use crate::time::Timestamp;
@@ -226,6 +226,16 @@ pub struct Snapshot {
     refusals: u64,
 }
 
+/// Whether a batch proves that its device is there. What a closet says of a device that does not answer proves nothing.
+#[must_use]
+pub fn shows_life(samples: &[Sample]) -> bool {
+    let is_silence = |sample: &Sample| {
+        sample.measurement == "snmp"
+            && sample.fields.iter().any(|(name, value)| name == "answered" && *value == Value::Boolean(false))
+    };
+    samples.is_empty() || samples.iter().any(|sample| !is_silence(sample))
+}
+
 /// Decides. See the module for the order of calls.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -351,7 +361,9 @@ impl Engine {
             }
             Input::Samples { device, lane, samples } => {
                 self.judge(now, &device, lane, &samples);
-                self.contact(now, &device, |watched| watched.contact.heard(now));
+                if shows_life(&samples) {
+                    self.contact(now, &device, |watched| watched.contact.heard(now));
+                }
             }
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
         }

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-mod junk;
+pub(crate) mod junk;
 
 pub use junk::{is_junk_uuid, is_junk_word, is_shared_address};
 

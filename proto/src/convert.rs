@@ -1,6 +1,7 @@
 //! Between the wire's types and those that the rest of Bellwether speaks.
 
 use bellwether_logic::device::Class;
+use bellwether_logic::discovery::Facts;
 use bellwether_logic::identity::Hardware;
 use bellwether_logic::ranges::RangeSet;
 use data_encoding::HEXLOWER;
@@ -46,6 +47,21 @@ impl From<v1::HardwareIdentity> for Hardware {
             macs: said.mac_addresses.into_iter().collect(),
         }
         .cleaned()
+    }
+}
+
+impl From<v1::DeviceFacts> for Facts {
+    /// Cleaned: what a device says of itself is not believed to be short or to mean something.
+    fn from(said: v1::DeviceFacts) -> Self {
+        let v1::DeviceFacts { kind, vendor, model, serial, firmware, name, location, mac, ports, object_id } = said;
+        Self { kind, vendor, model, serial, firmware, name, location, mac, ports, object_id }.cleaned()
+    }
+}
+
+impl From<Facts> for v1::DeviceFacts {
+    fn from(facts: Facts) -> Self {
+        let Facts { kind, vendor, model, serial, firmware, name, location, mac, ports, object_id } = facts;
+        Self { kind, vendor, model, serial, firmware, name, location, mac, ports, object_id }
     }
 }
 

@@ -26,6 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
+use super::assignments::Watchlist;
+use super::enrol::Pace;
 use super::naming;
 use super::orders::{self, Orders};
 use super::registry::{End, Place};
@@ -36,6 +38,9 @@ use crate::ingest::{Ingest, Ledger, TakeError, Taken};
 
 /// Batches of one stream on their way into the journal. An agent keeps fewer unacknowledged.
 const IN_FLIGHT_MAX: usize = 256;
+
+/// What an agent may say in a minute that it has found. A closet says everything when its stream begins.
+const FOUND_PER_MINUTE: u32 = 5_000;
 
 /// How long an agent may take for its `Hello`.
 const HELLO_WAIT: Duration = Duration::from_secs(30);
@@ -69,6 +74,10 @@ pub(super) struct Session {
     ready: BTreeMap<u64, RangeSet>,
     /// What the agent is told to do, and what it was told.
     orders: Orders,
+    /// What it is told to watch.
+    watchlist: Watchlist,
+    /// How fast it may say what it finds.
+    found: Pace,
 }
 
 /// A batch that waits for room.
@@ -107,6 +116,7 @@ enum Event {
     Message(Result<Option<AgentMessage>, Status>),
     Answered,
     NewOrders,
+    NewWatchlist,
     Gone,
 }
 
@@ -143,6 +153,7 @@ impl Session {
         let ledger = uplink.ingest.ledgers.of(&bearer.device);
         let orders = Orders::new(uplink.agents.clone(), hello.config_revision);
         let contacts = uplink.ring.contacts();
+        let watchlist = Watchlist::new(&uplink.ingest.inventory, &bearer.device);
         let session = Self {
             contacts,
             uplink,
@@ -157,6 +168,8 @@ impl Session {
             in_flight: FuturesUnordered::new(),
             ready: BTreeMap::new(),
             orders,
+            watchlist,
+            found: Pace::new(FOUND_PER_MINUTE, "found_rate"),
         };
         session.talk(inbound).await;
     }
@@ -224,14 +237,16 @@ impl Session {
             biased;
             end = told(&mut self.place.end) => Event::Told(end),
             Some(settled) = self.in_flight.next(), if !self.in_flight.is_empty() => Event::Settled(settled),
-            place = self.replies.reserve(), if !self.ready.is_empty() || self.orders.is_due() => match place {
+            place = self.replies.reserve(), if self.has_word() => match place {
                 Ok(place) => {
-                    place.send(Ok(self.orders.take().unwrap_or_else(|| acknowledgement(&mut self.ready))));
+                    let orders = self.orders.take().or_else(|| self.watchlist.take());
+                    place.send(Ok(orders.unwrap_or_else(|| acknowledgement(&mut self.ready))));
                     Event::Answered
                 }
                 Err(_) => Event::Gone,
             },
             () = self.orders.changed() => Event::NewOrders,
+            () = self.watchlist.changed() => Event::NewWatchlist,
             place = announced(&mut self.contacts, &self.replies) => match place {
                 Some(place) => {
                     place.send(Ok(contacts_message(&Arc::clone(&self.contacts.borrow_and_update()))));
@@ -253,8 +268,17 @@ impl Session {
                 self.orders.look_up(&self.uplink.ingest.inventory, &self.device);
                 Ok(())
             }
+            Event::NewWatchlist => {
+                self.watchlist.look_up(&self.device);
+                Ok(())
+            }
             Event::Gone => Err(Ending::Lost),
         }
+    }
+
+    /// Whether there is something to say to the agent.
+    fn has_word(&self) -> bool {
+        !self.ready.is_empty() || self.orders.is_due() || self.watchlist.is_due()
     }
 
     fn read(&mut self, message: Result<Option<AgentMessage>, Status>) -> Result<(), Ending> {
@@ -271,7 +295,14 @@ impl Session {
                 Ok(())
             }
             Some(agent_message::Body::Hello(_)) => Err(Ending::Refused(bad(&self.device, "a second Hello"))),
-            Some(agent_message::Body::Found(_) | agent_message::Body::Neighborhood(_)) => {
+            Some(agent_message::Body::Found(found)) => {
+                self.watchlist.note_closet();
+                if self.found.take(self.uplink.ingest.stamp()) {
+                    self.uplink.discovery.hear(&self.device, found);
+                }
+                Ok(())
+            }
+            Some(agent_message::Body::Neighborhood(_)) => {
                 figures::refused("unknown_message");
                 Ok(())
             }

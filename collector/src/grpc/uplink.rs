@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::discovery::Discovery;
 use super::enrol::unavailable;
 use super::identity;
 use super::registry::Registry;
@@ -57,6 +58,7 @@ pub struct Uplink {
     pub(super) agents: watch::Receiver<Shared>,
     pub(super) ring: Arc<Ring>,
     pub(super) state: Arc<State>,
+    pub(super) discovery: Discovery,
     clock: Clock,
     backfill: Backfill,
 }
@@ -71,11 +73,12 @@ impl Uplink {
         visible: watch::Receiver<u64>,
         agents: watch::Receiver<Shared>,
         ring: Arc<Ring>,
+        discovery: Discovery,
         backfill: Backfill,
     ) -> Self {
         let clock = ingest.clock.clone();
         let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-        Self { ingest, registry, room, visible, agents, ring, state, clock, backfill }
+        Self { ingest, registry, room, visible, agents, ring, state, discovery, clock, backfill }
     }
 
     /// Says who shows this certificate, if it may open a stream.

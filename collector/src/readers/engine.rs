@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bellwether_journal::{AppendError, CommitError, Entry, Journal, JournalError, Position};
-use bellwether_logic::engine::{Effect, Engine, Settings, Snapshot};
+use bellwether_logic::engine::{Effect, Engine, Input, Settings, Snapshot, shows_life};
 use bellwether_logic::rules::RuleSet;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{Record, Wake, record};
@@ -44,7 +44,7 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 /// records that only a snapshot would release.
 const SNAPSHOT_BYTES: u64 = 32 << 20;
 
-/// How long receipts are remembered: no spool keeps a batch that long.
+/// How long receipts are remembered: no spool keeps a batch that long. What a closet has not found for so long is gone.
 const RECEIPTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
 
 /// What the engine reader works with.
@@ -178,7 +178,13 @@ impl EngineReader {
         };
         let performs = entry.position >= self.performed;
         chunk.starts |= matches!(body, record::Body::Started(_));
-        if let Some(input) = input::of(&body) {
+        for input in input::of(&body) {
+            if let Input::Samples { device, samples, .. } = &input
+                && performs
+                && shows_life(samples)
+            {
+                chunk.saw(at, device);
+            }
             self.engine.handle(at, input);
         }
         while let Some(effect) = self.engine.poll_effect() {
@@ -199,15 +205,20 @@ impl EngineReader {
         let Some(chunk) = &self.uncommitted else { return Ok(()) };
         let end = chunk.end.max(self.performed);
         let kept = if chunk.starts { Some(self.snapshot()?) } else { None };
-        self.state.commit_engine(|tx| {
-            chunk.perform(tx, &self.received)?;
+        let rereached = self.state.commit_engine(|tx| {
+            let rereached = chunk.perform(tx, &self.received)?;
             if let Some(kept) = &kept {
                 tx.put_snapshot(kept)?;
             }
-            tx.put_cursor(ENGINE, end.0)
+            tx.put_cursor(ENGINE, end.0)?;
+            Ok::<_, StateError>(rereached)
         })?;
-        for changed in chunk.devices() {
-            self.inventory.put(changed);
+        for (at, changed) in chunk.devices() {
+            self.inventory.put(at, changed);
+        }
+        for device in rereached {
+            let reaches = self.state.reaches_of(&device)?;
+            self.inventory.put_reaches(&device, reaches);
         }
         figures::effects(chunk.effects());
         figures::engine(&self.engine.counters());
@@ -230,6 +241,7 @@ impl EngineReader {
         let forget_before = self.clock.now() - RECEIPTS_KEPT;
         let forgotten = self.state.commit_engine(|tx| {
             tx.put_snapshot(&kept)?;
+            tx.forget_found(forget_before)?;
             tx.forget_receipts(forget_before)
         })?;
         if forgotten > 0 {

@@ -58,7 +58,8 @@ impl SeriesReader {
             return Ok(());
         };
         let identity = received.identity.unwrap_or_default();
-        let applied = self.store.apply(entry.next.0, points::DATABASE, &points::of(&identity, &samples))?;
+        let applied =
+            self.store.apply(entry.next.0, points::DATABASE, &points::of(&identity, &received.targets, &samples))?;
         let refused = applied.refused_points + applied.refused_values;
         if refused > 0 {
             figures::refused_many("store", usize::try_from(refused).unwrap_or(usize::MAX));

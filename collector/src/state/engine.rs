@@ -127,6 +127,7 @@ impl EngineTx<'_> {
     /// When the database fails.
     pub fn put_device(&self, at: Timestamp, device: &DeviceChanged) -> Result<(), StateError> {
         let watch = device.watch.clone().unwrap_or_default();
+        self.put_former_watch(at, device)?;
         self.transaction
             .prepare_cached(
                 "INSERT INTO devices (id, name, kind, class, state, site, room, vendor, model, serial,
@@ -163,7 +164,7 @@ impl EngineTx<'_> {
                 ])
             })
             .during("put a device")?;
-        Ok(())
+        self.adopt(device)
     }
 
     /// An agent's stream began.

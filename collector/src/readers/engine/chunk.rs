@@ -6,7 +6,9 @@ use bellwether_journal::Position;
 use bellwether_logic::device::{Class, LifeState};
 use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::record::v1::{AgentConfigured, AgentConnected, AgentLeft, BatchReceived, DeviceChanged, record};
+use bellwether_proto::record::v1::{
+    AgentConfigured, AgentConnected, AgentLeft, BatchReceived, DeviceChanged, DeviceFound, ProposalJudged, record,
+};
 
 use super::received::Received;
 use crate::figures;
@@ -37,6 +39,8 @@ pub(super) enum Deed {
     Connected(Timestamp, AgentConnected),
     Device(Timestamp, Box<DeviceChanged>),
     Effect(Effect),
+    Found(Timestamp, Box<DeviceFound>),
+    Judged(ProposalJudged),
     Left(Timestamp, AgentLeft),
     Nobody(Timestamp),
 }
@@ -57,13 +61,13 @@ impl Chunk {
             record::Body::Device(changed) if is_known(&changed) => {
                 self.deeds.push(Deed::Device(at, Box::new(changed)));
             }
+            record::Body::Found(found) => self.deeds.push(Deed::Found(at, Box::new(found))),
+            record::Body::Judged(judged) => self.deeds.push(Deed::Judged(judged)),
             record::Body::Started(_) => self.deeds.push(Deed::Nobody(at)),
             record::Body::Device(_)
             | record::Body::Ticket(_)
             | record::Body::Stopped(_)
             | record::Body::Wake(_)
-            | record::Body::Found(_)
-            | record::Body::Judged(_)
             | record::Body::Neighborhood(_)
             | record::Body::Link(_)
             | record::Body::Revoked(_) => {}
@@ -74,7 +78,11 @@ impl Chunk {
         let offset_ms = batch.clock_offset_ms;
         let (Some(identity), Some(batch)) = (batch.identity, batch.batch) else { return };
         self.touch(at, &identity.device_id, batch.generation, offset_ms, received).ranges.insert(batch.sequence);
-        self.seen.insert(identity.device_id, at);
+    }
+
+    /// Something was heard of a device.
+    pub(super) fn saw(&mut self, at: Timestamp, device: &str) {
+        self.seen.insert(device.to_owned(), at);
     }
 
     /// A generation's row, noted as changed.
@@ -97,13 +105,22 @@ impl Chunk {
         row
     }
 
-    /// Does it all, inside the transaction.
-    pub(super) fn perform(&self, tx: &EngineTx<'_>, received: &Received) -> Result<(), StateError> {
+    /// Does it all, inside the transaction. Says of which devices it is another now who reaches them.
+    pub(super) fn perform(&self, tx: &EngineTx<'_>, received: &Received) -> Result<BTreeSet<String>, StateError> {
+        let mut rereached = BTreeSet::new();
         for deed in &self.deeds {
             match deed {
                 Deed::Configured(result) => tx.put_configured(result)?,
                 Deed::Connected(at, connected) => tx.put_connected(*at, connected)?,
-                Deed::Device(at, changed) => tx.put_device(*at, changed)?,
+                Deed::Device(at, changed) => {
+                    tx.put_device(*at, changed)?;
+                    rereached.extend(changed.watch.as_ref().map(|_| changed.device_id.clone()));
+                }
+                Deed::Found(at, found) => {
+                    rereached.extend(tx.put_found(*at, found)?);
+                    rereached.extend(Some(found.device_id.clone()).filter(|device| !device.is_empty()));
+                }
+                Deed::Judged(judged) => tx.put_judged(judged)?,
                 Deed::Left(at, left) => tx.put_left(*at, left)?,
                 Deed::Nobody(at) => tx.put_nobody_connected(*at)?,
                 Deed::Effect(effect) => tx.put_effect(effect)?,
@@ -120,13 +137,13 @@ impl Chunk {
         for (device, generation) in &self.forgotten {
             tx.forget_receipt(device, *generation)?;
         }
-        Ok(())
+        Ok(rereached)
     }
 
-    /// The devices that changed.
-    pub(super) fn devices(&self) -> impl Iterator<Item = &DeviceChanged> {
+    /// The devices that changed, and when.
+    pub(super) fn devices(&self) -> impl Iterator<Item = (Timestamp, &DeviceChanged)> {
         self.deeds.iter().filter_map(|deed| match deed {
-            Deed::Device(_, changed) => Some(changed.as_ref()),
+            Deed::Device(at, changed) => Some((*at, changed.as_ref())),
             _ => None,
         })
     }

@@ -1,21 +1,30 @@
 //! Records as the engine's inputs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::engine::Input;
 use bellwether_logic::presence::GoodbyeReason;
+use bellwether_logic::sample::Sample;
 use bellwether_logic::tickets::{Action, RepairNote};
 use bellwether_proto::batch::{Lane, decode_alone};
 use bellwether_proto::record::v1::{BatchReceived, DeviceChanged, TicketActed, record, ticket_acted};
 use bellwether_proto::v1;
 
-use crate::figures;
+use crate::{figures, points};
 
-/// What a record says to the engine; none if it says nothing to it, or nothing that this version understands.
-pub(super) fn of(body: &record::Body) -> Option<Input> {
+/// What a record says to the engine; nothing if it says nothing to it, or nothing that this version understands. A batch
+/// of an agent that watches others says something of each.
+pub(super) fn of(body: &record::Body) -> Vec<Input> {
+    match body {
+        record::Body::Batch(received) => samples(received),
+        body => one(body).into_iter().collect(),
+    }
+}
+
+fn one(body: &record::Body) -> Option<Input> {
     Some(match body {
-        record::Body::Batch(received) => return samples(received),
         record::Body::Connected(connected) => Input::Connected {
             device: connected.device_id.clone(),
             generation: connected.generation,
@@ -29,7 +38,8 @@ pub(super) fn of(body: &record::Body) -> Option<Input> {
         record::Body::Started(_) => Input::CollectorStarted,
         record::Body::Stopped(_) => Input::CollectorStopped,
         record::Body::Wake(_) => Input::Wake,
-        record::Body::Configured(_)
+        record::Body::Batch(_)
+        | record::Body::Configured(_)
         | record::Body::Found(_)
         | record::Body::Judged(_)
         | record::Body::Neighborhood(_)
@@ -38,11 +48,29 @@ pub(super) fn of(body: &record::Body) -> Option<Input> {
     })
 }
 
-fn samples(received: &BatchReceived) -> Option<Input> {
-    let identity = received.identity.as_ref()?;
-    let batch = received.batch.as_ref()?;
-    let samples = decode_alone(batch).inspect_err(|_| figures::refused("undecodable_batch")).ok()?;
-    Some(Input::Samples { device: identity.device_id.clone(), lane: Lane::from(batch.lane()), samples })
+/// The agent's own samples first: that it is there is said even if it has none.
+fn samples(received: &BatchReceived) -> Vec<Input> {
+    let (Some(identity), Some(batch)) = (&received.identity, &received.batch) else { return Vec::new() };
+    let Ok(samples) = decode_alone(batch).inspect_err(|_| figures::refused("undecodable_batch")) else {
+        return Vec::new();
+    };
+    let lane = Lane::from(batch.lane());
+    let mut watched: BTreeMap<String, Vec<Sample>> =
+        received.targets.iter().filter_map(|target| Some((points::id(target)?.to_owned(), Vec::new()))).collect();
+    let mut own = samples;
+    if !watched.is_empty() {
+        let (theirs, mine): (Vec<Sample>, _) = own.into_iter().partition(|sample| watched.contains_key(&sample.target));
+        own = mine;
+        for mut sample in theirs {
+            // The device's own word on itself.
+            let device = std::mem::take(&mut sample.target);
+            watched.entry(device).or_default().push(sample);
+        }
+    }
+    let first = Input::Samples { device: identity.device_id.clone(), lane, samples: own };
+    let others = watched.into_iter().filter(|(_, samples)| !samples.is_empty());
+    let others = others.map(|(device, samples)| Input::Samples { device, lane, samples });
+    std::iter::once(first).chain(others).collect()
 }
 
 /// The device as the deciders know it; none if a word of it is not on its list.

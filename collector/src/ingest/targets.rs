@@ -1,0 +1,113 @@
+//! Samples of other devices than the agent's own: which of them are a watched device's word on itself.
+//!
+//! What watching by SNMP can say is taken of devices that the agent asks, or asked when it read them; of others it is
+//! refused. What probes say stays the agent's own, whatever they looked at.
+
+use std::collections::HashMap;
+
+use bellwether_agent::snmp::measurements::MEASUREMENTS;
+use bellwether_logic::sample::{Sample, Value};
+use bellwether_proto::record::v1::Target;
+
+use crate::inventory::Inventory;
+use crate::points;
+
+/// Drops the samples of devices that are none of the agent's business; says who the others are of, and how many were
+/// dropped. A batch without targets costs a look at each row.
+pub(super) fn admit(inventory: &Inventory, agent: &str, samples: &mut Vec<Sample>) -> (Vec<Target>, usize) {
+    if samples.iter().all(|sample| sample.target.is_empty()) {
+        return (Vec::new(), 0);
+    }
+    let mut known: HashMap<String, Option<Target>> = HashMap::new();
+    let before = samples.len();
+    samples.retain(|sample| {
+        if sample.target.is_empty() || !is_watching(sample) {
+            return true;
+        }
+        if let Some(target) = known.get(&sample.target) {
+            return target.is_some();
+        }
+        let target = inventory.target(agent, &sample.target, sample.time);
+        let is_some = target.is_some();
+        known.insert(sample.target.clone(), target);
+        is_some
+    });
+    for sample in samples.iter().filter(|sample| sample.measurement == "snmp" && !sample.target.is_empty()) {
+        if let Some(answers) = answered(sample) {
+            inventory.note_answer(&sample.target, answers, sample.time);
+        }
+    }
+    let mut targets: Vec<Target> = known.into_values().flatten().collect();
+    // The same batch makes the same record, twice.
+    targets.sort_by(|one, other| points::id(one).cmp(&points::id(other)));
+    (targets, before - samples.len())
+}
+
+/// Whether it is what watching says, and not a probe.
+fn is_watching(sample: &Sample) -> bool {
+    MEASUREMENTS.iter().any(|measurement| measurement.name == sample.measurement)
+}
+
+fn answered(sample: &Sample) -> Option<bool> {
+    sample.fields.iter().find_map(|(name, value)| match value {
+        Value::Boolean(answered) if name == "answered" => Some(*answered),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bellwether_logic::time::Timestamp;
+    use bellwether_proto::record::v1::{DeviceChanged, Watch};
+
+    fn watched(id: &str, agent: &str) -> DeviceChanged {
+        DeviceChanged {
+            device_id: id.into(),
+            name: id.to_uppercase(),
+            class: "switch".into(),
+            state: "in_use".into(),
+            watch: Some(Watch { agent: agent.into(), address: "10.0.0.2".into(), ..Watch::default() }),
+            ..DeviceChanged::default()
+        }
+    }
+
+    fn sample(measurement: &'static str, target: &str, answered: bool) -> Sample {
+        Sample {
+            measurement: measurement.into(),
+            tags: Vec::new(),
+            target: target.into(),
+            time: Timestamp(5),
+            fields: vec![("answered".into(), Value::Boolean(answered))],
+        }
+    }
+
+    #[test]
+    fn an_agent_speaks_for_what_it_asks_and_for_nothing_else() {
+        let inventory = Inventory::default();
+        inventory.put(Timestamp(0), &watched("sw1", "d1"));
+        inventory.put(Timestamp(0), &watched("sw2", "d2"));
+        let mut samples = vec![
+            sample("snmp", "sw1", true),
+            sample("interface", "sw1", true),
+            sample("interface", "sw2", true),
+            sample("snmp", "nobody", true),
+            sample("ping", "sw2", true),
+            sample("mem", "", true),
+        ];
+        let (targets, refused) = admit(&inventory, "d1", &mut samples);
+        assert_eq!((targets.len(), targets[0].address.as_str(), refused), (1, "10.0.0.2", 2));
+        let kept: Vec<_> = samples.iter().map(|sample| (&*sample.measurement, sample.target.as_str())).collect();
+        assert_eq!(kept, [("snmp", "sw1"), ("interface", "sw1"), ("ping", "sw2"), ("mem", "")]);
+    }
+
+    #[test]
+    fn silence_is_noted_and_over_with_the_first_answer() {
+        let inventory = Inventory::default();
+        inventory.put(Timestamp(0), &watched("sw1", "d1"));
+        admit(&inventory, "d1", &mut vec![sample("snmp", "sw1", false)]);
+        assert_eq!(inventory.silent().len(), 1);
+        admit(&inventory, "d1", &mut vec![sample("snmp", "sw1", true)]);
+        assert!(inventory.silent().is_empty());
+    }
+}
