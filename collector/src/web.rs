@@ -12,6 +12,7 @@ mod chart;
 mod configuration;
 mod connect;
 mod device;
+mod discovered;
 mod fleet;
 mod guard;
 mod hardware;
@@ -21,6 +22,7 @@ mod page;
 pub mod readings;
 mod ticket;
 mod tickets;
+mod watched;
 mod when;
 mod words;
 
@@ -97,6 +99,7 @@ fn pages() -> Router<Desk> {
     Router::new()
         .route("/", get(fleet::show))
         .route("/devices/{id}", get(device::show).post(device::edit))
+        .route("/discovered", get(discovered::show).post(discovered::decide))
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))

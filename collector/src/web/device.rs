@@ -18,6 +18,7 @@ use super::hardware::{self, Hardware};
 use super::page::{PageError, Shell, render};
 use super::readings::{self, Live};
 use super::tickets::Card;
+use super::watched::{self, Askers, Watched};
 use super::when::{When, span};
 use super::{Desk, words};
 use crate::state::devices::DeviceRow;
@@ -53,6 +54,7 @@ struct DevicePage {
     facts: Vec<(&'static str, String)>,
     readings: Vec<Reading>,
     hardware: Hardware,
+    watched: Option<Watched>,
     window: &'static str,
     charts: Vec<Chart>,
     tickets: Vec<Card>,
@@ -77,17 +79,17 @@ pub(super) async fn show(
     let id = device_id(id)?;
     let asked = id.clone();
     let filter = TicketFilter { device: id.clone(), ..TicketFilter::default() };
-    let (device, standing, tickets, sites, notes) = desk
+    let (device, standing, tickets, sites, notes, askers) = desk
         .with_state(move |state| {
             let tickets = state.tickets(&filter, TICKETS_SHOWN, 0)?;
-            let (device, notes) = (state.device(&asked)?, state.notes(&asked)?);
-            Ok::<_, PageError>((device, state.standing(&asked)?, tickets, state.sites()?, notes))
+            let device = state.device(&asked)?.ok_or(PageError::NotFound)?;
+            let (notes, askers) = (state.notes(&asked)?, Askers::of(state, &device)?);
+            Ok::<_, PageError>((device, state.standing(&asked)?, tickets, state.sites()?, notes, askers))
         })
         .await?;
-    let device = device.ok_or(PageError::NotFound)?;
     let now = desk.app.clock.now();
     let window = Window::since(device.enrolled_at, now);
-    let (live, charts, hardware) = ask_readings(&desk, id, window).await?;
+    let (live, charts, hardware, watched) = ask_readings(&desk, &device, askers, window).await?;
     let when = |at| When::new(at, now, &desk.zone);
     let shown = Standing::of(&device, standing.as_ref(), tickets.iter().any(|ticket| ticket.state.is_open()));
     let role = visitor.person.role;
@@ -102,6 +104,7 @@ pub(super) async fn show(
         facts: [facts(&device, &configuration::of(&desk.app, &device), &hardware), identity(&notes)].concat(),
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
         hardware,
+        watched,
         window: window.name,
         charts,
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
@@ -122,13 +125,17 @@ fn device_id(id: String) -> Result<String, PageError> {
     if ours { Ok(id) } else { Err(PageError::NotFound) }
 }
 
-type Asked = (Option<Live>, Vec<Chart>, Hardware);
+type Asked = (Option<Live>, Vec<Chart>, Hardware, Option<Watched>);
 
-async fn ask_readings(desk: &Desk, id: String, window: Window) -> Result<Asked, PageError> {
+async fn ask_readings(desk: &Desk, device: &DeviceRow, askers: Askers, window: Window) -> Result<Asked, PageError> {
     let (series, zone, now) = (Arc::clone(&desk.series), desk.zone.clone(), desk.app.clock.now());
+    let device = device.clone();
     let asked = tokio::task::spawn_blocking(move || {
-        let live = readings::ask_latest(&*series, &readings::only(&id), now).remove(&id);
-        (live, chart::all(&*series, &id, window, now, &zone), hardware::ask(&*series, &id, now, &zone))
+        let id = device.id.as_str();
+        let live = readings::ask_latest(&*series, &readings::only(id), now).remove(id);
+        let (charts, hardware) =
+            (chart::all(&*series, id, window, now, &zone), hardware::ask(&*series, id, now, &zone));
+        (live, charts, hardware, watched::ask(&*series, &device, askers, now))
     });
     Ok(asked.await?)
 }
@@ -207,6 +214,7 @@ pub(super) async fn edit(
     visitor.must(Deed::ChangeDeviceState)?;
     let id = device_id(id)?;
     let asked = id.clone();
+    let _alone = desk.app.clicks.alone().await;
     let device = desk.with_state(move |state| state.device(&asked)).await?.ok_or(PageError::NotFound)?;
     let changed = apply(&device, changes, &visitor)?;
     let body = Some(record::Body::Device(changed));

@@ -58,11 +58,14 @@ impl Standing {
     /// How the deciders' word and an open ticket read on a page.
     pub(super) fn of(device: &DeviceRow, standing: Option<&DeviceState>, has_ticket: bool) -> Self {
         let presence = standing.map_or(Presence::Unknown, |standing| standing.presence);
-        let always_on = matches!(device.class, Class::Server | Class::Desktop | Class::Closet);
+        let comes_and_goes = matches!(
+            device.class,
+            Class::Laptop | Class::Printer | Class::Projector | Class::Camera | Class::Phone | Class::Other
+        );
         match presence {
             _ if has_ticket => Self::Ticket,
             _ if device.state != LifeState::InUse => Self::NotInUse,
-            Presence::Absent if always_on => Self::Silent,
+            Presence::Absent if !comes_and_goes => Self::Silent,
             Presence::Absent | Presence::SaidGoodbye { .. } => Self::Away,
             _ if standing.is_some_and(|standing| standing.worst > Some(Severity::Info)) => Self::Problem,
             Presence::Present => Self::Well,
@@ -166,6 +169,7 @@ struct FleetPage {
     open_tickets: usize,
     sites: Vec<String>,
     lives: Vec<(&'static str, &'static str)>,
+    classes: Vec<(&'static str, &'static str)>,
     filter: Filter,
     rows: Vec<Row>,
     shown: usize,
@@ -187,16 +191,18 @@ pub(super) struct Filter {
     show: String,
     /// The word of a life state.
     state: String,
+    /// The word of a class.
+    kind: String,
     page: Option<u32>,
 }
 
 impl Filter {
     fn is_empty(&self) -> bool {
-        self.building.is_empty() && self.show.is_empty() && self.state.is_empty()
+        self.building.is_empty() && self.show.is_empty() && self.state.is_empty() && self.kind.is_empty()
     }
 
     fn query(&self, show: &str) -> String {
-        [("building", self.building.as_str()), ("show", show), ("state", &self.state)]
+        [("building", self.building.as_str()), ("kind", &self.kind), ("show", show), ("state", &self.state)]
             .into_iter()
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| format!("{name}={}", encode(value)))
@@ -207,6 +213,7 @@ impl Filter {
     fn place_fits(&self, device: &DeviceRow) -> bool {
         (self.building.is_empty() || device.site == self.building)
             && (self.state.is_empty() || device.state.as_str() == self.state)
+            && (self.kind.is_empty() || device.class.as_str() == self.kind)
     }
 }
 
@@ -282,6 +289,7 @@ fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTr
         open_tickets: facts.tickets.len(),
         sites: facts.sites,
         lives: LifeState::ALL.iter().map(|state| (state.as_str(), words::life(*state))).collect(),
+        classes: Class::ALL.iter().map(|class| (class.as_str(), words::class(*class))).collect(),
         filter,
         rows,
         shown,
@@ -352,7 +360,7 @@ fn row(
 
 /// When a device was last heard of; a device that was connected and never spoke has not been seen.
 pub(super) fn last_seen(device: &DeviceRow) -> Option<Timestamp> {
-    device.last_seen_at.filter(|_| device.presence != devices::Presence::Never)
+    device.last_seen_at.filter(|_| device.presence != devices::Presence::Never || device.watch.is_some())
 }
 
 /// The way to the gateway in a few letters.
