@@ -12,7 +12,7 @@ use super::disks::Small;
 use super::{NO_OWN_AGENT, SOON};
 
 /// A rule as shipped but for its durations.
-fn quick(rules: &str, id: &str, durations: &[(&str, &str)]) -> String {
+pub(super) fn quick(rules: &str, id: &str, durations: &[(&str, &str)]) -> String {
     let pack: toml::Table = toml::from_str(rules).unwrap();
     let rules = pack["rule"].as_array().unwrap();
     let mut rule = rules.iter().find(|rule| rule["id"].as_str() == Some(id)).unwrap().clone();
