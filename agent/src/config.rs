@@ -220,13 +220,19 @@ fn at_line(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let before = text.get(..start).unwrap_or_default();
     let line = before.matches('\n').count();
-    let written = text.lines().nth(line).unwrap_or_default().trim();
     ConfigError::Parse {
         path: path.to_owned(),
         line: line + 1,
-        text: if may_hold_a_secret(text, line) { hidden(written) } else { written.to_owned() },
+        text: shown(text, line),
         message: error.message().lines().collect::<Vec<_>>().join("; "),
     }
+}
+
+/// A line of a file, counted from 0, as a message may repeat it: without what may be a secret.
+#[must_use]
+pub fn shown(text: &str, line: usize) -> String {
+    let written = text.lines().nth(line).unwrap_or_default().trim();
+    if may_hold_a_secret(text, line) { hidden(written) } else { written.to_owned() }
 }
 
 /// Whether a line may not be repeated: one of a credential, or one that names a password, whatever is wrong with it.

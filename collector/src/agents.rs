@@ -299,7 +299,12 @@ mod tests {
         assert!(said.ends_with(&format!("can be read by others: run `chmod 600 {}`", path.display())), "{said}");
         allow(0o600);
         assert!(AgentConfigs::load(folder.path()).unwrap().of("Adams", "closet").toml.contains("maplesyrup1"));
-        for broken in ["auth_password = \"maplesyrup1\" x\n", "auth_pasword = \"maplesyrup1\"\n"] {
+        let broken = [
+            "auth_password = \"maplesyrup1\" x\n",
+            "auth_pasword = \"maplesyrup1\"\n",
+            "auth_password = [\"maplesyrup1\"]\n",
+        ];
+        for broken in broken {
             std::fs::write(&path, text.replace("auth_password = \"maplesyrup1\"\n", broken)).unwrap();
             let said = chain(&AgentConfigs::load(folder.path()).unwrap_err());
             assert!(!said.contains("maplesyrup"), "{said}");

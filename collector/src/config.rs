@@ -8,6 +8,7 @@ mod discovery;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
+use bellwether_agent::config::shown;
 use bellwether_logic::engine::Settings;
 use bellwether_logic::span::Span;
 use bellwether_proto::trust::{ENDPOINTS_MAX, is_endpoint};
@@ -374,17 +375,8 @@ pub(crate) fn parse_error(path: &Path, text: &str, error: &toml::de::Error) -> C
     ConfigError::Parse {
         path: path.into(),
         line: line + 1,
-        text: without_secret(text.lines().nth(line).unwrap_or_default().trim()),
+        text: shown(text, line),
         message: error.message().replace('\n', ", "),
-    }
-}
-
-/// A line as it may be shown: what stands behind a key that holds a secret, or may be one misspelt, does not.
-fn without_secret(line: &str) -> String {
-    let secret = ["pass", "pas", "community", "secret", "auth", "priv", "token"];
-    match line.split_once('=') {
-        Some((key, _)) if secret.iter().any(|word| key.to_lowercase().contains(word)) => format!("{}= ...", key),
-        _ => line.into(),
     }
 }
 

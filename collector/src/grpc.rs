@@ -31,7 +31,7 @@ pub use discovery::Discovery;
 pub use enrol::Enrolment;
 pub use registry::Registry;
 pub use renew::Renewals;
-pub use uplink::{Backfill, Uplink};
+pub use uplink::{Backfill, Centre, Uplink};
 
 /// After how much silence the other end must show that it is alive. Agents ask after 20 s: as long as they do, their
 /// questions answer ours, and the line carries one instead of two.

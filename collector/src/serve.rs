@@ -27,7 +27,7 @@ use crate::app::{App, Clicks, Connect, Pin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::grpc::discovery::Parts;
-use crate::grpc::{self, Backfill, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
+use crate::grpc::{self, Backfill, Centre, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
 use crate::health::Health;
 use crate::ingest::{self, Ingest};
 use crate::readers::Driven;
@@ -299,9 +299,7 @@ impl Starting {
             Arc::clone(&state),
             Arc::clone(&self.registry),
             self.visible.clone(),
-            self.agents.subscribe(),
-            Arc::clone(&ring),
-            discovery,
+            Centre { agents: self.agents.subscribe(), ring: Arc::clone(&ring), discovery },
             backfill,
         );
         let grace = opened.config.certificates.grace();

@@ -46,6 +46,17 @@ pub struct Backfill {
     pub per_second: u32,
 }
 
+/// What agents are told by, and who hears what they find.
+#[derive(Debug)]
+pub struct Centre {
+    /// What agents are told to do.
+    pub agents: watch::Receiver<Shared>,
+    /// Which authorities they are told to believe.
+    pub ring: Arc<Ring>,
+    /// Hears what they find.
+    pub discovery: Discovery,
+}
+
 /// What all streams share.
 #[derive(Debug)]
 pub struct Uplink {
@@ -71,11 +82,10 @@ impl Uplink {
         state: Arc<State>,
         registry: Arc<Registry>,
         visible: watch::Receiver<u64>,
-        agents: watch::Receiver<Shared>,
-        ring: Arc<Ring>,
-        discovery: Discovery,
+        centre: Centre,
         backfill: Backfill,
     ) -> Self {
+        let Centre { agents, ring, discovery } = centre;
         let clock = ingest.clock.clone();
         let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
         Self { ingest, registry, room, visible, agents, ring, state, discovery, clock, backfill }

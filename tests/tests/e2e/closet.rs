@@ -130,7 +130,9 @@ fn a_closet_finds_a_switch_which_is_accepted_asked_witnessed_falls_silent_and_mo
     let page = format!("/devices/{switch}");
     let page = wait::until("a second closet to reach it, too", SOON, || {
         let page = collector.client().get_page(&page, &session)?.text;
-        (page.contains("Also reached by") && page.contains("PI-2") && page.contains("Ports: 1 of 1 up")).then_some(page.clone()).ok_or(page)
+        (page.contains("Also reached by") && page.contains("PI-2") && page.contains("Ports: 1 of 1 up"))
+            .then_some(page.clone())
+            .ok_or(page)
     });
     assert!(page.contains("WC.16.10.0009") && page.contains("Fan Sensor"), "{page}");
     assert_eq!(devices(&collector, &token).len(), 4, "one device, whoever finds it");
