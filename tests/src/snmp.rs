@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
@@ -24,11 +24,16 @@ pub const PORT: u16 = 16_161;
 /// Answers of a real device fit one packet; it shortens what does not.
 const ANSWER_BYTES_MAX: usize = 1_400;
 
+/// sysUpTime, in hundredths of a second.
+const UPTIME: [u32; 9] = [1, 3, 6, 1, 2, 1, 1, 3, 0];
+
 /// What is wrong with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
+    /// Nothing, and its clock runs: what it has as sysUpTime is when it was started.
+    Ticks,
     /// Each answer takes so long.
     Delay(Duration),
     /// Each question of that number is lost.
@@ -55,6 +60,7 @@ pub struct Simulator {
 struct Device {
     rows: Rows,
     fault: Fault,
+    begun: Instant,
     questions: AtomicU32,
     /// Given by all devices together.
     values: Arc<AtomicU64>,
@@ -81,7 +87,13 @@ impl Simulator {
     pub fn device(&self, address: Ipv4Addr, rows: Rows, fault: Fault) -> SocketAddr {
         let at = SocketAddrV4::new(address, PORT);
         let socket = self.runtime.block_on(UdpSocket::bind(at)).unwrap_or_else(|error| panic!("{at}: {error}"));
-        let device = Arc::new(Device { rows, fault, questions: AtomicU32::new(0), values: Arc::clone(&self.values) });
+        let device = Arc::new(Device {
+            rows,
+            fault,
+            begun: Instant::now(),
+            questions: AtomicU32::new(0),
+            values: Arc::clone(&self.values),
+        });
         self.runtime.spawn(async move {
             // Only for whom it is needed: thousands of devices have sockets enough.
             let elsewhere = match device.fault {
@@ -134,6 +146,12 @@ impl Device {
                     _ => self.next(&name),
                 };
                 match found {
+                    Some((name, _)) if self.fault == Fault::Ticks && name == UPTIME => {
+                        reply.push(
+                            name,
+                            &message::integer(0x43, i64::try_from(self.begun.elapsed().as_millis() / 10).unwrap_or(0)),
+                        );
+                    }
                     Some((name, value)) => reply.push(name, &value),
                     None if asked.version == 0 => return asked.error(2),
                     None => reply.push(name, if asked.kind == Kind::Get { message::NO_SUCH } else { message::END }),

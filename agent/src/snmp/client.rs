@@ -69,11 +69,18 @@ pub struct Patience {
 
 /// What is under way to one device, whoever asks it. Clones are of the same device.
 #[derive(Clone, Debug)]
-pub struct Turnstile(Arc<Semaphore>);
+pub struct Turnstile(Arc<Gate>);
+
+#[derive(Debug)]
+struct Gate {
+    turns: Semaphore,
+    /// Silences in a row, over all polls.
+    silent: AtomicU32,
+}
 
 impl Default for Turnstile {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(IN_FLIGHT_EACH)))
+        Self(Arc::new(Gate { turns: Semaphore::new(IN_FLIGHT_EACH), silent: AtomicU32::new(0) }))
     }
 }
 
@@ -106,7 +113,6 @@ pub struct Device {
     in_flight: Arc<Semaphore>,
     own: Turnstile,
     engines: Arc<EngineCache>,
-    silent: AtomicU32,
     users: bool,
 }
 
@@ -164,7 +170,6 @@ impl Network {
             in_flight: Arc::clone(&self.in_flight),
             own,
             engines: Arc::clone(&self.engines),
-            silent: AtomicU32::new(0),
             users: matches!(login.0, Auth::Usm(_)),
         })
     }
@@ -256,7 +261,7 @@ impl Device {
     /// Whether the device is to be looked for anew before it is asked again.
     fn is_lost(&self, trouble: &Trouble) -> bool {
         let silent = match trouble {
-            Trouble::NoAnswer => self.silent.fetch_add(1, Ordering::Relaxed) + 1,
+            Trouble::NoAnswer => self.own.0.silent.fetch_add(1, Ordering::Relaxed) + 1,
             Trouble::UnknownEngine => SILENCES_UNTIL_REDISCOVERY,
             _ => 0,
         };
@@ -266,7 +271,7 @@ impl Device {
 
 impl Client for Device {
     async fn ask(&self, request: &Request) -> Result<Vec<Binding>, Trouble> {
-        let _own = self.own.0.acquire().await.expect("never closed");
+        let _own = self.own.0.turns.acquire().await.expect("never closed");
         let _all = self.in_flight.acquire().await.expect("never closed");
         let mut answer = self.once(request).await.map_err(|error| words::trouble(&error));
         if let Err(trouble) = &answer
@@ -276,7 +281,7 @@ impl Client for Device {
             answer = self.once(request).await.map_err(|error| words::trouble(&error));
         }
         if !matches!(answer, Err(Trouble::NoAnswer)) {
-            self.silent.store(0, Ordering::Relaxed);
+            self.own.0.silent.store(0, Ordering::Relaxed);
         }
         answer
     }

@@ -224,6 +224,45 @@ fn a_wrong_password_ends_a_sweep_at_once() {
     assert_eq!((swept.end, swept.requests, swept.answered), (End::Trouble(Trouble::WrongDigest), 1, true));
 }
 
+/// Recorded devices: all that profiles want of each, in both ways, and a second time with what is remembered.
+#[test]
+fn of_every_recorded_device_a_sweep_gives_what_walks_give() {
+    use crate::snmp::profile::{Pace, Shelf};
+    use crate::snmp::recording;
+    let shelf = Shelf::built_in().unwrap();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/snmp");
+    let (mut recordings, mut asked, mut one_by_one) = (0, 0, 0);
+    for profile in std::fs::read_dir(folder).unwrap() {
+        for file in std::fs::read_dir(profile.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "snmprec") {
+                continue;
+            }
+            let recorded = recording::read(&std::fs::read(&path).unwrap(), &[]).answers;
+            let device = Device::honest(recorded.iter().map(|(name, _)| name.clone()));
+            let choice = shelf.choose(&recorded);
+            for pace in [Pace::Fast, Pace::Slow] {
+                let columns = choice.wanted(pace);
+                let questions = std::cell::Cell::new(0);
+                let expected = walks(&columns, true, |request| {
+                    questions.set(questions.get() + 1);
+                    device.answer(request)
+                });
+                let mut memory = Memory::new(columns.len());
+                for again in [false, true] {
+                    let swept = play(&columns, &mut memory, true, |request| device.answer(request));
+                    assert_eq!((rows(&swept), swept.cut), (expected.clone(), 0), "{}", path.display());
+                    asked += if again { swept.requests } else { 0 };
+                }
+                one_by_one += questions.get();
+            }
+            recordings += 1;
+        }
+    }
+    assert!(recordings > 20, "{recordings}");
+    assert!(asked * 5 < one_by_one, "{asked} questions instead of {one_by_one}");
+}
+
 fn oid() -> impl Strategy<Value = Oid> {
     proptest::collection::vec(0_u32..4, 0..6).prop_map(|arcs| Oid::from([1, 3, 6]).join(&arcs).expect("short"))
 }

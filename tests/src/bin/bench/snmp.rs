@@ -190,7 +190,7 @@ fn devices(simulator: &Simulator, number: usize) -> Vec<SocketAddr> {
     let places = (0..=255).flat_map(|high| (1..=250).map(move |low| (high, low)));
     places
         .take(number)
-        .map(|(high, low)| simulator.device(Ipv4Addr::new(127, 20, high, low), switch(), Fault::None))
+        .map(|(high, low)| simulator.device(Ipv4Addr::new(127, 20, high, low), switch(), Fault::Ticks))
         .collect()
 }
 
