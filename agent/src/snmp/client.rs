@@ -286,3 +286,24 @@ impl Client for Device {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where one packet of five is lost in each direction, 36 % of the transmissions come to nothing.
+    const LOST: f64 = 0.36;
+
+    #[test]
+    fn whatever_its_usual_time_a_question_gets_through_loss_and_ends() {
+        for usual in [None, Some(1), Some(50), Some(100), Some(200), Some(400), Some(2_000), Some(60_000)] {
+            let quick = Patience::of(usual.map(Duration::from_millis));
+            assert!(quick.span() <= QUESTION_MAX + Duration::from_secs(1), "{usual:?}: {quick:?}");
+            assert!((USUAL_TIMEOUT_MIN..=ANSWER_TIMEOUT).contains(&quick.timeout), "{usual:?}: {quick:?}");
+            // After a silence a poll asks once more, with the long patience.
+            let sent = f64::from(quick.retries + 1 + Patience::LONG.retries + 1);
+            assert!(LOST.powf(sent) < 0.003, "{usual:?}: {quick:?}");
+        }
+        assert_eq!(Patience::of(Some(Duration::from_millis(20))).retries, USUAL_RETRIES);
+    }
+}

@@ -243,8 +243,7 @@ impl Watch {
             return self.begin_echo(to, Echoed::Witnessed { slot, generation, time });
         }
         let Some(login) = self.logins.get(device.target.credential.as_ref()) else {
-            let fields = vec![(Name::Borrowed("trouble"), Value::Text("no_credential".to_owned()))];
-            let row = visit::row(&device.target.id, time, fields);
+            let row = visit::row(&device.target.id, time, vec![trouble_field("no_credential")]);
             self.schedule.handle_done(slot);
             self.schedule.handle_slow_done(slot);
             return self.gather(vec![row]);
@@ -303,6 +302,10 @@ impl Watch {
                 self.unanswered += 1;
                 let (to, target) = (device.target.address, device.target.id.to_string());
                 self.begin_echo(to, Echoed::Silent { target, time, trouble });
+            }
+            Outcome::Stranger if !slow => {
+                let row = visit::row(&device.target.id, time, vec![trouble_field("other_device")]);
+                self.gather(vec![row]);
             }
             Outcome::Unanswered(_) | Outcome::Stranger => {}
         }
@@ -376,10 +379,8 @@ impl Watch {
         match why {
             Echoed::Searched(address) => self.search.handle_ping(address, pings == Some(true)),
             Echoed::Silent { target, time, trouble } => {
-                let mut fields = vec![
-                    (Name::Borrowed("answered"), Value::Boolean(false)),
-                    (Name::Borrowed("trouble"), Value::Text(trouble.word().to_owned())),
-                ];
+                let mut fields =
+                    vec![(Name::Borrowed("answered"), Value::Boolean(false)), trouble_field(trouble.word())];
                 fields.extend(field);
                 self.gather(vec![visit::row(&target, time, fields)]);
             }
@@ -445,6 +446,11 @@ impl Watch {
         self.since = None;
         self.to_loop.send(Finding::Samples(std::mem::take(&mut self.gathered))).await.is_ok()
     }
+}
+
+/// Why a device gave nothing.
+fn trouble_field(word: &str) -> (Name, Value) {
+    (Name::Borrowed("trouble"), Value::Text(word.to_owned()))
 }
 
 /// The time that rows bear: to the second, because devices that are asked in the same one share it.
