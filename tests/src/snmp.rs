@@ -1,5 +1,5 @@
-//! Simulated SNMP devices (versions 1 and 2c): any number of them on addresses of the loopback network, in this process,
-//! each honest or with a fault that real ones have. Version 3 is tried against Net-SNMP's own daemon instead.
+//! Simulated SNMP devices: any number of them on addresses of the loopback network, in this process, each honest or with a
+//! fault that real ones have. Versions 1 and 2c by a community, version 3 where a device has an engine.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
@@ -11,9 +11,12 @@ use tokio::runtime::Runtime;
 
 use self::message::{Asked, Kind, Reply};
 use self::recording::Rows;
+use self::v3::Engine;
 
 pub mod message;
 pub mod recording;
+pub mod usm;
+pub mod v3;
 
 /// The one community that a simulated device answers to.
 pub const COMMUNITY: &str = "simulated";
@@ -57,10 +60,13 @@ pub struct Simulator {
     values: Arc<AtomicU64>,
 }
 
-struct Device {
+/// One device, without a socket.
+#[derive(Debug)]
+pub struct Simulated {
     rows: Rows,
     fault: Fault,
     begun: Instant,
+    engine: Option<Engine>,
     questions: AtomicU32,
     /// Given by all devices together.
     values: Arc<AtomicU64>,
@@ -85,15 +91,21 @@ impl Simulator {
     /// # Panics
     /// If the address is taken.
     pub fn device(&self, address: Ipv4Addr, rows: Rows, fault: Fault) -> SocketAddr {
+        self.start(address, Simulated { fault, ..Simulated::new(rows, None) })
+    }
+
+    /// The same with version 3 and no other.
+    ///
+    /// # Panics
+    /// If the address is taken.
+    pub fn device_v3(&self, address: Ipv4Addr, rows: Rows, fault: Fault, engine: Engine) -> SocketAddr {
+        self.start(address, Simulated { fault, ..Simulated::new(rows, Some(engine)) })
+    }
+
+    fn start(&self, address: Ipv4Addr, device: Simulated) -> SocketAddr {
         let at = SocketAddrV4::new(address, PORT);
         let socket = self.runtime.block_on(UdpSocket::bind(at)).unwrap_or_else(|error| panic!("{at}: {error}"));
-        let device = Arc::new(Device {
-            rows,
-            fault,
-            begun: Instant::now(),
-            questions: AtomicU32::new(0),
-            values: Arc::clone(&self.values),
-        });
+        let device = Arc::new(Simulated { values: Arc::clone(&self.values), ..device });
         self.runtime.spawn(async move {
             // Only for whom it is needed: thousands of devices have sockets enough.
             let elsewhere = match device.fault {
@@ -116,24 +128,47 @@ impl Simulator {
     }
 }
 
-impl Device {
+impl Simulated {
+    /// An honest device with these rows: with an engine in version 3, without one in the others.
+    #[must_use]
+    pub fn new(rows: Rows, engine: Option<Engine>) -> Self {
+        let values = Arc::default();
+        Self { rows, fault: Fault::None, begun: Instant::now(), engine, questions: AtomicU32::new(0), values }
+    }
+
     /// The packet that answers a packet, if it gets through and is for this device.
-    fn answer(&self, packet: &[u8]) -> Option<Vec<u8>> {
-        let asked = Asked::parse(packet).filter(|asked| asked.community == COMMUNITY.as_bytes())?;
-        let number = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
-        if matches!(self.fault, Fault::Lose(every) if number.is_multiple_of(every)) {
-            return None;
-        }
-        let repetitions = asked.repetitions();
-        let mut reply = match self.fault {
-            Fault::TooBig(bears) if repetitions > bears => asked.error(1),
-            Fault::NoBulk if asked.kind == Kind::GetBulk => asked.error(5),
-            _ => self.find(&asked),
+    #[must_use]
+    pub fn answer(&self, packet: &[u8]) -> Option<Vec<u8>> {
+        self.answer_with(packet, |answer| answer)
+    }
+
+    /// The same; `worse` changes the answer before it is signed.
+    pub fn answer_with(&self, packet: &[u8], worse: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Option<Vec<u8>> {
+        let mut repetitions = 0;
+        let say = |asked: &Asked| {
+            repetitions = asked.repetitions();
+            self.say(asked).map(worse)
+        };
+        let mut reply = match &self.engine {
+            Some(engine) => engine.answer(packet, say)?,
+            None => say(&Asked::parse(packet).filter(|asked| asked.community == COMMUNITY.as_bytes())?)?,
         };
         if matches!(self.fault, Fault::Truncate(bears) if repetitions > bears) {
             reply.truncate(reply.len() / 2);
         }
         Some(reply)
+    }
+
+    fn say(&self, asked: &Asked) -> Option<Vec<u8>> {
+        let number = self.questions.fetch_add(1, Ordering::Relaxed) + 1;
+        if matches!(self.fault, Fault::Lose(every) if number.is_multiple_of(every)) {
+            return None;
+        }
+        Some(match self.fault {
+            Fault::TooBig(bears) if asked.repetitions() > bears => asked.error(1),
+            Fault::NoBulk if asked.kind == Kind::GetBulk => asked.error(5),
+            _ => self.find(asked),
+        })
     }
 
     fn find(&self, asked: &Asked) -> Vec<u8> {

@@ -2,11 +2,10 @@
 //!
 //! Bounded: how many questions are under way in all and to one device, how long one is waited for and how often it is
 //! asked again. An answer counts only if it comes from the address that was asked and fits the question; a late one is
-//! dropped. The library that speaks SNMP is used here and in `client/words.rs` and nowhere else.
+//! dropped. The library that speaks SNMP is used here and in the folder beside it and nowhere else.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_snmp::transport::UdpTransport;
@@ -15,7 +14,7 @@ use async_snmp::{Auth, ClientBuilder, EngineCache, MAX_UDP_PAYLOAD, MasterKeys, 
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::ask::{Binding, Client, Request, Trouble};
-use super::credential::{Credential, Protection};
+use super::credential::{Credential, Protection, User};
 
 mod words;
 
@@ -23,7 +22,8 @@ mod words;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a question is asked again: two in a row are hardly lost.
 pub const RETRIES: u32 = 2;
-/// The longest that one question takes with all its retries; to find a device of version 3 takes as long again.
+/// The longest that one question takes with all its retries; to find a device of version 3 takes as long again, and one
+/// that falls silent is looked for anew and asked once more.
 pub const QUESTION_MAX: Duration = Duration::from_secs(7);
 /// The least that a device is waited for of which it is known how quickly it answers: a little load, and it is late.
 const USUAL_TIMEOUT_MIN: Duration = Duration::from_millis(250);
@@ -40,18 +40,14 @@ pub const IN_FLIGHT: usize = 500;
 pub const IN_FLIGHT_EACH: usize = 1;
 /// What is asked of the system for answers that are not yet taken in: each in flight may bring a packet of 2 KB.
 const RECEIVE_BUFFER: usize = 2 << 20;
-/// Unanswered questions in a row after which a device of version 3 is looked for anew: one that was replaced has
-/// another engine ID, and is silent for ever to whoever uses the old one.
-const SILENCES_UNTIL_REDISCOVERY: u32 = 2;
 /// The most names in one question: a device with small buffers is asked in several.
 const NAMES_MAX: usize = 24;
 
-/// The sockets and what is known of engines: one for the whole program.
+/// The sockets: one network for the whole program.
 pub struct Network {
     v4: OnceCell<UdpTransport>,
     v6: OnceCell<UdpTransport>,
     in_flight: Arc<Semaphore>,
-    engines: Arc<EngineCache>,
     salt: DesSaltState,
 }
 
@@ -67,20 +63,31 @@ pub struct Patience {
     retries: u32,
 }
 
-/// What is under way to one device, whoever asks it. Clones are of the same device.
+/// What is under way to one device, whoever asks it, and what is known of its engine. Clones are of the same device.
 #[derive(Clone, Debug)]
 pub struct Turnstile(Arc<Gate>);
 
+/// An engine is remembered for its device alone: two devices with one engine ID would each be held against the other's
+/// clock. It is made for a device of version 3 only.
 #[derive(Debug)]
 struct Gate {
-    turns: Semaphore,
-    /// Silences in a row, over all polls.
-    silent: AtomicU32,
+    places: Semaphore,
+    engine: Mutex<Option<Arc<EngineCache>>>,
 }
 
 impl Default for Turnstile {
     fn default() -> Self {
-        Self(Arc::new(Gate { turns: Semaphore::new(IN_FLIGHT_EACH), silent: AtomicU32::new(0) }))
+        Self(Arc::new(Gate { places: Semaphore::new(IN_FLIGHT_EACH), engine: Mutex::default() }))
+    }
+}
+
+impl Turnstile {
+    fn engine(&self) -> Arc<EngineCache> {
+        Arc::clone(self.0.engine.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
+    }
+
+    fn forget_engine(&self) {
+        *self.0.engine.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -108,23 +115,24 @@ impl Patience {
 
 /// One device. Its questions go out one after the other.
 pub struct Device {
-    client: async_snmp::Client<UdpHandle>,
-    address: SocketAddr,
+    way: Way,
+    client: Mutex<async_snmp::Client<UdpHandle>>,
     in_flight: Arc<Semaphore>,
+}
+
+/// How a device is reached.
+struct Way {
+    address: SocketAddr,
+    login: Login,
+    patience: Patience,
     own: Turnstile,
-    engines: Arc<EngineCache>,
-    users: bool,
+    handle: UdpHandle,
+    salt: DesSaltState,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self {
-            v4: OnceCell::new(),
-            v6: OnceCell::new(),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT)),
-            engines: Arc::new(EngineCache::new()),
-            salt: salt(),
-        }
+        Self { v4: OnceCell::new(), v6: OnceCell::new(), in_flight: Arc::new(Semaphore::new(IN_FLIGHT)), salt: salt() }
     }
 }
 
@@ -149,29 +157,9 @@ impl Network {
         own: Turnstile,
     ) -> Result<Device, Trouble> {
         let handle = self.socket(address).await?.handle(address).map_err(|error| words::trouble(&error))?;
-        let retry =
-            Retry::fixed(patience.retries, Duration::ZERO).map_err(|error| Trouble::NotSent(error.to_string()))?;
-        let client = ClientBuilder::new(login.0.clone())
-            .request_timeout(patience.timeout)
-            .exchange_timeout(Some(patience.span()))
-            .retry(retry)
-            .max_oids_per_request(NAMES_MAX)
-            .engine_cache(Arc::clone(&self.engines))
-            .des_salt_state(self.salt.clone())
-            // A device can't sign "no such user", "wrong password" or "outside the time window": without this they would be
-            // silence, and a device that restarted would stay silent. Who could forge one could keep us from asking in any
-            // case; answers with values are believed only when signed.
-            .allow_unauthenticated_v3_time_correction(true)
-            .build_with_transport(handle.strict_source(true))
-            .map_err(|error| words::trouble(&error))?;
-        Ok(Device {
-            client,
-            address,
-            in_flight: Arc::clone(&self.in_flight),
-            own,
-            engines: Arc::clone(&self.engines),
-            users: matches!(login.0, Auth::Usm(_)),
-        })
+        let (login, handle, salt) = (login.clone(), handle.strict_source(true), self.salt.clone());
+        let way = Way { address, login, patience, own, handle, salt };
+        Ok(Device { client: Mutex::new(way.client()?), way, in_flight: Arc::clone(&self.in_flight) })
     }
 
     /// The socket for an address's family, opened when it is first needed.
@@ -203,6 +191,10 @@ fn salt() -> DesSaltState {
         .expect("nothing that could fail is kept")
 }
 
+fn refused(error: async_snmp::v3::CryptoError) -> Trouble {
+    Trouble::NotSent(error.to_string())
+}
+
 impl Login {
     /// Makes the keys of a credential: milliseconds of work.
     ///
@@ -214,17 +206,24 @@ impl Login {
             Credential::V2c { community } => return Ok(Self(Auth::v2c(community.reveal().as_bytes().to_vec()))),
             Credential::V3(user) => user,
         };
-        let refused = |error: async_snmp::v3::CryptoError| Trouble::NotSent(error.to_string());
         let plain = UsmConfig::new(user.name.clone().into_bytes()).context_name(user.context.clone().into_bytes());
+        match Self::keys(user)? {
+            None => Ok(Self(plain.into())),
+            Some(keys) => plain.with_master_keys(keys).map(|login| Self(login.into())).map_err(refused),
+        }
+    }
+
+    /// The keys of a user's passwords.
+    fn keys(user: &User) -> Result<Option<MasterKeys>, Trouble> {
         let keys = match &user.protection {
-            Protection::None => return Ok(Self(plain.into())),
+            Protection::None => return Ok(None),
             Protection::Signed(digest, secret) => MasterKeys::new(words::digest(*digest), secret.reveal().as_bytes()),
             Protection::Encrypted { signed: (digest, secret), encrypted: (cipher, other) } => {
                 MasterKeys::new(words::digest(*digest), secret.reveal().as_bytes())
                     .and_then(|keys| keys.with_privacy(words::cipher(*cipher), other.reveal().as_bytes()))
             }
         };
-        keys.and_then(|keys| plain.with_master_keys(keys)).map(|login| Self(login.into())).map_err(refused)
+        keys.map(Some).map_err(refused)
     }
 
     /// Whether devices are asked in version 1, which has no GETBULK.
@@ -232,58 +231,79 @@ impl Login {
     pub fn is_v1(&self) -> bool {
         self.0.version() == async_snmp::Version::V1
     }
+
+    fn is_v3(&self) -> bool {
+        self.0.version() == async_snmp::Version::V3
+    }
+}
+
+impl Way {
+    fn client(&self) -> Result<async_snmp::Client<UdpHandle>, Trouble> {
+        let retry =
+            Retry::fixed(self.patience.retries, Duration::ZERO).map_err(|error| Trouble::NotSent(error.to_string()))?;
+        let mut builder = ClientBuilder::new(self.login.0.clone())
+            .request_timeout(self.patience.timeout)
+            .exchange_timeout(Some(self.patience.span()))
+            .retry(retry)
+            .max_oids_per_request(NAMES_MAX)
+            .des_salt_state(self.salt.clone())
+            // A device can't sign "no such user", "wrong password" or "outside the time window": without this they would be
+            // silence, and a device that restarted would stay silent. Who could forge one could keep us from asking in any
+            // case; answers with values are believed only when signed.
+            .allow_unauthenticated_v3_time_correction(true);
+        if self.login.is_v3() {
+            builder = builder.engine_cache(self.own.engine());
+        }
+        builder.build_with_transport(self.handle.clone()).map_err(|error| words::trouble(&error))
+    }
 }
 
 impl Device {
     /// Where it is.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.way.address
     }
 
     /// The engine ID that it gave, once it has been asked in version 3.
     #[must_use]
     pub fn engine_id(&self) -> Option<Vec<u8>> {
-        self.engines.get(&self.address).map(|state| state.engine_id().to_vec())
+        let engine = self.way.login.is_v3().then(|| self.way.own.engine())?;
+        engine.get(&self.way.address).map(|state| state.engine_id().to_vec())
     }
 
     async fn once(&self, request: &Request) -> Result<Vec<Binding>, Box<async_snmp::Error>> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let varbinds = match request {
-            Request::Get(names) => self.client.get_many(&words::names(names)).await?.varbinds,
-            Request::GetNext(names) => self.client.get_next_many(&words::names(names)).await?.varbinds,
-            Request::GetBulk { after, repetitions } => {
-                self.client.get_bulk(&words::names(after), 0, *repetitions).await?
-            }
+            Request::Get(names) => client.get_many(&words::names(names)).await?.varbinds,
+            Request::GetNext(names) => client.get_next_many(&words::names(names)).await?.varbinds,
+            Request::GetBulk { after, repetitions } => client.get_bulk(&words::names(after), 0, *repetitions).await?,
         };
         Ok(varbinds.into_iter().filter_map(words::binding).collect())
     }
 
-    /// Whether the device is to be looked for anew before it is asked again.
+    /// Whether the device is to be looked for anew before it is asked again: one that was replaced has another engine ID,
+    /// one that forgets how often it started is behind its own clock, and both are silent for ever to whoever goes on with
+    /// what was known of them.
     fn is_lost(&self, trouble: &Trouble) -> bool {
-        let silent = match trouble {
-            Trouble::NoAnswer => self.own.0.silent.fetch_add(1, Ordering::Relaxed) + 1,
-            Trouble::UnknownEngine => SILENCES_UNTIL_REDISCOVERY,
-            _ => 0,
-        };
-        self.users && silent >= SILENCES_UNTIL_REDISCOVERY && self.engine_id().is_some()
+        let lost = matches!(trouble, Trouble::NoAnswer | Trouble::UnknownEngine | Trouble::NotInTimeWindow);
+        lost && self.engine_id().is_some()
     }
 }
 
 impl Client for Device {
     async fn ask(&self, request: &Request) -> Result<Vec<Binding>, Trouble> {
-        let _own = self.own.0.turns.acquire().await.expect("never closed");
+        let _own = self.way.own.0.places.acquire().await.expect("never closed");
         let _all = self.in_flight.acquire().await.expect("never closed");
-        let mut answer = self.once(request).await.map_err(|error| words::trouble(&error));
-        if let Err(trouble) = &answer
-            && self.is_lost(trouble)
-            && self.client.rediscover_engine().await.is_ok()
-        {
-            answer = self.once(request).await.map_err(|error| words::trouble(&error));
+        let answer = self.once(request).await.map_err(|error| words::trouble(&error));
+        match &answer {
+            Err(trouble) if self.is_lost(trouble) => {
+                self.way.own.forget_engine();
+                *self.client.lock().unwrap_or_else(PoisonError::into_inner) = self.way.client()?;
+                self.once(request).await.map_err(|error| words::trouble(&error))
+            }
+            _ => answer,
         }
-        if !matches!(answer, Err(Trouble::NoAnswer)) {
-            self.own.0.silent.store(0, Ordering::Relaxed);
-        }
-        answer
     }
 }
 

@@ -91,7 +91,7 @@ async fn no_answer(network: &Network, device: &Device, credential: &Credential) 
         return user_unheard(network, address, credential).await;
     }
     let users = matches!(credential, Credential::V3(_));
-    match silence::reason(address).await {
+    match silence::reason(address, credential).await {
         Silence::Closed => Finding::bad(
             "answer",
             format!("{address}: the machine is there, and nothing listens on that port"),
@@ -107,6 +107,11 @@ async fn no_answer(network: &Network, device: &Device, credential: &Credential) 
             format!("{address}: it speaks version 3, and says nothing to this community"),
             "the community is wrong, versions 1 and 2c are off, or this machine's address is not allowed to ask: a device \
              says nothing in each case",
+        ),
+        Silence::Elsewhere(other) => Finding::bad(
+            "answer",
+            format!("{address}: it answers from another address, {other}, and what comes from there is not believed"),
+            "name that address instead, or have the device answer from the one that it is asked at",
         ),
         Silence::Pingable => Finding::bad(
             "answer",

@@ -1,4 +1,4 @@
-//! The packets of versions 1 and 2c, as far as a simulated device needs them (RFC 1157, RFC 3416).
+//! The packets of versions 1 and 2c and what is inside those of version 3, as far as a simulated device needs them (RFC 1157, RFC 3416).
 
 /// What a device says of a name that it does not have.
 pub const NO_SUCH: &[u8] = &[0x81, 0];
@@ -19,7 +19,7 @@ pub enum Kind {
 /// A question as it came.
 #[derive(Debug)]
 pub struct Asked {
-    /// 0 for version 1, 1 for 2c.
+    /// 0 for version 1, 1 for 2c, 3 for 3.
     pub version: i64,
     /// The word in clear.
     pub community: Vec<u8>,
@@ -94,7 +94,14 @@ impl Asked {
         let (_, message, _) = take(packet)?;
         let (_, version, rest) = take(message)?;
         let (_, community, rest) = take(rest)?;
-        let (tag, question, _) = take(rest)?;
+        let version = number(version);
+        if version <= 1 { Self::of_question(version, community, rest) } else { None }
+    }
+
+    /// Reads the question inside a packet; that of version 3 is answered without what is around it.
+    #[must_use]
+    pub fn of_question(version: i64, community: &[u8], question: &[u8]) -> Option<Self> {
+        let (tag, question, _) = take(question)?;
         let kind = match tag {
             0xa0 => Kind::Get,
             0xa1 => Kind::GetNext,
@@ -111,8 +118,8 @@ impl Asked {
             names.push(arcs(name)?);
             list = rest;
         }
-        let (version, id, second) = (number(version), number(id), number(second));
-        (version <= 1).then_some(Self { version, community: community.to_vec(), kind, id, second, names })
+        let (id, second) = (number(id), number(second));
+        Some(Self { version, community: community.to_vec(), kind, id, second, names })
     }
 
     /// How many rows of each name are asked for.
@@ -137,13 +144,17 @@ impl Asked {
     fn packet(&self, status: i64, rows: &[u8]) -> Vec<u8> {
         let place = i64::from(status != 0);
         let answer = [integer(2, self.id), integer(2, status), integer(2, place), wrap(0x30, rows)].concat();
+        if self.version == 3 {
+            return wrap(0xa2, &answer);
+        }
         let message = [integer(2, self.version), wrap(4, &self.community), wrap(0xa2, &answer)].concat();
         wrap(0x30, &message)
     }
 }
 
 /// A tag, what it holds, and what follows.
-fn take(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+#[must_use]
+pub fn take(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = if first < 0x80 {
@@ -156,7 +167,9 @@ fn take(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-fn number(bytes: &[u8]) -> i64 {
+/// The number in these bytes.
+#[must_use]
+pub fn number(bytes: &[u8]) -> i64 {
     let first = if bytes.first().is_some_and(|&byte| byte >= 0x80) { -1 } else { 0 };
     bytes.iter().fold(first, |number, &byte| number << 8 | i64::from(byte))
 }

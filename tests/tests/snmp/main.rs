@@ -20,6 +20,9 @@ use bellwether_tests::program::{Ended, Program, built, run_command};
 use bellwether_tests::snmp::recording::{self, Recording, Rows};
 use bellwether_tests::snmp::{COMMUNITY, Fault, Simulator};
 
+mod doctor;
+mod version3;
+
 /// Lines of each recording that are walked: some have millions.
 const LINES_MAX: usize = 2_500;
 
@@ -242,12 +245,12 @@ mod net_snmp {
     ];
 
     /// The daemon, its address, and the folder that it keeps its state in.
-    fn daemon(last: u8) -> (Program, String, tempfile::TempDir) {
+    pub fn daemon(last: u8, configuration: &str) -> (Program, String, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let address = format!("127.1.4.{last}:16199");
         let other = format!("127.1.5.{last}:16199");
         let file = folder.path().join("snmpd.conf");
-        fs::write(&file, format!("agentaddress udp:{address},udp:{other}\n{CONFIGURATION}")).unwrap();
+        fs::write(&file, format!("agentaddress udp:{address},udp:{other}\n{configuration}")).unwrap();
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
         let mut command = Command::new("snmpd");
         command.env("PATH", path).env("MIBS", "").args(["-f", "-Lo", "-I", "-smux", "-C", "-c"]).arg(&file);
@@ -293,7 +296,7 @@ mod net_snmp {
 
     #[test]
     fn the_daemon_is_walked_as_its_own_program_walks_it() {
-        let (_daemon, address, _folder) = daemon(1);
+        let (_daemon, address, _folder) = daemon(1, CONFIGURATION);
         let mut command = Command::new("snmpbulkwalk");
         command.env("MIBS", "").args(["-v2c", "-c", "public", "-Cr25", "-Onqet", "-t5", &address, ".1.3.6.1"]);
         let theirs = run_command("snmpbulkwalk", &mut command);
@@ -317,7 +320,7 @@ mod net_snmp {
 
     #[test]
     fn the_doctor_tells_what_is_wrong_with_a_credential() {
-        let (_daemon, address, _folder) = daemon(2);
+        let (_daemon, address, _folder) = daemon(2, CONFIGURATION);
         let changed = |key: &str, value: &'static str| -> Vec<(&'static str, &'static str)> {
             PEOPLE[1].iter().map(|&(name, old)| (name, if name == key { value } else { old })).collect()
         };
@@ -339,14 +342,14 @@ mod net_snmp {
 
     #[test]
     fn two_devices_with_one_engine_id_are_named() {
-        let (_daemon, address, _folder) = daemon(3);
+        let (_daemon, address, _folder) = daemon(3, CONFIGURATION);
         let told = agent(PEOPLE[1], &["doctor", &address, &address.replace("127.1.4.", "127.1.5.")]);
         assert!(told.text.contains("share the engine ID"), "{}", told.text);
     }
 
     #[test]
     fn a_daemon_that_comes_back_with_another_engine_id_is_found_again() {
-        let (first, address, _folder) = daemon(4);
+        let (first, address, _folder) = daemon(4, CONFIGURATION);
         let credential =
             Credential::from_pairs(PEOPLE[1].iter().map(|(key, value)| (*key, (*value).to_owned()))).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -358,7 +361,7 @@ mod net_snmp {
             device.get(&name).await.unwrap();
             let before = device.engine_id().unwrap();
             drop(first);
-            let (_second, _, _folder) = daemon(4);
+            let (_second, _, _folder) = daemon(4, CONFIGURATION);
             // Each question without an answer takes its time; the second one looks for the device anew.
             let answers = [device.get(&name).await, device.get(&name).await, device.get(&name).await];
             assert!(answers.iter().any(Result::is_ok), "{answers:?}");
