@@ -8,7 +8,7 @@ use crate::{probe, snmp, source, spool};
 
 /// Every measurement of every probe and source, and the agent's own: each list entry brings what it declares.
 pub fn all() -> impl Iterator<Item = &'static Measurement> {
-    let own = [snmp::measurements::MEASUREMENTS, source::MEASUREMENTS, spool::MEASUREMENTS];
+    let own = [snmp::measurements::MEASUREMENTS, snmp::traps::MEASUREMENTS, source::MEASUREMENTS, spool::MEASUREMENTS];
     probe::measurements().chain(own.into_iter().chain(source::ALL.iter().map(|entry| entry.measurements)).flatten())
 }
 

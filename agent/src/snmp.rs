@@ -21,6 +21,7 @@ pub mod recording;
 pub mod search;
 pub mod settings;
 pub mod sweep;
+pub mod traps;
 pub mod value;
 pub mod walk;
 

@@ -9,6 +9,7 @@
 //! | `agent.toml` | the admin's configuration, optional |
 //! | `enrol.toml` | what the first start enrols with; gone once it has |
 //! | `updates-waiting` | since when each update has been seen to wait, where the system does not tell |
+//! | `snmp-engine` | of a closet that takes traps in: its engine ID, and how often it has started |
 //! | `spool/` | readings that the collector has not acknowledged |
 //!
 //! Every file is replaced whole: written beside, synced, renamed, and the folder synced, so that a power cut leaves

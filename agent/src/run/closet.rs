@@ -16,6 +16,7 @@ use crate::uplink;
 
 mod devices;
 mod kept;
+mod listener;
 mod searcher;
 mod watch;
 

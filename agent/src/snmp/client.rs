@@ -16,6 +16,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::ask::{Binding, Client, Request, Trouble};
 use super::credential::{Credential, Protection, User};
 
+pub mod receiver;
 mod words;
 
 /// How long one transmission is waited for. A busy switch answers within a second; a printer that wakes up needs two.

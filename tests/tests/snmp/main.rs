@@ -21,6 +21,7 @@ use bellwether_tests::snmp::recording::{self, Recording, Rows};
 use bellwether_tests::snmp::{COMMUNITY, Fault, Simulator};
 
 mod doctor;
+mod traps;
 mod version3;
 
 /// Lines of each recording that are walked: some have millions.

@@ -62,6 +62,10 @@ impl Devices {
         self.get(*self.by_address.get(&address)?)
     }
 
+    pub(super) fn slot_of(&self, id: &str) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> + use<> {
         0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
     }

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::devices::Devices;
+use super::listener::{Listener, Told, told};
 use super::searcher::{self, Finds};
 use super::{Finding, Order, kept};
 use crate::clock;
@@ -32,6 +33,7 @@ use crate::snmp::poll::schedule::{Due, Schedule};
 use crate::snmp::poll::visit::{self, Outcome, Visit, Visited};
 use crate::snmp::search::{Search, Step};
 use crate::snmp::settings::Snmp;
+use crate::snmp::traps::Nudge;
 
 /// Rows that are handed over at once: as many as fit one batch.
 const ROWS_AT_ONCE: usize = crate::run::rounds::ROWS_PER_BATCH;
@@ -94,13 +96,16 @@ pub(super) struct Watch {
     begun: Instant,
     polls: u64,
     unanswered: u64,
+    listener: Option<Listener>,
     to_loop: mpsc::Sender<Finding>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, for one turn of the loop")]
 enum Next {
     Order(Option<Order>),
     Done(Done),
     Echo(u64, Echo),
+    Told(Told),
     Due,
 }
 
@@ -137,6 +142,7 @@ impl Watch {
             begun: now,
             polls: 0,
             unanswered: 0,
+            listener: Listener::start(&state_dir, &settings, wall),
             state_dir,
             settings,
             to_loop,
@@ -152,6 +158,7 @@ impl Watch {
                 order = orders.recv() => Next::Order(order),
                 Some(done) = self.under_way.next(), if !self.under_way.is_empty() => Next::Done(done),
                 (key, echo) = self.engine.next(), if !self.echoes.is_empty() => Next::Echo(key, echo),
+                told = told(&mut self.listener) => Next::Told(told),
                 () = tokio::time::sleep_until(wake) => Next::Due,
             };
             match next {
@@ -165,6 +172,7 @@ impl Watch {
                     self.handle_asked(address, credential, facts);
                 }
                 Next::Echo(key, echo) => self.handle_echo(key, &echo),
+                Next::Told(told) => self.handle_told(told),
                 Next::Due => {}
             }
             self.begin_due(Instant::now());
@@ -177,6 +185,9 @@ impl Watch {
     fn assign(&mut self, assignments: v1::Assignments) {
         self.managed = neighborhood::managed(&assignments.managed_macs);
         let change = self.devices.assign(kept::targets(assignments.assignments));
+        if let Some(listener) = &self.listener {
+            listener.assign(&self.devices);
+        }
         let now = self.ms(Instant::now());
         change.removed.iter().for_each(|slot| self.schedule.remove(*slot));
         for slot in change.added {
@@ -308,6 +319,18 @@ impl Watch {
                 self.gather(vec![row]);
             }
             Outcome::Unanswered(_) | Outcome::Stranger => {}
+        }
+    }
+
+    /// A device told something by itself: how it is now is asked at once.
+    fn handle_told(&mut self, told: Told) {
+        match told {
+            Told::Rows(samples) => self.gather(samples),
+            Told::Nudge(Nudge::Poll(id)) => {
+                if let Some(slot) = self.devices.slot_of(&id) {
+                    self.schedule.hurry(slot, self.ms(Instant::now()));
+                }
+            }
         }
     }
 
