@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod collector;
 pub mod firehose;
+pub mod fuzz;
 pub mod grafana;
 pub mod http;
 pub mod ledger;
