@@ -5,6 +5,7 @@
 //! message at all the library only tells the log.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use async_snmp::SecurityLevel;
 use async_snmp::notification::{
     NotificationAcceptance, NotificationEnvelope, NotificationReceiver, NotificationReceiverBuilder,
 };
-use async_snmp::v3::{AuthoritativeEngine, PersistedAuthoritativeEngine, generate_engine_id};
+use async_snmp::v3::{
+    AuthoritativeEngine, DesSaltState, PersistedAuthoritativeEngine, PersistedDesSaltState, generate_engine_id,
+};
 
-use super::{Login, salt, words};
+use super::{Login, words};
 use crate::snmp::Oid;
 use crate::snmp::ask::Trouble;
 use crate::snmp::credential::{Credential, Protection};
@@ -64,7 +67,8 @@ impl Receiver {
             builder = with_user(builder, credential)?;
         }
         if !users.is_empty() {
-            builder = builder.authoritative_engine(start(engine)?).des_salt_state(salt());
+            let engine = start(engine)?;
+            builder = builder.des_salt_state(salt(engine.engine_boots())?).authoritative_engine(engine);
         }
         let counts = (Arc::clone(&sources), Arc::clone(&levels));
         let policy = move |envelope: &NotificationEnvelope<'_>| {
@@ -159,6 +163,16 @@ fn start(path: &Path) -> Result<AuthoritativeEngine, Trouble> {
         None => generate_engine_id().and_then(|id| AuthoritativeEngine::install(id, keep)),
     };
     engine.map_err(|error| words::trouble(&error))
+}
+
+/// DES needs a number that a key never meets twice: it begins with how often the engine has started, which is kept.
+fn salt(boots: u32) -> Result<DesSaltState, Trouble> {
+    let keep = |_: &PersistedDesSaltState| Ok::<(), Infallible>(());
+    let salt = match PersistedDesSaltState::new(boots.saturating_sub(1)) {
+        Ok(before) => DesSaltState::restart(before, keep),
+        Err(_) => DesSaltState::install(keep),
+    };
+    salt.map_err(|error| Trouble::NotSent(error.to_string()))
 }
 
 fn read(path: &Path) -> Option<PersistedAuthoritativeEngine> {
