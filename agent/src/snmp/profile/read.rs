@@ -10,7 +10,7 @@ use super::check::{CheckedFact, CheckedReading};
 use super::format::{Pace, Same};
 use super::{Choice, cell};
 use crate::snmp::Answers;
-use crate::snmp::facts::Facts;
+use crate::snmp::facts::{FactName, Facts};
 
 /// The most rows that one reading may have: a core switch of ten boxes with all its VLANs has fewer ports, and a table of
 /// forwarding has more, of which a closet has no use.
@@ -96,7 +96,11 @@ fn fact_of(fact: &CheckedFact, answers: &Answers) -> Option<String> {
             return (count > 0).then(|| count.to_string());
         }
         rows().find_map(|(index, _)| {
-            let text = cell::text(std::slice::from_ref(from), answers, index.arcs())?;
+            let mut text = cell::text(std::slice::from_ref(from), answers, index.arcs())?;
+            if fact.is == FactName::Serial {
+                // Some printers send it packed, with octets before it that are no text.
+                text.retain(|c| c.is_ascii_graphic() || c == ' ');
+            }
             (!says_nothing(&text)).then_some(text)
         })
     })

@@ -75,6 +75,63 @@ fn what_is_wrong_is_named_with_file_key_value_and_what_was_expected() {
     assert!(field("{ oid = \"1.3\", unit = \"s\" }").contains("expected the unit of the field, `h`"));
     assert!(field("{ scale = 2 }").contains("expected exactly one of oid, index, text"));
     assert!(field("{ oid = \"1.3\", of = \"1.4\" }").contains("expected a field in percent"));
+    let names = change("word = \"projector\"", "from = { oid = \"1.3\", names = { \"1.3.6\" = \"lamp\" } }");
+    assert!(names.starts_with("lamp.toml: fact[0].word is `lamp`, expected access_point, "), "{names}");
+    let nothing = change("word = \"projector\"", "word = \"projector\"\nwhere = [{ oid = \"1.3\" }]");
+    assert!(nothing.contains("expected is, not, is_oid, least, contains, lacks, starts or starts_not"), "{nothing}");
+}
+
+/// What is made of a device with this sysObjectID and sysDescr, and these lines more.
+fn told(object_id: &str, description: &str, more: &str) -> look::Look {
+    let text = format!("1.3.6.1.2.1.1.1.0|4|{description}\n1.3.6.1.2.1.1.2.0|6|{object_id}\n{more}");
+    look::at_recording(&SHELF, text.as_bytes())
+}
+
+#[test]
+fn the_longest_number_that_a_device_is_below_names_its_kind() {
+    let kind = |object_id: &str| told(object_id, "", "").facts.kind.map(crate::snmp::facts::Kind::as_str);
+    assert_eq!(kind("1.3.6.1.4.1.3808.1.1.1"), Some("ups"));
+    assert_eq!(kind("1.3.6.1.4.1.3808.1.1.3"), Some("pdu"));
+    assert_eq!(kind("1.3.6.1.4.1.38080"), None, "a number that only begins like another is another");
+}
+
+#[test]
+fn the_name_of_a_machine_says_nothing_of_its_kind() {
+    let kind = |description: &str| {
+        let look = told("1.3.6.1.4.1.8072.3.2.10", description, "");
+        look.facts.kind.map(crate::snmp::facts::Kind::as_str)
+    };
+    assert_eq!(kind("Linux switch-3 6.1.0 #1 SMP x86_64"), Some("server"));
+    assert_eq!(kind("Linux ap-12 4.4.60 #1 SMP mips"), None, "a small appliance is no server");
+    assert_eq!(kind("24-Port Gigabit SWITCH"), Some("switch"), "what it says of itself is believed first");
+}
+
+#[test]
+fn what_stands_where_there_is_nothing_to_say_is_no_serial_number_and_no_place() {
+    let chassis = |serial: &str| {
+        let lines = format!("1.3.6.1.2.1.47.1.1.1.1.5.1|2|3\n1.3.6.1.2.1.47.1.1.1.1.11.1|4|{serial}");
+        told("1.3.6.1.4.1.99999", "", &lines).facts.serial
+    };
+    for nothing in ["", "N/A", "Not Specified", "0123456789", "000000", "-", "\"\"", "Default string"] {
+        assert_eq!(chassis(nothing), None, "{nothing:?}");
+    }
+    assert_eq!(chassis(" \"AB0001\" ").as_deref(), Some("AB0001"));
+    let place = |place: &str| told("1.3.6.1.4.1.99999", "", &format!("1.3.6.1.2.1.1.6.0|4|{place}")).facts.location;
+    assert_eq!(place("Unknown (edit /etc/snmp/snmpd.conf)"), None);
+    assert_eq!(place("Sitting on the Dock of the Bay"), None);
+    assert_eq!(place("Room 12").as_deref(), Some("Room 12"));
+}
+
+#[test]
+fn an_address_of_a_card_that_no_card_has_is_none() {
+    let mac = |octets: &str| {
+        let lines = format!("1.3.6.1.2.1.2.2.1.3.1|2|6\n1.3.6.1.2.1.2.2.1.6.1|4x|{octets}");
+        told("1.3.6.1.4.1.99999", "", &lines).facts.mac
+    };
+    for none in ["000000000000", "ffffffffffff", "202020202020", "01005e000001", ""] {
+        assert_eq!(mac(none), None, "{none}");
+    }
+    assert_eq!(mac("001b21aabb0c").as_deref(), Some("00:1b:21:aa:bb:0c"));
 }
 
 #[test]
