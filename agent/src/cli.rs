@@ -18,7 +18,7 @@ use bellwether_agent::{EnrolError, RunError, Settings};
 use bellwether_agent::{schema, show, state, system_events};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -226,7 +226,9 @@ fn say(text: &str) -> Result<(), Failure> {
 /// that understands more brings a regular expression engine with it.
 fn log_to(place: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) {
     let wish = std::env::var("BELLWETHER_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let filter = wish.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    // The library calls each silence of a device an error; what it means for the device is said with its readings.
+    let quiet = || Targets::new().with_default(tracing::Level::INFO).with_target("async_snmp", LevelFilter::OFF);
+    let filter = wish.unwrap_or_else(quiet);
     let lines = tracing_subscriber::fmt::layer().with_writer(place).with_ansi(false).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }

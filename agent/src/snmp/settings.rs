@@ -130,14 +130,8 @@ impl Range {
 
     /// How many addresses.
     #[must_use]
-    pub const fn len(&self) -> u64 {
+    pub const fn addresses(&self) -> u64 {
         if self.bits < 63 { 1 << self.bits } else { u64::MAX }
-    }
-
-    /// Never.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        false
     }
 
     /// Whether an address lies in it.
@@ -157,7 +151,7 @@ impl Range {
     /// Its addresses, without those that mean a whole network of version 4.
     fn hosts(self) -> impl Iterator<Item = IpAddr> {
         let ends = u64::from(self.first.is_ipv4() && self.bits >= 2);
-        (ends..self.len().min(ADDRESSES_MAX) - ends).map(move |number| match self.first {
+        (ends..self.addresses().min(ADDRESSES_MAX) - ends).map(move |number| match self.first {
             IpAddr::V4(first) => Ipv4Addr::from_bits(first.to_bits() | u32::try_from(number).unwrap_or(0)).into(),
             IpAddr::V6(first) => Ipv6Addr::from_bits(first.to_bits() | u128::from(number)).into(),
         })
@@ -185,7 +179,7 @@ impl SnmpFile {
             None => Ok(usual),
         };
         let ranges = ranges("ranges", &self.ranges)?;
-        let number: u64 = ranges.iter().map(Range::len).fold(0, u64::saturating_add);
+        let number: u64 = ranges.iter().map(Range::addresses).fold(0, u64::saturating_add);
         if number > ADDRESSES_MAX {
             let expected = format!("at most {ADDRESSES_MAX} addresses in all, which a \"/16\" has");
             return Err(Bad::new("snmp.ranges", format!("{number} addresses"), expected));

@@ -22,6 +22,8 @@ const NAMES_MAX: u8 = 24;
 /// Values of one answer at most. A counter takes 25 bytes with its name, so that they fit one packet; a device shortens
 /// what does not.
 const BINDINGS_MAX: u8 = 60;
+/// A slow device is asked for no less.
+const BINDINGS_MIN: u8 = 4;
 /// Rows of a column of which only the first is known.
 const ROWS_FIRST: u32 = 4;
 /// Rows of one column in one question, as in a walk.
@@ -197,7 +199,7 @@ impl<'a> Sweep<'a> {
             return walk.handle_answer(bindings, slow);
         }
         if slow {
-            self.memory.bindings = (self.memory.bindings / 2).max(ROWS_FIRST as u8);
+            self.memory.bindings = (self.memory.bindings / 2).max(BINDINGS_MIN);
         }
         self.silences = 0;
         let asked = std::mem::take(&mut self.asked);

@@ -43,14 +43,14 @@ const PORTS: u32 = 5;
 const VALUES: f64 = 51.0;
 
 /// With the exporter beside it.
-const FEW: usize = 500;
+const FEW: u32 = 500;
 const FEW_INTERVAL: Duration = Duration::from_secs(10);
 const FEW_ROUNDS: u32 = 6;
 /// Every device has been met and polled.
 const FEW_WARM_UP: Duration = Duration::from_secs(40);
 
 /// By itself.
-const MANY: usize = 5_000;
+const MANY: u32 = 5_000;
 const MANY_INTERVAL: Duration = Duration::from_secs(60);
 const MANY_WARM_UP: Duration = Duration::from_secs(130);
 const MANY_SPAN: Duration = Duration::from_secs(180);
@@ -128,14 +128,14 @@ fn few(program: &Path) -> Figure {
     let span = begun.elapsed();
     let minutes = span.as_secs_f64() / 60.0;
     let (own_s, their_s) = (own.cpu_s_per_min(span) * minutes, theirs.cpu_s_per_min(span) * minutes);
-    let polls = FEW as f64 * f64::from(FEW_ROUNDS);
+    let polls = f64::from(FEW) * f64::from(FEW_ROUNDS);
     // Both ask for more than they keep: the row after the last, names, what tells a kind of port.
-    let given = (simulator.values() - begin) as f64;
+    let given = float(simulator.values() - begin);
     note(&format!(
         "values_per_cpu_s: {polls} polls by each, {given} values given in all, {scraped} lines scraped; ours {own_s:.2} s, \
          exporter {their_s:.2} s"
     ));
-    assert!(scraped as f64 >= polls * VALUES, "the exporter got {scraped} values");
+    assert!(float(scraped) >= polls * VALUES, "the exporter got {scraped} values");
     assert!(given >= 2.0 * polls * VALUES, "the devices gave {given} values");
     agent.stop();
     Figure {
@@ -172,8 +172,8 @@ fn many(program: &Path) -> (f64, f64) {
     looking(&mut whole, MANY_SPAN);
     let span = begun.elapsed();
     let share = steady.cpu_s_per_min(span) / 60.0;
-    let polls = MANY as f64 * span.as_secs_f64() / MANY_INTERVAL.as_secs_f64();
-    let given = (simulator.values() - begin) as f64;
+    let polls = f64::from(MANY) * span.as_secs_f64() / MANY_INTERVAL.as_secs_f64();
+    let given = float(simulator.values() - begin);
     note(&format!(
         "5,000 devices: {:.1} values given for each poll, {:.1} MiB ({:.1} anonymous)",
         given / polls,
@@ -186,10 +186,10 @@ fn many(program: &Path) -> (f64, f64) {
 }
 
 /// So many switches on addresses of the loopback network.
-fn devices(simulator: &Simulator, number: usize) -> Vec<SocketAddr> {
+fn devices(simulator: &Simulator, number: u32) -> Vec<SocketAddr> {
     let places = (0..=255).flat_map(|high| (1..=250).map(move |low| (high, low)));
     places
-        .take(number)
+        .take(number as usize)
         .map(|(high, low)| simulator.device(Ipv4Addr::new(127, 20, high, low), switch(), Fault::Ticks))
         .collect()
 }
@@ -263,18 +263,18 @@ impl Exporter {
     }
 
     /// Scrapes each device once; lines with a value of a device.
-    fn scrape_all(&self, addresses: &[SocketAddr]) -> usize {
+    fn scrape_all(&self, addresses: &[SocketAddr]) -> u64 {
         addresses.iter().map(|address| self.scrape(*address)).sum()
     }
 
-    fn scrape(&self, device: SocketAddr) -> usize {
+    fn scrape(&self, device: SocketAddr) -> u64 {
         let mut stream = TcpStream::connect(self.address).expect("the exporter listens");
         let request =
             format!("GET /snmp?module=closet&target={device} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).expect("the exporter takes a request");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("the exporter answers in text");
-        text.lines().filter(|line| line.starts_with("if") || line.starts_with("sysUpTime ")).count()
+        text.lines().filter(|line| line.starts_with("if") || line.starts_with("sysUpTime ")).count() as u64
     }
 }
 
@@ -297,6 +297,11 @@ fn module() -> String {
         );
     }
     text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures are read to three digits")]
+const fn float(number: u64) -> f64 {
+    number as f64
 }
 
 fn median(mut of: Vec<f64>) -> f64 {
