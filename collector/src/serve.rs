@@ -299,7 +299,12 @@ impl Starting {
             Arc::clone(&state),
             Arc::clone(&self.registry),
             self.visible.clone(),
-            Centre { agents: self.agents.subscribe(), ring: Arc::clone(&ring), discovery },
+            Centre {
+                agents: self.agents.subscribe(),
+                ring: Arc::clone(&ring),
+                discovery,
+                health: Arc::clone(&self.health),
+            },
             backfill,
         );
         let grace = opened.config.certificates.grace();

@@ -3,8 +3,9 @@
 //! Only closets are told: agents that find or watch something. The addresses that the district manages go with the list;
 //! that one more laptop was connected is no reason to say it all at once.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bellwether_proto::MAX_MESSAGE_BYTES;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::figures;
+use crate::health::Health;
 use crate::inventory::Inventory;
 
 /// Between two lists for one agent: a building whose devices are accepted one after the other is told a few times.
@@ -26,6 +28,43 @@ const ADDRESSES_PAUSE: Duration = Duration::from_secs(600);
 /// What a list may take of a message; the rest is for its frame.
 const BYTES_MAX: usize = MAX_MESSAGE_BYTES - 1_024;
 
+/// What does not fit into what agents are told, by agent: shown to the admin until it fits.
+#[derive(Debug)]
+pub(super) struct Overflow {
+    by_agent: Mutex<BTreeMap<String, usize>>,
+    health: Arc<Health>,
+}
+
+impl Overflow {
+    pub(super) fn new(health: Arc<Health>) -> Self {
+        Self { by_agent: Mutex::default(), health }
+    }
+
+    fn note(&self, device: &str, left_out: usize) {
+        let mut by_agent = self.by_agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = if left_out == 0 {
+            by_agent.remove(device)
+        } else {
+            figures::refused_many("assignments_bound", left_out);
+            by_agent.insert(device.to_owned(), left_out)
+        };
+        if before.unwrap_or(0) == left_out {
+            return;
+        }
+        if by_agent.is_empty() {
+            self.health.well(PART);
+        } else {
+            let most = by_agent.values().max().copied().unwrap_or_default();
+            let agents = by_agent.keys().take(5).cloned().collect::<Vec<_>>().join(", ");
+            let why = format!("closets ({agents}) can't be told up to {most} devices and addresses: add a closet");
+            self.health.trouble(PART, why);
+        }
+    }
+}
+
+/// As it is called where the collector's own troubles are shown.
+const PART: &str = "what closets are told";
+
 /// The list of one stream.
 pub(super) struct Watchlist {
     inventory: Arc<Inventory>,
@@ -37,11 +76,12 @@ pub(super) struct Watchlist {
     /// What was told last: the assignments, the addresses, and when.
     told: Option<(u64, u64, Instant)>,
     due: Option<Assignments>,
+    overflow: Arc<Overflow>,
 }
 
 impl Watchlist {
     /// For an agent whose stream begins.
-    pub(super) fn new(inventory: &Arc<Inventory>, device: &str) -> Self {
+    pub(super) fn new(inventory: &Arc<Inventory>, overflow: &Arc<Overflow>, device: &str) -> Self {
         Self {
             changes: inventory.changes(),
             is_closet: inventory.is_closet(device),
@@ -50,6 +90,7 @@ impl Watchlist {
             not_before: Instant::now(),
             told: None,
             due: None,
+            overflow: Arc::clone(overflow),
         }
     }
 
@@ -97,10 +138,7 @@ impl Watchlist {
         }
         self.told = Some((list, addresses, now));
         let (message, left_out) = fitted(assignments, &managed);
-        if left_out > 0 {
-            figures::refused_many("assignments_bound", left_out);
-            tracing::error!(device, left_out, "an agent watches more than fits into what it can be told");
-        }
+        self.overflow.note(device, left_out);
         self.due = Some(message);
     }
 
@@ -160,6 +198,10 @@ mod tests {
         }
     }
 
+    fn watchlist(inventory: &Arc<Inventory>, device: &str) -> Watchlist {
+        Watchlist::new(inventory, &Arc::new(Overflow::new(Arc::default())), device)
+    }
+
     fn told(watchlist: &mut Watchlist) -> Option<usize> {
         watchlist.look_up("d1");
         match watchlist.take()?.body? {
@@ -171,10 +213,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_closet_is_told_at_the_start_and_when_its_list_changes_and_others_never() {
         let inventory = Arc::new(Inventory::default());
-        let mut laptop = Watchlist::new(&inventory, "d9");
+        let mut laptop = watchlist(&inventory, "d9");
         assert_eq!(told(&mut laptop), None);
         inventory.put(Timestamp(0), &switch("sw1", "d1"));
-        let mut closet = Watchlist::new(&inventory, "d1");
+        let mut closet = watchlist(&inventory, "d1");
         assert_eq!(told(&mut closet), Some(1));
         assert_eq!(told(&mut closet), None, "told once");
         inventory.put(Timestamp(0), &switch("sw2", "d1"));
@@ -190,12 +232,24 @@ mod tests {
     async fn one_more_managed_address_is_told_later() {
         let inventory = Arc::new(Inventory::default());
         inventory.put(Timestamp(0), &switch("sw1", "d1"));
-        let mut closet = Watchlist::new(&inventory, "d1");
+        let mut closet = watchlist(&inventory, "d1");
         assert_eq!(told(&mut closet), Some(1));
         inventory.put_machines([("3c:52:82:00:00:09".to_owned(), "d7".to_owned())].into());
         assert_eq!(told(&mut closet), None);
         tokio::time::advance(ADDRESSES_PAUSE).await;
         assert_eq!(told(&mut closet), Some(1));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_shown_until_it_does() {
+        let health: Arc<Health> = Arc::default();
+        let overflow = Overflow::new(Arc::clone(&health));
+        overflow.note("d1", 7);
+        overflow.note("d2", 3);
+        overflow.note("d1", 0);
+        assert!(health.troubles()[0].1.starts_with("closets (d2) can't be told up to 3"), "{:?}", health.troubles());
+        overflow.note("d2", 0);
+        assert!(health.troubles().is_empty());
     }
 
     #[test]

@@ -217,6 +217,9 @@ impl Task {
                 // It has an agent of its own.
                 continue;
             }
+            if matches!(verdict, Verdict::New | Verdict::Witness) {
+                self.parts.inventory.note_stranger(&one.agent, &one.address, &device, now);
+            }
             match self.is_news(now, &one, &device) {
                 Ok(true) => records.push(one.record(&device)),
                 Ok(false) => {}

@@ -153,7 +153,7 @@ impl Session {
         let ledger = uplink.ingest.ledgers.of(&bearer.device);
         let orders = Orders::new(uplink.agents.clone(), hello.config_revision);
         let contacts = uplink.ring.contacts();
-        let watchlist = Watchlist::new(&uplink.ingest.inventory, &bearer.device);
+        let watchlist = Watchlist::new(&uplink.ingest.inventory, &uplink.overflow, &bearer.device);
         let session = Self {
             contacts,
             uplink,

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use super::assignments::Overflow;
 use super::discovery::Discovery;
 use super::enrol::unavailable;
 use super::identity;
@@ -22,6 +23,7 @@ use crate::agents::Shared;
 use crate::ca::{Bearer, Ring, validity};
 use crate::clock::Clock;
 use crate::figures;
+use crate::health::Health;
 use crate::ingest::{Ingest, Ledger};
 use crate::state::State;
 use crate::state::machines::{Machine, NoteKind};
@@ -55,6 +57,8 @@ pub struct Centre {
     pub ring: Arc<Ring>,
     /// Hears what they find.
     pub discovery: Discovery,
+    /// Where it is shown what they can't be told.
+    pub health: Arc<Health>,
 }
 
 /// What all streams share.
@@ -70,6 +74,7 @@ pub struct Uplink {
     pub(super) ring: Arc<Ring>,
     pub(super) state: Arc<State>,
     pub(super) discovery: Discovery,
+    pub(super) overflow: Arc<Overflow>,
     clock: Clock,
     backfill: Backfill,
 }
@@ -85,10 +90,11 @@ impl Uplink {
         centre: Centre,
         backfill: Backfill,
     ) -> Self {
-        let Centre { agents, ring, discovery } = centre;
+        let Centre { agents, ring, discovery, health } = centre;
+        let overflow = Arc::new(Overflow::new(health));
         let clock = ingest.clock.clone();
         let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-        Self { ingest, registry, room, visible, agents, ring, state, discovery, clock, backfill }
+        Self { ingest, registry, room, visible, agents, ring, state, discovery, overflow, clock, backfill }
     }
 
     /// Says who shows this certificate, if it may open a stream.

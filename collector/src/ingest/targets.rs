@@ -48,10 +48,15 @@ fn is_watching(sample: &Sample) -> bool {
     MEASUREMENTS.iter().any(|measurement| measurement.name == sample.measurement)
 }
 
+/// Whether the device answered. Where another one has its address it did not, whatever that one says.
 fn answered(sample: &Sample) -> Option<bool> {
-    sample.fields.iter().find_map(|(name, value)| match value {
-        Value::Boolean(answered) if name == "answered" => Some(*answered),
-        _ => None,
+    let is_another = |name: &str, value: &Value| name == "trouble" && *value == Value::Text("other_device".into());
+    let another = sample.fields.iter().any(|(name, value)| is_another(name, value)).then_some(false);
+    another.or_else(|| {
+        sample.fields.iter().find_map(|(name, value)| match value {
+            Value::Boolean(answered) if name == "answered" => Some(*answered),
+            _ => None,
+        })
     })
 }
 

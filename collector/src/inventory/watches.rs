@@ -60,6 +60,21 @@ impl Inventory {
         }
     }
 
+    /// An agent found something else where it asks a device: that one does not answer there any more.
+    pub fn note_stranger(&self, agent: &str, address: &str, found: &str, at: Timestamp) {
+        let displaced = self.read(|known| {
+            let held = known.by_agent.get(agent).into_iter().flatten();
+            let asked_there = |device: &&String| {
+                let watch = known.devices.get(*device).and_then(|entry| entry.watch.as_ref());
+                **device != found && watch.is_some_and(|watch| watch.address == address)
+            };
+            held.filter(asked_there).cloned().collect::<Vec<String>>()
+        });
+        for device in displaced {
+            self.note_answer(&device, false, at);
+        }
+    }
+
     /// Whether an agent is told what to watch: it asks or reaches a device, or did.
     #[must_use]
     pub fn is_closet(&self, agent: &str) -> bool {

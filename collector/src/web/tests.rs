@@ -25,6 +25,8 @@ use crate::state::people::{Role, hash_password};
 use crate::state::secret::Secret;
 use crate::state::tickets::tests::plain;
 
+mod closets;
+
 const NOW: Timestamp = Timestamp(1_795_212_000_000);
 const PASSWORD: &str = "a few plain words";
 const NASTY: &str = "<script>alert(1)</script>\"'&";
@@ -208,12 +210,15 @@ fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
             let effects = [Effect::Ticket(Box::new(ticket)), Effect::TicketEvent(event)];
             state.commit_engine(|tx| effects.iter().try_for_each(|effect| tx.put_effect(effect))).unwrap();
         }
+        record::Body::Judged(judged) => state.commit_engine(|tx| tx.put_judged(&judged)).unwrap(),
         other => panic!("no page submits {other:?}"),
     }
     Ok(())
 }
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
+    "/discovered",
+    "/discovered?show=dismissed&page=3",
     "/",
     "/?show=ticket&building=Oak&state=spare",
     "/tickets",
@@ -241,10 +246,15 @@ async fn every_page_renders_for_a_school_that_has_nothing_yet() {
 async fn hostile_text_is_inert_on_every_page() {
     let school = School::new();
     school.fill();
+    school.fill_closet();
     let admin = school.visitor(Role::Admin);
-    for path in
-        PAGES.iter().chain(&["/devices/d000000001", "/tickets/7", "/tickets/8", "/tickets?building=%3Cscript%3E"])
-    {
+    for path in PAGES.iter().chain(&[
+        "/devices/d000000001",
+        "/devices/dswitch",
+        "/tickets/7",
+        "/tickets/8",
+        "/tickets?building=%3Cscript%3E",
+    ]) {
         let page = school.get(path, Some(&admin)).await;
         assert_eq!(page.status, StatusCode::OK, "{path}");
         assert!(!page.text.contains("<script>"), "{path}");

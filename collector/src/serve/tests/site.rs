@@ -9,8 +9,8 @@ use bellwether_proto::batch::{BatchId, Encoder, Lane};
 use bellwether_proto::token::EnrolToken;
 use bellwether_proto::v1::collector_client::CollectorClient;
 use bellwether_proto::v1::{
-    AgentMessage, Batch, CollectorMessage, Contacts, DeviceClass, EnrolReply, EnrolRequest, Hello, Receipt, Welcome,
-    agent_message, collector_message,
+    AgentMessage, Assignments, Batch, CollectorMessage, Contacts, DeviceClass, EnrolReply, EnrolRequest, Hello,
+    Receipt, Welcome, agent_message, collector_message,
 };
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -230,6 +230,25 @@ impl Stream {
         match self.replies.message().await? {
             Some(CollectorMessage { body: Some(collector_message::Body::Ack(ack)) }) => Ok(ack.receipts),
             other => panic!("no acknowledgement: {other:?}"),
+        }
+    }
+
+    /// Waits for the next list of what to watch.
+    pub(super) async fn assignments(&mut self) -> Assignments {
+        loop {
+            if let collector_message::Body::Assignments(list) =
+                self.replies.message().await.unwrap().unwrap().body.unwrap()
+            {
+                return list;
+            }
+        }
+    }
+
+    /// Waits for the next message; what it acknowledges, if it does.
+    pub(super) async fn replies_with_ack(&mut self) -> Option<Vec<Receipt>> {
+        match self.replies.message().await.unwrap().unwrap().body.unwrap() {
+            collector_message::Body::Ack(ack) => Some(ack.receipts),
+            _ => None,
         }
     }
 
