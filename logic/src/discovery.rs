@@ -4,6 +4,7 @@
 //! A device is known by its serial number together with its maker, else by its base address, else by the place at which
 //! a person took it in; never by its network address alone, which DHCP gives to another tomorrow.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -97,7 +98,7 @@ pub enum Verdict {
     /// A device of ours, asked by this agent, has become this.
     Changed {
         /// What is to be written of it.
-        facts: Facts,
+        facts: Box<Facts>,
         /// Whether it is to be asked at the place where it was found.
         moves: bool,
     },
@@ -117,7 +118,7 @@ pub fn judge(place: Place<'_>, facts: &Facts, known: Option<Known<'_>>) -> Verdi
     }
     let now = merge(known.facts, facts);
     let moves = watched != place && !known.answers;
-    if now == *known.facts && !moves { Verdict::Nothing } else { Verdict::Changed { facts: now, moves } }
+    if now == *known.facts && !moves { Verdict::Nothing } else { Verdict::Changed { facts: Box::new(now), moves } }
 }
 
 /// What is written of a device once it has said this. What it did not say this time stays, and so do the marks by which
@@ -216,11 +217,11 @@ mod tests {
         let less = Facts { firmware: String::new(), ports: 0, ..switch() };
         assert_eq!(judge(HOME, &less, Some(device)), Verdict::Nothing);
         let moved = Place { address: "10.0.0.77", ..HOME };
-        assert_eq!(judge(moved, &switch(), Some(device)), Verdict::Changed { facts: switch(), moves: true });
+        assert_eq!(judge(moved, &switch(), Some(device)), Verdict::Changed { facts: Box::new(switch()), moves: true });
         let answers = Known { answers: true, ..device };
         assert_eq!(judge(moved, &switch(), Some(answers)), Verdict::Nothing, "it has two addresses");
         let newer = Facts { firmware: "16.11".into(), ..switch() };
-        assert_eq!(judge(HOME, &newer, Some(device)), Verdict::Changed { facts: newer, moves: false });
+        assert_eq!(judge(HOME, &newer, Some(device)), Verdict::Changed { facts: Box::new(newer), moves: false });
     }
 
     #[test]

@@ -100,7 +100,6 @@ struct Said {
 
 impl Discovery {
     /// The way, and the task behind it; run it.
-    #[must_use]
     pub fn new(parts: Parts) -> (Self, impl Future<Output = ()> + Send) {
         let (sender, receiver) = mpsc::channel(HEARD_MAX);
         let task = Task { parts, said: HashMap::new(), attendance: Attendance::default() };
@@ -236,7 +235,7 @@ impl Task {
         join_all(records.into_iter().map(|record| self.store(record))).await;
         for (one, device, verdict) in later {
             match verdict {
-                Verdict::Changed { facts, moves } => self.change(&one, &device, facts, moves).await,
+                Verdict::Changed { facts, moves } => self.change(&one, &device, *facts, moves).await,
                 _ => self.take_in(&one).await,
             }
         }
