@@ -100,6 +100,51 @@ async fn what_is_assigned_is_polled_also_after_a_restart_without_the_collector_s
     agent.stop(GoodbyeReason::GoodbyeStop).await;
 }
 
+/// Sends a trap of version 2c as a device would.
+fn trap(from: &str, to: &str) {
+    let mut command = Command::new("snmptrap");
+    command.env("MIBS", "").arg(format!("--clientaddr={from}")).args(["-v2c", "-c", "closet", to, ""]);
+    command.args(["1.3.6.1.6.3.1.1.5.3", "1.3.6.1.2.1.2.2.1.1.1", "i", "1"]);
+    assert!(command.status().expect("snmptrap is installed").success());
+}
+
+#[tokio::test]
+async fn who_tells_something_by_itself_is_asked_at_once() {
+    let _device = daemon("127.1.9.7");
+    let mut manner = GOOD;
+    manner.assignments =
+        Some(Assignments { assignments: vec![assigned("d1", "127.1.9.7", "")], managed_macs: Vec::new() });
+    let (dir, _authority, collector) = enrolled(NOW, manner).await;
+    configure(dir.path(), "");
+    let file = dir.path().join("agent.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Its own turn would come after the test.
+    let text = text.replace("interval = \"1s\"", "interval = \"1h\"\ntraps = \"127.1.9.8:16298\"");
+    std::fs::write(&file, text).unwrap();
+    let agent = run(dir.path());
+    let polls = |told: &Told| of(told, "d1", "snmp").filter(|row| is(row, "answered", &Value::Boolean(true))).count();
+    collector.wait_until("it listens", |told| of(told, "", "snmp_receiver").count() > 0).await;
+    assert_eq!(polls(&collector.told.borrow()), 0);
+    trap("127.1.9.7", "127.1.9.8:16298");
+    collector.wait_until("it is polled out of turn", |told| polls(told) > 0).await;
+    agent.stop(GoodbyeReason::GoodbyeRestart).await;
+
+    // The row is told with the interval.
+    configure(dir.path(), "");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("interval = \"1s\"", "interval = \"1s\"\ntraps = \"127.1.9.8:16298\"");
+    std::fs::write(&file, text).unwrap();
+    let before = of(&collector.told.borrow(), "", "snmp_receiver").count();
+    let agent = run(dir.path());
+    collector.wait_until("it listens again", |told| of(told, "", "snmp_receiver").count() > before).await;
+    trap("127.1.9.7", "127.1.9.8:16298");
+    let told = collector.wait_until("the trap is told", |told| of(told, "d1", "snmp_trap").count() > 0).await;
+    let row = of(&told, "d1", "snmp_trap").next().unwrap();
+    assert_eq!(row.tags, [("trap".into(), "link_down".to_owned())]);
+    assert!(is(row, "count", &Value::Integer(1)) && is(row, "ifIndex", &Value::Integer(1)), "{row:?}");
+    agent.stop(GoodbyeReason::GoodbyeStop).await;
+}
+
 #[tokio::test]
 async fn another_device_at_the_address_gives_no_samples_and_is_said() {
     let _device = daemon("127.1.9.3");

@@ -201,12 +201,14 @@ fn informs_are_acknowledged_to_whom_is_believed_and_to_nobody_else() {
 #[test]
 fn a_storm_is_few_rows_and_one_poll() {
     let mut closet = Closet::new(16_204);
+    let begun = Instant::now();
     for _ in 0..60 {
         assert!(closet.send("snmptrap", SWITCH, &["-v2c", "-c", "whatever"], &LINK_DOWN));
     }
     closet.wait_for("link_down", 60);
     assert!(closet.rows.len() < 60, "{} rows", closet.rows.len());
-    assert_eq!(closet.nudges.try_recv(), Ok(Nudge::Poll("d-switch".to_owned())));
-    assert!(closet.nudges.try_recv().is_err(), "within ten seconds it is asked once");
+    let nudges = std::iter::from_fn(|| closet.nudges.try_recv().ok()).count() as u64;
+    let most = 1 + begun.elapsed().as_secs() / 10;
+    assert!((1..=most).contains(&nudges), "{nudges} polls out of turn within {:?}", begun.elapsed());
     closet.task.abort();
 }
