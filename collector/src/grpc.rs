@@ -5,6 +5,7 @@ pub mod discovery;
 mod enrol;
 mod identity;
 mod naming;
+mod neighborhoods;
 mod orders;
 mod registry;
 mod renew;

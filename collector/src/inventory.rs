@@ -42,6 +42,8 @@ struct Known {
     answers: HashMap<String, Answers>,
     /// Addresses of machines with an agent, and whose they are.
     machines: HashMap<String, String>,
+    /// Addresses that devices said are their own or their gateway's.
+    said: Vec<String>,
     /// Every address that is managed; none: to be made anew.
     managed: Option<Arc<[String]>>,
 }
@@ -103,6 +105,7 @@ impl Inventory {
         for machine in state.machines()? {
             known.machines.extend(machine.hardware.macs.into_iter().map(|mac| (mac, machine.device.clone())));
         }
+        known.said = state.said_macs()?;
         *inventory.known.write().unwrap_or_else(PoisonError::into_inner) = known;
         Ok(inventory)
     }
@@ -137,6 +140,13 @@ impl Inventory {
     pub fn put_machines(&self, machines: HashMap<String, String>) {
         if self.read(|known| known.machines != machines) {
             self.write(|known| known.machines = machines);
+        }
+    }
+
+    /// Which addresses devices say are their own or their gateway's.
+    pub fn put_said_macs(&self, said: Vec<String>) {
+        if self.read(|known| known.said != said) {
+            self.write(|known| known.said = said);
         }
     }
 
@@ -253,7 +263,7 @@ impl Known {
 
     fn managed(&self) -> Arc<[String]> {
         let devices = self.devices.values().map(|entry| &entry.facts.mac).filter(|mac| !mac.is_empty());
-        let mut all: Vec<String> = devices.chain(self.machines.keys()).cloned().collect();
+        let mut all: Vec<String> = devices.chain(self.machines.keys()).chain(&self.said).cloned().collect();
         all.sort_unstable();
         all.dedup();
         all.into()

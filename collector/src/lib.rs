@@ -18,6 +18,7 @@ pub mod health;
 pub mod http;
 pub mod ingest;
 pub mod inventory;
+pub mod neighborhoods;
 pub mod own_agent;
 pub mod points;
 pub mod proposals;

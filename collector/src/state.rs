@@ -13,6 +13,7 @@ mod effects;
 pub mod engine;
 pub mod machines;
 mod migrate;
+pub mod network;
 pub mod people;
 pub mod proposals;
 pub mod secret;

@@ -15,9 +15,11 @@ mod device;
 mod discovered;
 mod fleet;
 mod guard;
+mod hangs;
 mod hardware;
 mod limiter;
 mod login;
+mod network;
 mod page;
 pub mod readings;
 mod ticket;
@@ -99,7 +101,9 @@ fn pages() -> Router<Desk> {
     Router::new()
         .route("/", get(fleet::show))
         .route("/devices/{id}", get(device::show).post(device::edit))
+        .route("/devices/{id}/link", post(hangs::link))
         .route("/discovered", get(discovered::show).post(discovered::decide))
+        .route("/network", get(network::show))
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))

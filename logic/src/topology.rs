@@ -75,7 +75,7 @@ pub struct Port {
 }
 
 /// What another device said of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Neighbor {
     /// The port that heard it.
     pub port: String,
@@ -151,7 +151,7 @@ pub struct Attachment {
 }
 
 /// Something that a switch heard of and that is none of ours.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stranger {
     /// The switch that heard it.
     pub switch: String,

@@ -392,6 +392,9 @@ impl Task {
             machine.hardware.macs.into_iter().map(move |mac| (mac, device.clone()))
         });
         self.parts.inventory.put_machines(macs.collect());
+        if let Some(said) = self.ask(State::said_macs).await {
+            self.parts.inventory.put_said_macs(said);
+        }
     }
 
     async fn ask<T: Send + 'static>(

@@ -29,6 +29,7 @@ use tonic::{Code, Status, Streaming};
 use super::assignments::Watchlist;
 use super::enrol::Pace;
 use super::naming;
+use super::neighborhoods;
 use super::orders::{self, Orders};
 use super::registry::{End, Place};
 use super::uplink::{IN_FLIGHT_BYTES_MAX, REVOKED, Uplink, VISIBLE_WAIT, receipt};
@@ -302,8 +303,8 @@ impl Session {
                 }
                 Ok(())
             }
-            Some(agent_message::Body::Neighborhood(_)) => {
-                figures::refused("unknown_message");
+            Some(agent_message::Body::Neighborhood(said)) => {
+                neighborhoods::hear(&self.uplink, &self.device, said);
                 Ok(())
             }
             // A kind that only a newer agent knows: it must cope with a collector that does not.

@@ -48,6 +48,9 @@ pub struct Backfill {
     pub per_second: u32,
 }
 
+/// Neighborhoods that are heard at once: after a restart every agent says its own, and they are said again.
+const HEARING_MAX: usize = 1_024;
+
 /// What agents are told by, and who hears what they find.
 #[derive(Debug)]
 pub struct Centre {
@@ -75,6 +78,8 @@ pub struct Uplink {
     pub(super) state: Arc<State>,
     pub(super) discovery: Discovery,
     pub(super) overflow: Arc<Overflow>,
+    /// How many neighborhoods are being heard.
+    pub(super) hearing: Arc<Semaphore>,
     clock: Clock,
     backfill: Backfill,
 }
@@ -94,7 +99,8 @@ impl Uplink {
         let overflow = Arc::new(Overflow::new(health));
         let clock = ingest.clock.clone();
         let room = Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX));
-        Self { ingest, registry, room, visible, agents, ring, state, discovery, overflow, clock, backfill }
+        let hearing = Arc::new(Semaphore::new(HEARING_MAX));
+        Self { ingest, registry, room, visible, agents, ring, state, discovery, overflow, hearing, clock, backfill }
     }
 
     /// Says who shows this certificate, if it may open a stream.

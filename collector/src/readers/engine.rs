@@ -12,6 +12,7 @@
 
 mod chunk;
 mod input;
+mod mapping;
 mod received;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::state::{State, StateError};
 use crate::{figures, ingest};
 
 use chunk::{Chunk, Deed};
+use mapping::MapClock;
 use received::Received;
 
 /// How often the engine's memory is written down: what is replayed after a crash is no longer than this.
@@ -82,6 +84,10 @@ pub struct EngineReader {
     performed: Position,
     /// What was received, by device and generation.
     received: Received,
+    /// When the map is drawn.
+    map: MapClock,
+    /// The same as it was committed.
+    map_kept: MapClock,
     /// What could not be committed yet.
     uncommitted: Option<Chunk>,
     /// Tells who waits for it how far effects are committed.
@@ -133,8 +139,12 @@ impl EngineReader {
             None => (Snapshot::default(), journal.start()),
         };
         let received = Received::load(state.all_receipts()?);
+        let (stale, drawn_at) = state.map_clock()?;
+        let map = MapClock { stale, drawn_at };
         applied.send_replace(performed.0);
         Ok(Self {
+            map,
+            map_kept: map,
             engine: Engine::restore(rules, settings, snapshot),
             received,
             journal,
@@ -196,7 +206,11 @@ impl EngineReader {
             }
         }
         if performs {
+            let draws = self.map.handle(at, &body);
             chunk.note(at, body, &mut self.received);
+            if draws {
+                chunk.deeds.push(Deed::Map(at));
+            }
         }
     }
 
@@ -210,9 +224,13 @@ impl EngineReader {
             if let Some(kept) = &kept {
                 tx.put_snapshot(kept)?;
             }
+            if self.map != self.map_kept {
+                tx.put_map_clock(self.map.stale, self.map.drawn_at)?;
+            }
             tx.put_cursor(ENGINE, end.0)?;
             Ok::<_, StateError>(rereached)
         })?;
+        self.map_kept = self.map;
         for (at, changed) in chunk.devices() {
             self.inventory.put(at, changed);
         }

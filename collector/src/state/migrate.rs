@@ -23,6 +23,7 @@ const STEPS: &[&str] = &[
     include_str!("format_2.sql"),
     include_str!("format_3.sql"),
     include_str!("format_4.sql"),
+    include_str!("format_5.sql"),
 ];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.
@@ -185,6 +186,19 @@ mod tests {
         let kept = state.device("d1").unwrap().unwrap();
         assert_eq!((kept.serial.as_str(), kept.mac.as_str(), kept.watch), ("S1", "", None));
         assert!(copy_path(&path, 3).exists());
+    }
+
+    #[test]
+    fn a_database_of_format_4_gets_an_empty_map() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder);
+        let mut old = Connection::open(&path).unwrap();
+        migrate(&mut old, &STEPS[..4]).unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        assert_eq!(state.map_clock().unwrap(), (true, bellwether_logic::time::Timestamp(0)));
+        assert_eq!(state.drawn().unwrap().1, crate::state::network::Drawn::default());
+        assert!(copy_path(&path, 4).exists());
     }
 
     #[test]

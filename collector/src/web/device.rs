@@ -14,6 +14,7 @@ use super::access::{Signed, Visitor};
 use super::chart::{self, Chart, Window};
 use super::configuration::{self, Configuration};
 use super::fleet::{self, Gauge, Standing};
+use super::hangs::{self, Hangs};
 use super::hardware::{self, Hardware};
 use super::page::{PageError, Shell, render};
 use super::readings::{self, Live};
@@ -55,6 +56,7 @@ struct DevicePage {
     readings: Vec<Reading>,
     hardware: Hardware,
     watched: Option<Watched>,
+    hangs: Hangs,
     window: &'static str,
     charts: Vec<Chart>,
     tickets: Vec<Card>,
@@ -87,6 +89,8 @@ pub(super) async fn show(
             Ok::<_, PageError>((device, state.standing(&asked)?, tickets, state.sites()?, notes, askers))
         })
         .await?;
+    let asked = id.clone();
+    let parts = desk.with_state(move |state| hangs::read(state, &asked)).await?;
     let now = desk.app.clock.now();
     let window = Window::since(device.enrolled_at, now);
     let (live, charts, hardware, watched) = ask_readings(&desk, &device, askers, window).await?;
@@ -105,6 +109,7 @@ pub(super) async fn show(
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
         hardware,
         watched,
+        hangs: parts.hangs(&device.id, when),
         window: window.name,
         charts,
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
@@ -120,7 +125,7 @@ pub(super) async fn show(
 }
 
 /// Ids are ours: a short word of letters and digits. Anything else was never given to a device.
-fn device_id(id: String) -> Result<String, PageError> {
+pub(super) fn device_id(id: String) -> Result<String, PageError> {
     let ours = !id.is_empty() && id.len() <= 40 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if ours { Ok(id) } else { Err(PageError::NotFound) }
 }

@@ -26,6 +26,7 @@ use crate::state::secret::Secret;
 use crate::state::tickets::tests::plain;
 
 mod closets;
+mod network;
 
 const NOW: Timestamp = Timestamp(1_795_212_000_000);
 const PASSWORD: &str = "a few plain words";
@@ -211,14 +212,21 @@ fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
             state.commit_engine(|tx| effects.iter().try_for_each(|effect| tx.put_effect(effect))).unwrap();
         }
         record::Body::Judged(judged) => state.commit_engine(|tx| tx.put_judged(&judged)).unwrap(),
+        record::Body::Link(link) => state
+            .commit_engine(|tx| {
+                tx.put_link(NOW, &link)?;
+                tx.draw_map(NOW)
+            })
+            .unwrap(),
         other => panic!("no page submits {other:?}"),
     }
     Ok(())
 }
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "/discovered",
     "/discovered?show=dismissed&page=3",
+    "/network",
     "/",
     "/?show=ticket&building=Oak&state=spare",
     "/tickets",

@@ -7,7 +7,8 @@ use bellwether_logic::device::{Class, LifeState};
 use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{
-    AgentConfigured, AgentConnected, AgentLeft, BatchReceived, DeviceChanged, DeviceFound, ProposalJudged, record,
+    AgentConfigured, AgentConnected, AgentLeft, BatchReceived, DeviceChanged, DeviceFound, LinkSet, NeighborhoodSeen,
+    ProposalJudged, record,
 };
 
 use super::received::Received;
@@ -42,6 +43,9 @@ pub(super) enum Deed {
     Found(Timestamp, Box<DeviceFound>),
     Judged(ProposalJudged),
     Left(Timestamp, AgentLeft),
+    Link(Timestamp, LinkSet),
+    Map(Timestamp),
+    Neighborhood(Timestamp, Box<NeighborhoodSeen>),
     Nobody(Timestamp),
 }
 
@@ -63,13 +67,13 @@ impl Chunk {
             }
             record::Body::Found(found) => self.deeds.push(Deed::Found(at, Box::new(found))),
             record::Body::Judged(judged) => self.deeds.push(Deed::Judged(judged)),
+            record::Body::Neighborhood(seen) => self.deeds.push(Deed::Neighborhood(at, Box::new(seen))),
+            record::Body::Link(link) => self.deeds.push(Deed::Link(at, link)),
             record::Body::Started(_) => self.deeds.push(Deed::Nobody(at)),
             record::Body::Device(_)
             | record::Body::Ticket(_)
             | record::Body::Stopped(_)
             | record::Body::Wake(_)
-            | record::Body::Neighborhood(_)
-            | record::Body::Link(_)
             | record::Body::Revoked(_) => {}
         }
     }
@@ -122,6 +126,9 @@ impl Chunk {
                 }
                 Deed::Judged(judged) => tx.put_judged(judged)?,
                 Deed::Left(at, left) => tx.put_left(*at, left)?,
+                Deed::Link(at, link) => tx.put_link(*at, link)?,
+                Deed::Map(at) => tx.draw_map(*at)?,
+                Deed::Neighborhood(at, seen) => tx.put_neighborhood(*at, seen)?,
                 Deed::Nobody(at) => tx.put_nobody_connected(*at)?,
                 Deed::Effect(effect) => tx.put_effect(effect)?,
             }
