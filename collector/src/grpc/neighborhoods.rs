@@ -67,3 +67,49 @@ fn news(state: &State, agent: &str, said: Neighborhood) -> Result<Option<Neighbo
     let is_news = known.is_none_or(|(_, known)| known != neighborhood);
     Ok(is_news.then_some(NeighborhoodSeen { device_id, neighborhood: Some(neighborhood) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::testing::fresh;
+    use bellwether_logic::time::Timestamp;
+    use bellwether_proto::record::v1::{DeviceChanged, Watch};
+    use bellwether_proto::v1::{Learned, Port};
+
+    #[test]
+    fn an_agent_speaks_of_itself_and_of_what_it_watches_and_names_no_address_that_nobody_manages() {
+        let (_folder, state) = fresh();
+        let device = |id: &str, agent: &str, mac: &str| DeviceChanged {
+            device_id: id.into(),
+            class: "switch".into(),
+            state: "in_use".into(),
+            mac: mac.into(),
+            watch: (!agent.is_empty()).then(|| Watch { agent: agent.into(), ..Watch::default() }),
+            ..DeviceChanged::default()
+        };
+        state
+            .commit_engine(|tx| {
+                tx.put_device(Timestamp(1), &device("closet", "", "8c:04:ba:00:00:01"))?;
+                tx.put_device(Timestamp(1), &device("switch", "closet", "8c:04:ba:00:00:02"))
+            })
+            .unwrap();
+        let learned = |mac: &str| Learned { port: "7".into(), mac: mac.into(), vlan: 0 };
+        let said = |target: &str| Neighborhood {
+            target_id: target.into(),
+            ports: vec![Port { name: "7".into(), others: 1, ..Port::default() }],
+            learned: vec![learned("8c:04:ba:00:00:01"), learned("3c:22:fb:00:00:77")],
+            ..Neighborhood::default()
+        };
+        let record = news(&state, "closet", said("switch")).unwrap().unwrap();
+        let kept = record.neighborhood.clone().unwrap();
+        assert_eq!((record.device_id.as_str(), kept.learned.len(), kept.ports[0].others), ("switch", 1, 1));
+        assert!(!format!("{record:?}").contains("3c:22:fb"));
+        for (agent, target) in [("other", "switch"), ("closet", "nobody"), ("other", "closet")] {
+            assert_eq!(news(&state, agent, said(target)).unwrap(), None, "{agent} of {target}");
+        }
+        let own = news(&state, "closet", said("")).unwrap().unwrap();
+        assert_eq!((own.device_id.as_str(), own.neighborhood), ("closet", Some(Neighborhood::default())));
+        state.commit_engine(|tx| tx.put_neighborhood(Timestamp(2), &record)).unwrap();
+        assert_eq!(news(&state, "closet", said("switch")).unwrap(), None, "it is no news");
+    }
+}
