@@ -32,7 +32,7 @@ fn switch(learned: &[(u16, u16)], others: &[(u16, u32)]) -> Neighborhood {
     let learned = learned.iter().map(|(port, of)| Learned { port: format!("Gi1/0/{port}"), mac: mac(*of), vlan: 10 });
     let port = |number: u16| Port {
         name: format!("Gi1/0/{number}"),
-        up: number % 5 != 0,
+        up: !number.is_multiple_of(5),
         others: others.iter().find(|(port, _)| *port == number).map_or(0, |(_, count)| *count),
         powers: number < 8,
         alias: String::new(),
