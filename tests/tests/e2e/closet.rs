@@ -15,15 +15,16 @@ use serde_json::Value;
 use super::tickets::quick;
 use super::{NO_OWN_AGENT, SOON};
 
-const SWITCH: Ipv4Addr = Ipv4Addr::new(127, 1, 7, 1);
-const MOVED: Ipv4Addr = Ipv4Addr::new(127, 1, 7, 5);
-const UPS: Ipv4Addr = Ipv4Addr::new(127, 1, 7, 2);
+/// No other test has devices in 127.1.9.0/29: its search would find them.
+const SWITCH: Ipv4Addr = Ipv4Addr::new(127, 1, 9, 1);
+const MOVED: Ipv4Addr = Ipv4Addr::new(127, 1, 9, 5);
+const UPS: Ipv4Addr = Ipv4Addr::new(127, 1, 9, 2);
 
 /// What closets are told by the collector; the community is a secret.
 const ORDERS: &str = r#"
 classes = ["closet"]
 [agent.snmp]
-ranges = ["127.1.7.0/29:16161"]
+ranges = ["127.1.9.0/29:16161"]
 interval = "1s"
 slow_interval = "1m"
 [[agent.snmp.credential]]
