@@ -10,9 +10,13 @@ use tracing_subscriber::EnvFilter;
 /// The variable that says what is logged.
 const LOG_VARIABLE: &str = "BELLWETHER_LOG";
 
+/// What is logged without it. The agent inside asks devices by SNMP and tells by itself which are silent; its library would say
+/// so for each packet.
+const QUIET: &str = "info,async_snmp=off";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -117,6 +117,18 @@ words! {
     }
 }
 
+/// Who made a device and what it is called, as one text: many vendors put their name into that of the model, too.
+#[must_use]
+pub fn make(vendor: &str, model: &str) -> String {
+    let (vendor, model) = (vendor.trim(), model.trim());
+    let begins = model.get(..vendor.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(vendor));
+    let goes_on = |rest: &str| rest.is_empty() || rest.starts_with([' ', '-', '_', ',']);
+    if begins && model.get(vendor.len()..).is_some_and(goes_on) {
+        return model.into();
+    }
+    alloc::format!("{vendor} {model}").trim().into()
+}
+
 /// A device as the inventory holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
@@ -132,4 +144,24 @@ pub struct Device {
     pub room: String,
     /// Where it stands in its life.
     pub state: LifeState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_that_names_itself_in_the_model_is_named_once() {
+        for (vendor, model, shown) in [
+            ("Cisco", "WS-C2960X", "Cisco WS-C2960X"),
+            ("Eaton", "Eaton 9PX 2200i", "Eaton 9PX 2200i"),
+            ("Epson", "EPSON Network Projector", "EPSON Network Projector"),
+            ("HP", "HPE 5130", "HP HPE 5130"),
+            ("", "AP-105", "AP-105"),
+            ("Ubiquiti", "", "Ubiquiti"),
+            ("", "", ""),
+        ] {
+            assert_eq!(make(vendor, model), shown);
+        }
+    }
 }

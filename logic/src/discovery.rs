@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 
 use serde::{Deserialize, Serialize};
 
+use crate::device::make;
 use crate::identity::junk::{is_junk_word, is_shared_address};
 
 /// The longest word of a device that is kept; a label has no more.
@@ -176,7 +177,7 @@ pub fn name(facts: &Facts, address: &str) -> String {
     if !host.is_empty() && !is_junk_word(&host) && !default.contains(&host.to_lowercase().as_str()) {
         return host;
     }
-    let model = [facts.vendor.as_str(), &facts.model].join(" ").trim().to_string();
+    let model = make(&facts.vendor, &facts.model);
     if model.is_empty() {
         format!("{} at {address}", if facts.kind.is_empty() { "device" } else { &facts.kind })
     } else {

@@ -14,7 +14,11 @@ pub(super) struct Configuration {
 
 /// How `device` stands.
 pub(super) fn of(app: &App, device: &DeviceRow) -> Configuration {
-    let wanted = app.agents.borrow().of(&device.site, device.class.as_str()).revision;
+    // What is watched from a closet has no agent that could be told anything.
+    let wanted = match device.watch {
+        Some(_) => device.config_revision,
+        None => app.agents.borrow().of(&device.site, device.class.as_str()).revision,
+    };
     let (revision, why) = &device.config_refused;
     let refused = (*revision == wanted && wanted != device.config_revision && !why.is_empty()).then(|| why.clone());
     Configuration { in_force: device.config_revision, wanted, refused }

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use bellwether_logic::device::{Class, LifeState};
+use bellwether_logic::device::{Class, LifeState, make};
 use bellwether_proto::record::v1::{DeviceChanged, Record, record};
 use serde::Deserialize;
 
@@ -155,7 +155,7 @@ fn facts(device: &DeviceRow, configuration: &Configuration, hardware: &Hardware)
             format!("{} {way}; its times are corrected", span(ms.unsigned_abs() / 1_000))
         }
     };
-    let model = [device.vendor.as_str(), &device.model].join(" ").trim().to_owned();
+    let model = make(&device.vendor, &device.model);
     let all = [
         ("Model", model),
         ("Serial number", device.serial.clone()),

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use bellwether_logic::device::Class;
+use bellwether_logic::device::{Class, make};
 use bellwether_logic::discovery;
 use serde::Deserialize;
 
@@ -144,7 +144,7 @@ fn row(
     Ok(Row {
         name: discovery::name(facts, &address),
         kind: words::class(facts.kind.parse().unwrap_or(Class::Other)),
-        model: [facts.vendor.as_str(), &facts.model].join(" ").trim().to_owned(),
+        model: make(&facts.vendor, &facts.model),
         location: facts.location.clone(),
         mark,
         closet: closet.map_or_else(|| agent.clone(), |closet| closet.name),

@@ -120,6 +120,12 @@ impl Socket {
     }
 }
 
+/// The ports on which nothing was seen, by name: a stack of switches has hundreds.
+pub(super) fn idle(sockets: &[Socket]) -> String {
+    let names: Vec<&str> = sockets.iter().filter(|socket| socket.is_empty()).map(|socket| &*socket.port).collect();
+    names.join(", ")
+}
+
 /// The ports of a switch, in its own order.
 pub(super) fn sockets(known: &Known, switch: &str) -> Vec<Socket> {
     let said = known.neighborhoods.get(switch);
@@ -222,7 +228,12 @@ impl Parts {
             let (switch, port) = named(&hanging.place);
             Some((switch, port, when(hanging.since), when(hanging.until?)))
         });
-        let sockets = sockets(&known, id);
+        let mut sockets = sockets(&known, id);
+        // A printer has a port of its own, too, and nothing hangs on it.
+        let hangs_others = known.devices.get(id).is_some_and(|device| carries(device.class));
+        if !hangs_others && sockets.iter().all(Socket::is_empty) {
+            sockets.clear();
+        }
         Hangs {
             on: place.map(named),
             through: attachment.and_then(|attachment| attachment.through.as_deref()).map(|through| known.item(through)),

@@ -67,11 +67,13 @@ impl School {
             ..Neighbor::default()
         });
         let west = switch(&[(24, 1), (24, 2), (4, 8), (4, 9)], &[]);
+        let own = vec![Port { name: "eth0".into(), up: true, ..Port::default() }];
+        let printer = Neighborhood { ports: own, ..Neighborhood::default() };
         let agent = Neighborhood { gateway_mac: mac(1), macs: vec![mac(9)], ..Neighborhood::default() };
         self.state
             .commit_engine(|tx| {
                 devices.iter().try_for_each(|device| tx.put_device(NOW, device))?;
-                for (number, neighborhood) in [(2, core), (3, east), (4, west), (9, agent)] {
+                for (number, neighborhood) in [(2, core), (3, east), (4, west), (7, printer), (9, agent)] {
                     tx.put_neighborhood(NOW, &seen(number, neighborhood))?;
                 }
                 tx.draw_map(NOW)?;
@@ -136,7 +138,10 @@ async fn a_device_says_where_it_hangs_and_a_switch_what_hangs_on_it() {
         switch.contains("What hangs on each port") && switch.contains("Gi1/0/7 Power LHS-PRN-LIB Printer"),
         "{switch}"
     );
-    assert!(switch.contains("Gi1/0/10 link down nothing seen"), "{switch}");
+    let idle = switch.split_once("Nothing seen ").map(|(_, after)| after).unwrap_or_default();
+    assert!(idle.starts_with("Gi1/0/") && idle.contains("Gi1/0/10, "), "ports without anything are one line: {switch}");
+    let printer = read(&school.get("/devices/d7", Some(&viewer)).await.text);
+    assert!(!printer.contains("What hangs on each port"), "nothing hangs on a printer: {printer}");
     let lab = read(&school.get("/devices/d10", Some(&viewer)).await.text);
     assert!(lab.contains("not certain") && lab.contains("LHS-IDF-B"), "{lab}");
 }
