@@ -9,6 +9,7 @@ pub mod budget;
 pub mod client;
 pub mod credential;
 pub mod doctor;
+mod drive;
 pub mod facts;
 pub mod look;
 pub mod measurements;

@@ -1,12 +1,10 @@
-//! Carries a sweep out: asks, measures, rests.
-
-use tokio::time::{Instant, sleep};
+//! Carries a sweep out.
 
 use super::{Memory, Sweep, Swept};
 use crate::snmp::Oid;
-use crate::snmp::ask::{Client, Trouble};
+use crate::snmp::ask::Client;
 use crate::snmp::budget::Budget;
-use crate::snmp::walk::End;
+use crate::snmp::drive::drive;
 
 /// Asks a device for all `columns`, as gently as `budget` says; with GETBULK unless the version has none.
 pub async fn sweep(
@@ -17,32 +15,6 @@ pub async fn sweep(
     budget: &mut Budget,
 ) -> Swept {
     let mut sweep = Sweep::new(columns, memory, bulk);
-    while let Some(request) = sweep.poll_request() {
-        if budget.is_spent() {
-            sweep.handle_end(End::TooSlow);
-            break;
-        }
-        let begun = Instant::now();
-        let answer = client.ask(&request).await;
-        let took = begun.elapsed();
-        match answer {
-            Ok(bindings) => {
-                budget.handle_answer(took);
-                sweep.handle_answer(bindings, budget.is_slow());
-            }
-            Err(trouble) => {
-                match trouble {
-                    Trouble::NoAnswer | Trouble::NotSent(_) => budget.handle_time(took),
-                    _ => budget.handle_answer(took),
-                }
-                sweep.handle_trouble(trouble);
-            }
-        }
-        let rest = budget.poll_rest();
-        if !rest.is_zero() {
-            sleep(rest).await;
-            budget.handle_time(rest);
-        }
-    }
+    drive(client, &mut sweep, budget).await;
     sweep.finish()
 }

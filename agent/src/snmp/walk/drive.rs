@@ -1,42 +1,15 @@
-//! Carries a walk out: asks, measures, rests.
+//! Carries a walk out.
 
-use tokio::time::{Instant, sleep};
-
-use super::{End, Walk, Walked};
+use super::{Walk, Walked};
 use crate::snmp::Oid;
-use crate::snmp::ask::{Client, Trouble};
+use crate::snmp::ask::Client;
 use crate::snmp::budget::Budget;
+use crate::snmp::drive::drive;
 
 /// Asks a device for everything below `root`, as gently as `budget` says; with GETBULK unless the version has none.
 pub async fn walk(client: &impl Client, root: &Oid, bulk: bool, budget: &mut Budget) -> Walked {
     let mut walk = Walk::new(root.clone(), bulk);
-    while let Some(request) = walk.poll_request() {
-        if budget.is_spent() {
-            walk.handle_end(End::TooSlow);
-            break;
-        }
-        let begun = Instant::now();
-        let answer = client.ask(&request).await;
-        let took = begun.elapsed();
-        match answer {
-            Ok(bindings) => {
-                budget.handle_answer(took);
-                walk.handle_answer(bindings, budget.is_slow());
-            }
-            Err(trouble) => {
-                match trouble {
-                    Trouble::NoAnswer | Trouble::NotSent(_) => budget.handle_time(took),
-                    _ => budget.handle_answer(took),
-                }
-                walk.handle_trouble(trouble);
-            }
-        }
-        let rest = budget.poll_rest();
-        if !rest.is_zero() {
-            sleep(rest).await;
-            budget.handle_time(rest);
-        }
-    }
+    drive(client, &mut walk, budget).await;
     walk.finish()
 }
 
@@ -44,9 +17,12 @@ pub async fn walk(client: &impl Client, root: &Oid, bulk: bool, budget: &mut Bud
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::{Instant, sleep};
+
+    use super::super::End;
     use super::*;
     use crate::snmp::Value;
-    use crate::snmp::ask::{Binding, Held, Request};
+    use crate::snmp::ask::{Binding, Held, Request, Trouble};
 
     /// Has ever another row, and needs a second for each answer.
     struct Endless;
