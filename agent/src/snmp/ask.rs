@@ -2,6 +2,7 @@
 //! library that speaks SNMP, and so that a walk can be tried against any device that one can think of.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::{Oid, Value};
 
@@ -131,6 +132,12 @@ impl Trouble {
 pub trait Client {
     /// Asks once; what may be asked again is asked again by this, within bounds.
     fn ask(&self, request: &Request) -> impl Future<Output = Result<Vec<Binding>, Trouble>> + Send;
+
+    /// How long the device took for its last answer, where that is known better than by who asked: waits for lost packets
+    /// and for other devices' answers are none of its doing.
+    fn took(&self) -> Option<Duration> {
+        None
+    }
 
     /// The values of these names.
     fn get(&self, names: &[Oid]) -> impl Future<Output = Result<Vec<Binding>, Trouble>> + Send

@@ -5,7 +5,7 @@
 //! dropped. The library that speaks SNMP is used here and in the folder beside it and nowhere else.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_snmp::transport::UdpTransport;
@@ -13,29 +13,22 @@ use async_snmp::v3::{DesSaltState, PersistedDesSaltState};
 use async_snmp::{Auth, ClientBuilder, EngineCache, MAX_UDP_PAYLOAD, MasterKeys, Retry, UdpHandle, UsmConfig};
 use tokio::sync::{OnceCell, Semaphore};
 
+use self::pace::Pace;
+use self::wire::Wire;
 use super::ask::{Binding, Client, Request, Trouble};
 use super::credential::{Credential, Protection, User};
 
+mod pace;
 pub mod receiver;
+mod wire;
 mod words;
 
-/// How long one transmission is waited for. A busy switch answers within a second; a printer that wakes up needs two.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a question is asked again: two in a row are hardly lost.
-pub const RETRIES: u32 = 2;
-/// The longest that one question takes with all its retries; to find a device of version 3 takes as long again, and one
-/// that falls silent is looked for anew and asked once more.
-pub const QUESTION_MAX: Duration = Duration::from_secs(7);
-/// The least that a device is waited for of which it is known how quickly it answers: a little load, and it is late.
-const USUAL_TIMEOUT_MIN: Duration = Duration::from_millis(250);
-/// So many times its usual time is waited.
-const USUAL_TIMES: u32 = 4;
-/// For a device whose usual time is not known.
-const FIRST_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a known device is asked again in its usual time. More would do harm: one that is late and not lost answers
-/// each of them, and is later still. Where a fifth of the packets is lost in each direction, one question in three is; all
-/// of these and of the long patience that follows are lost once in 1,000 times.
-const USUAL_RETRIES: u32 = 3;
+pub use self::pace::QUESTION_MAX;
+
+/// How long each sending is waited for where it is not known whether there is a device at all.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// How often it is sent there: whoever searches must not look like one who guesses passwords.
+const SHORT_SENDINGS: usize = 2;
 /// Questions under way to all devices together: with 10 ms each, 50,000 in a second, and little to overflow a buffer.
 pub const IN_FLIGHT: usize = 500;
 /// Questions under way to one device: the processors of switches are slow, and some agents answer the last one only.
@@ -57,15 +50,16 @@ pub struct Network {
 #[derive(Clone)]
 pub struct Login(Auth);
 
-/// How long each transmission of a question is waited for, and how often it is sent again. An answer to an earlier one
-/// counts as long as the question is open.
+/// How patiently a device is asked. An answer to an earlier sending of a question counts as long as the question is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    timeout: Duration,
-    retries: u32,
+pub enum Patience {
+    /// As long as this device may take, and as often as loss demands.
+    Long,
+    /// Twice within two seconds.
+    Short,
 }
 
-/// What is under way to one device, whoever asks it, and what is known of its engine. Clones are of the same device.
+/// What is under way to one device, whoever asks it, how quickly it answers, and what is known of its engine. Clones are of the same device.
 #[derive(Clone, Debug)]
 pub struct Turnstile(Arc<Gate>);
 
@@ -75,11 +69,13 @@ pub struct Turnstile(Arc<Gate>);
 struct Gate {
     places: Semaphore,
     engine: Mutex<Option<Arc<EngineCache>>>,
+    pace: Mutex<Pace>,
 }
 
 impl Default for Turnstile {
     fn default() -> Self {
-        Self(Arc::new(Gate { places: Semaphore::new(IN_FLIGHT_EACH), engine: Mutex::default() }))
+        let (engine, pace) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Gate { places: Semaphore::new(IN_FLIGHT_EACH), engine, pace }))
     }
 }
 
@@ -88,37 +84,19 @@ impl Turnstile {
         Arc::clone(self.0.engine.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default())
     }
 
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn forget_engine(&self) {
         *self.0.engine.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-impl Patience {
-    /// For whoever asks once: nothing is known of the device.
-    pub const LONG: Self = Self { timeout: ANSWER_TIMEOUT, retries: RETRIES };
-    /// For whoever does not know whether there is a device at all, and must not look like one who guesses passwords.
-    pub const SHORT: Self = Self { timeout: FIRST_TIMEOUT, retries: 1 };
-
-    /// For a device that usually answers within this: short waits and many of them get through where packets are lost.
-    #[must_use]
-    pub fn of(usual: Option<Duration>) -> Self {
-        let timeout = usual.map_or(FIRST_TIMEOUT, |usual| usual.saturating_mul(USUAL_TIMES));
-        let timeout = timeout.clamp(USUAL_TIMEOUT_MIN, ANSWER_TIMEOUT);
-        // In all at most about what the long patience takes, so that a poll of a silent device ends within its interval.
-        let fit = u32::try_from(QUESTION_MAX.as_millis() / timeout.as_millis()).unwrap_or(RETRIES);
-        Self { timeout, retries: (fit - 1).clamp(RETRIES, USUAL_RETRIES) }
-    }
-
-    /// All its waits. To find a device of version 3 takes as long again.
-    fn span(self) -> Duration {
-        self.timeout.saturating_mul(self.retries + 1) + Duration::from_secs(1)
     }
 }
 
 /// One device. Its questions go out one after the other.
 pub struct Device {
     way: Way,
-    client: Mutex<async_snmp::Client<UdpHandle>>,
+    client: Mutex<async_snmp::Client<Wire>>,
     in_flight: Arc<Semaphore>,
 }
 
@@ -144,7 +122,7 @@ impl Network {
     /// # Errors
     /// If there is no socket to be had.
     pub async fn device(&self, address: SocketAddr, login: &Login) -> Result<Device, Trouble> {
-        self.device_with(address, login, Patience::LONG, Turnstile::default()).await
+        self.device_with(address, login, Patience::Long, Turnstile::default()).await
     }
 
     /// The device at `address`, asked with this patience, in turn with whoever else has its turnstile.
@@ -240,13 +218,10 @@ impl Login {
 }
 
 impl Way {
-    fn client(&self) -> Result<async_snmp::Client<UdpHandle>, Trouble> {
-        let retry =
-            Retry::fixed(self.patience.retries, Duration::ZERO).map_err(|error| Trouble::NotSent(error.to_string()))?;
+    fn client(&self) -> Result<async_snmp::Client<Wire>, Trouble> {
         let mut builder = ClientBuilder::new(self.login.0.clone())
-            .request_timeout(self.patience.timeout)
-            .exchange_timeout(Some(self.patience.span()))
-            .retry(retry)
+            .request_timeout(wire::END)
+            .retry(Retry::none())
             .max_oids_per_request(NAMES_MAX)
             .des_salt_state(self.salt.clone())
             // A device can't sign "no such user", "wrong password" or "outside the time window": without this they would be
@@ -256,7 +231,8 @@ impl Way {
         if self.login.is_v3() {
             builder = builder.engine_cache(self.own.engine());
         }
-        builder.build_with_transport(self.handle.clone()).map_err(|error| words::trouble(&error))
+        let wire = Wire { handle: self.handle.clone(), patience: self.patience, own: self.own.clone() };
+        builder.build_with_transport(wire).map_err(|error| words::trouble(&error))
     }
 }
 
@@ -307,25 +283,8 @@ impl Client for Device {
             _ => answer,
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Where one packet of five is lost in each direction, 36 % of the transmissions come to nothing.
-    const LOST: f64 = 0.36;
-
-    #[test]
-    fn whatever_its_usual_time_a_question_gets_through_loss_and_ends() {
-        for usual in [None, Some(1), Some(50), Some(100), Some(200), Some(400), Some(2_000), Some(60_000)] {
-            let quick = Patience::of(usual.map(Duration::from_millis));
-            assert!(quick.span() <= QUESTION_MAX + Duration::from_secs(1), "{usual:?}: {quick:?}");
-            assert!((USUAL_TIMEOUT_MIN..=ANSWER_TIMEOUT).contains(&quick.timeout), "{usual:?}: {quick:?}");
-            // After a silence a poll asks once more, with the long patience.
-            let sent = f64::from(quick.retries + 1 + Patience::LONG.retries + 1);
-            assert!(LOST.powf(sent) < 0.003, "{usual:?}: {quick:?}");
-        }
-        assert_eq!(Patience::of(Some(Duration::from_millis(20))).retries, USUAL_RETRIES);
+    fn took(&self) -> Option<Duration> {
+        self.way.own.pace().took()
     }
 }

@@ -27,7 +27,8 @@ pub(super) async fn drive(client: &impl Client, decider: &mut impl Decider, budg
         }
         let begun = Instant::now();
         let answer = client.ask(&request).await;
-        let took = begun.elapsed();
+        let elapsed = begun.elapsed();
+        let took = client.took().unwrap_or(elapsed);
         match answer {
             Ok(bindings) => {
                 budget.handle_answer(took);
@@ -35,7 +36,7 @@ pub(super) async fn drive(client: &impl Client, decider: &mut impl Decider, budg
             }
             Err(trouble) => {
                 match trouble {
-                    Trouble::NoAnswer | Trouble::NotSent(_) => budget.handle_time(took),
+                    Trouble::NoAnswer | Trouble::NotSent(_) => budget.handle_time(elapsed),
                     _ => budget.handle_answer(took),
                 }
                 decider.handle_trouble(trouble);

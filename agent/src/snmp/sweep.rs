@@ -301,6 +301,9 @@ impl<'a> Sweep<'a> {
     }
 
     fn take_rows(&mut self, asked: &Asked, bindings: Vec<Binding>) {
+        if asked.repetitions > 1 {
+            self.memory.bulk_silences = 0;
+        }
         let number = bindings.len();
         let wanted = asked.parts.len() * asked.repetitions as usize;
         let mut over = vec![false; asked.parts.len()];

@@ -21,6 +21,7 @@ use bellwether_tests::snmp::recording::{self, Recording, Rows};
 use bellwether_tests::snmp::{COMMUNITY, Fault, Simulator};
 
 mod doctor;
+mod loss;
 mod traps;
 mod version3;
 
@@ -111,6 +112,27 @@ mod devices {
         let (walked, budget) = walk(address, true);
         assert_eq!(walked.end, End::Complete);
         assert!(budget.slowed().is_some());
+    }
+
+    #[test]
+    fn a_device_that_is_late_and_not_lost_is_not_asked_ever_more() {
+        let simulator = Simulator::default();
+        let address = Ipv4Addr::new(127, 1, 1, 51);
+        // It answers one question after the other, also those that are sent again.
+        let address = simulator.device(address, recording::switch(1), Fault::Delay(Duration::from_millis(900)));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let login = Login::new(&Credential::V2c { community: Secret::new(COMMUNITY) }).unwrap();
+            let network = Network::default();
+            let device = network.device(address, &login).await.unwrap();
+            let name = [Oid::from([1, 3, 6, 1, 2, 1, 1, 3, 0])];
+            for _ in 0..8 {
+                device.get(&name).await.unwrap();
+            }
+        });
+        // Each has one value; the first is sent twice, because a device is not known to be slow before it was.
+        let asked = simulator.values();
+        assert!((8..=10).contains(&asked), "asked {asked} times");
     }
 
     #[test]

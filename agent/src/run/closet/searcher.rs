@@ -38,14 +38,15 @@ struct Find {
 
 /// Asks an address once as somebody. None: it takes no such credential, or does not speak SNMP.
 pub(super) async fn ask(shared: Arc<Shared>, address: SocketAddr, login: Arc<Login>) -> Option<v1::DeviceFacts> {
-    let once = shared.device(address, &login, Patience::SHORT, Turnstile::default()).await.ok()?;
+    let own = Turnstile::default();
+    let once = shared.device(address, &login, Patience::Short, own.clone()).await.ok()?;
     let answer = once.get_next(&[Oid::from(SYS_DESCR)]).await;
     match answer {
         Err(Trouble::NoAnswer) => return None,
         Err(trouble) if trouble.is_for_good() => return None,
         _ => {}
     }
-    let device = shared.device(address, &login, Patience::of(None), Turnstile::default()).await.ok()?;
+    let device = shared.device(address, &login, Patience::Long, own).await.ok()?;
     let met = visit::meet(&device, &shared, !login.is_v1(), &mut Budget::default()).await.ok()?;
     Some(met.facts())
 }

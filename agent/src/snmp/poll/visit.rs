@@ -13,7 +13,7 @@ use super::{Memory, Plan, Shared, Target};
 use crate::reading::millis;
 use crate::snmp::Oid;
 use crate::snmp::answers::Answers;
-use crate::snmp::ask::{Binding, Client, Held, Request, Trouble};
+use crate::snmp::ask::{Binding, Client, Held, Trouble};
 use crate::snmp::budget::Budget;
 use crate::snmp::client::{Device, Login, Patience, Turnstile};
 use crate::snmp::facts::Facts;
@@ -22,15 +22,13 @@ use crate::snmp::rates;
 use crate::snmp::sweep::{self, Swept, drive};
 use crate::snmp::walk::End;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::OnceCell;
 
 /// What the device says that it is, and what its vendor calls the model; the next names after these are theirs.
 const SYS_DESCR: [u32; 8] = [1, 3, 6, 1, 2, 1, 1, 1];
 const SYS_OBJECT_ID: [u32; 8] = [1, 3, 6, 1, 2, 1, 1, 2];
 /// Names in one of the first questions: old devices bear no more.
 const FIRST_NAMES: usize = 16;
-/// The slow tables of a device that took longer are left.
+/// Of these so many in a row without an answer, and the device counts as gone.
 const FIRST_SILENCES_MAX: usize = 2;
 
 /// What came of a poll.
@@ -76,42 +74,6 @@ pub struct Visit {
     pub at_ms: u64,
 }
 
-/// A device that is asked with short waits first; if that is no use, with long ones: it may just have become slow.
-struct Caller<'a> {
-    shared: &'a Shared,
-    address: std::net::SocketAddr,
-    login: &'a Login,
-    turnstile: &'a Turnstile,
-    quick: Device,
-    long: OnceCell<Device>,
-    is_long: AtomicBool,
-}
-
-impl<'a> Caller<'a> {
-    async fn new(
-        shared: &'a Shared,
-        address: std::net::SocketAddr,
-        login: &'a Login,
-        turnstile: &'a Turnstile,
-        usual: Option<Duration>,
-    ) -> Result<Self, Trouble> {
-        let quick = shared.device(address, login, Patience::of(usual), turnstile.clone()).await?;
-        Ok(Self { shared, address, login, turnstile, quick, long: OnceCell::new(), is_long: AtomicBool::new(false) })
-    }
-}
-
-impl Client for Caller<'_> {
-    async fn ask(&self, request: &Request) -> Result<Vec<Binding>, Trouble> {
-        if !self.is_long.load(Ordering::Relaxed) {
-            let answer = self.quick.ask(request).await;
-            self.is_long.store(matches!(answer, Err(Trouble::NoAnswer)), Ordering::Relaxed);
-            return answer;
-        }
-        let long = || self.shared.device(self.address, self.login, Patience::LONG, self.turnstile.clone());
-        self.long.get_or_try_init(long).await?.ask(request).await
-    }
-}
-
 /// What a device said of itself.
 pub struct Met {
     plan: Arc<Plan>,
@@ -132,7 +94,7 @@ impl Visit {
     }
 
     async fn ask_fast(&self, memory: &mut Memory, facts: &mut Option<v1::DeviceFacts>) -> Result<Outcome, Trouble> {
-        let caller = self.caller(memory.budget.usual()).await?;
+        let caller = self.caller().await?;
         if (!memory.known || memory.plan.is_none()) && !self.recognize(&caller, memory, facts).await? {
             return Ok(Outcome::Stranger);
         }
@@ -168,7 +130,7 @@ impl Visit {
     }
 
     async fn ask_slow(&self, memory: &mut Memory, facts: &mut Option<v1::DeviceFacts>) -> Result<Outcome, Trouble> {
-        let caller = self.caller(memory.budget.usual()).await?;
+        let caller = self.caller().await?;
         let answers = first(&caller, &self.shared.shelf).await?;
         let plan = self.shared.plan(self.shared.shelf.choose(&answers));
         let mut of_columns = sweep::Memory::new(plan.slow.len());
@@ -192,7 +154,7 @@ impl Visit {
     /// Whether the device is the one that is meant; its profiles are chosen on the way.
     async fn recognize(
         &self,
-        caller: &Caller<'_>,
+        caller: &Device,
         memory: &mut Memory,
         facts: &mut Option<v1::DeviceFacts>,
     ) -> Result<bool, Trouble> {
@@ -209,8 +171,8 @@ impl Visit {
         Ok(memory.known)
     }
 
-    async fn caller(&self, usual: Option<Duration>) -> Result<Caller<'_>, Trouble> {
-        Caller::new(&self.shared, self.target.address, &self.login, &self.turnstile, usual).await
+    async fn caller(&self) -> Result<Device, Trouble> {
+        self.shared.device(self.target.address, &self.login, Patience::Long, self.turnstile.clone()).await
     }
 
     fn has_bulk(&self) -> bool {
@@ -276,44 +238,30 @@ impl Met {
     }
 }
 
-/// What is asked of a device of which nothing is known, several names at once if it bears that.
+/// What is asked of a device of which nothing is known: several names at once if it bears that, half as many where not.
 async fn first(client: &(impl Client + Sync), shelf: &Shelf) -> Result<Answers, Trouble> {
     let names = [shelf.first().next, [SYS_DESCR, SYS_OBJECT_ID].map(Oid::from).to_vec()].concat();
+    let mut open: Vec<&[Oid]> = names.chunks(FIRST_NAMES).rev().collect();
     let (mut answers, mut silences) = (Answers::default(), 0);
-    for group in names.chunks(FIRST_NAMES) {
+    while let Some(group) = open.pop() {
         match client.get_next(group).await {
             Ok(bindings) if bindings.len() == group.len() => keep(&mut answers, group, bindings),
             Err(trouble) if trouble.is_for_good() => return Err(trouble),
-            Err(Trouble::NoAnswer) if silences > 0 && answers.is_empty() => return Err(Trouble::NoAnswer),
             other => {
-                silences += usize::from(matches!(other, Err(Trouble::NoAnswer)));
-                one_by_one(client, group, &mut answers, &mut silences).await?;
-            }
-        }
-    }
-    Ok(answers)
-}
-
-async fn one_by_one(
-    client: &(impl Client + Sync),
-    group: &[Oid],
-    answers: &mut Answers,
-    silences: &mut usize,
-) -> Result<(), Trouble> {
-    for name in group {
-        match client.get_next(std::slice::from_ref(name)).await {
-            Ok(bindings) => keep(answers, std::slice::from_ref(name), bindings),
-            Err(trouble) if trouble.is_for_good() => return Err(trouble),
-            Err(Trouble::NoAnswer) => {
-                *silences += 1;
-                if *silences >= FIRST_SILENCES_MAX {
+                silences = if matches!(other, Err(Trouble::NoAnswer)) { silences + 1 } else { 0 };
+                if silences >= FIRST_SILENCES_MAX {
                     return Err(Trouble::NoAnswer);
                 }
+                if group.len() > 1 {
+                    let (one, other) = group.split_at(group.len() / 2);
+                    open.extend([other, one]);
+                }
+                continue;
             }
-            Err(_) => {}
         }
+        silences = 0;
     }
-    Ok(())
+    Ok(answers)
 }
 
 /// What is below the name that was asked about; what only comes after it says nothing of it.
