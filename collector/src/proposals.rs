@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bellwether_logic::device::{Class, LifeState};
 use bellwether_logic::discovery;
-use bellwether_proto::record::v1::{DeviceChanged, ProposalJudged, Record, Watch, record};
+use bellwether_logic::topology::{self, How};
+use bellwether_proto::record::v1::{DeviceChanged, LinkSet, ProposalJudged, Record, Watch, record};
 use sha2::{Digest, Sha256};
 
 use crate::app::{Clicks, SubmitError};
@@ -56,7 +57,7 @@ pub async fn accept(
         let reach = best(&asked, &proposal)?.ok_or(AcceptError::Gone)?;
         let place = match place {
             Some(place) => place,
-            None => of_agent(&asked, &reach.agent)?,
+            None => of_agent(&asked, standing(&proposal, &reach))?,
         };
         Ok::<_, AcceptError>((proposal, reach, place))
     })
@@ -64,6 +65,12 @@ pub async fn accept(
     let changed = describe(&proposal, reach, place, actor);
     let id = changed.device_id.clone();
     clicks.submit(Record { body: Some(record::Body::Device(changed)) }).await?;
+    if let Some(heard) = proposal.heard.filter(|heard| heard.how == How::Power) {
+        // Nothing but its port tells it from others.
+        let topology::Place { switch: switch_id, port } = heard.on;
+        let link = LinkSet { device_id: id.clone(), switch_id, port, actor: actor.to_owned() };
+        clicks.submit(Record { body: Some(record::Body::Link(link)) }).await?;
+    }
     Ok(id)
 }
 
@@ -76,7 +83,13 @@ pub async fn judge(clicks: &Clicks, key: String, dismissed: bool, actor: &str) -
     clicks.submit(Record { body: Some(record::Body::Judged(judged)) }).await
 }
 
-/// The building and the room of an agent.
+/// Whose building and room a proposed device probably shares: the switch's on which it hangs, or the agent's that reaches it.
+#[must_use]
+pub fn standing<'a>(proposal: &'a Proposal, reach: &'a Reach) -> &'a str {
+    proposal.heard.as_ref().map_or(&reach.agent, |heard| &heard.on.switch)
+}
+
+/// The building and the room of a device.
 ///
 /// # Errors
 /// When the database fails.
@@ -151,6 +164,7 @@ mod tests {
             last_at: Timestamp(5),
             dismissed_by: String::new(),
             reaches: Vec::new(),
+            heard: None,
         }
     }
 

@@ -118,7 +118,9 @@ pub fn judge(place: Place<'_>, facts: &Facts, known: Option<Known<'_>>) -> Verdi
         return Verdict::Witness;
     }
     let now = merge(known.facts, facts);
-    let moves = watched != place && !known.answers;
+    // One that was only pinged lets somebody in now.
+    let opens = watched.credential.is_empty() && !place.credential.is_empty();
+    let moves = watched != place && (!known.answers || opens);
     if now == *known.facts && !moves { Verdict::Nothing } else { Verdict::Changed { facts: Box::new(now), moves } }
 }
 
@@ -158,7 +160,7 @@ pub fn is_same(one: &Facts, other: &Facts) -> bool {
 pub fn keys(facts: &Facts, agent: &str, address: &str) -> impl Iterator<Item = String> {
     let serial = (!facts.serial.is_empty()).then(|| format!("serial/{}/{}", facts.vendor.to_lowercase(), facts.serial));
     let mac = (!facts.mac.is_empty()).then(|| format!("mac/{}", facts.mac));
-    let at = (!agent.is_empty()).then(|| format!("at/{agent}/{address}"));
+    let at = (!agent.is_empty() && !address.is_empty()).then(|| format!("at/{agent}/{address}"));
     [serial, mac, at].into_iter().flatten()
 }
 
@@ -223,6 +225,15 @@ mod tests {
         assert_eq!(judge(moved, &switch(), Some(answers)), Verdict::Nothing, "it has two addresses");
         let newer = Facts { firmware: "16.11".into(), ..switch() };
         assert_eq!(judge(HOME, &newer, Some(device)), Verdict::Changed { facts: Box::new(newer), moves: false });
+    }
+
+    #[test]
+    fn what_was_only_pinged_is_asked_as_soon_as_it_lets_somebody_in() {
+        let known = switch();
+        let pinged = Place { credential: "", ..HOME };
+        let device = Known { watched: Some(pinged), answers: true, facts: &known };
+        assert_eq!(judge(HOME, &switch(), Some(device)), Verdict::Changed { facts: Box::new(switch()), moves: true });
+        assert_eq!(judge(pinged, &switch(), Some(device)), Verdict::Nothing);
     }
 
     #[test]

@@ -230,8 +230,14 @@ pub struct Snapshot {
 #[must_use]
 pub fn shows_life(samples: &[Sample]) -> bool {
     let is_silence = |sample: &Sample| {
-        sample.measurement == "snmp"
-            && sample.fields.iter().any(|(name, value)| name == "answered" && *value == Value::Boolean(false))
+        let word = match &*sample.measurement {
+            "ping_only" => "pings",
+            // It may be cut off from whoever asks it.
+            "snmp_witness" => return true,
+            "snmp" => "answered",
+            _ => return false,
+        };
+        sample.fields.iter().any(|(name, value)| name == word && *value == Value::Boolean(false))
     };
     samples.is_empty() || samples.iter().any(|sample| !is_silence(sample))
 }

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod device;
 pub mod discovery;
 pub mod engine;
+pub mod heard;
 pub mod hold;
 pub mod identity;
 pub mod incidents;

@@ -27,6 +27,7 @@ mod place;
 pub use mac::{Mac, NoMac};
 
 use evidence::Evidence;
+pub(crate) use evidence::plain_name;
 use orient::Orientation;
 
 /// A device, and what it knows of others.

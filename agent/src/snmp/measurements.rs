@@ -176,6 +176,16 @@ pub const MEASUREMENTS: &[Measurement] = &[
         description: "Switched or measured sockets.",
     },
     Measurement {
+        name: "ping_only",
+        tags: &[],
+        fields: &[
+            boolean("pings", "Whether it answers a ping."),
+            float("response_ms", "ms", "How long its answer took, the quickest of a few."),
+        ],
+        privacy: Privacy::Health,
+        description: "That a device answers a ping that lets nobody in by SNMP.",
+    },
+    Measurement {
         name: "poe",
         tags: &["ifName"],
         fields: &[
@@ -349,7 +359,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
     Measurement {
         name: "snmp_witness",
         tags: &[],
-        fields: &[boolean("pings", "Whether it answers an echo request.")],
+        fields: &[boolean("pings", "Whether it answers a ping of another closet.")],
         privacy: Privacy::Health,
         description: "How a watched device looks from another agent than the one that asks it.",
     },

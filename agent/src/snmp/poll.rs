@@ -66,6 +66,14 @@ pub struct Shared {
     plans: Mutex<BTreeMap<String, Arc<Plan>>>,
 }
 
+impl Target {
+    /// Whether nobody knows how to log in to it: others told of it.
+    #[must_use]
+    pub const fn is_only_pinged(&self) -> bool {
+        self.credential.is_empty() && !self.witness
+    }
+}
+
 impl Memory {
     /// What a slow poll begins with: it keeps no counters and no rows.
     #[must_use]

@@ -28,6 +28,8 @@ use crate::proposals::{self, AcceptError};
 use crate::state::proposals::Reach;
 use crate::state::{State, StateError};
 
+mod heard;
+
 /// What is said and waits to be heard. After a restart every closet says everything it has found: a large district has
 /// some thousand devices, and half a kilobyte each is little.
 const HEARD_MAX: usize = 8_192;
@@ -169,6 +171,8 @@ impl Task {
                     self.look_at_leases().await;
                     if count.is_multiple_of(MACHINES_EVERY) {
                         self.look_up_machines().await;
+                        self.take_in_heard().await;
+                        self.follow_pinged().await;
                     }
                     count = count.wrapping_add(1);
                 }
@@ -323,6 +327,10 @@ impl Task {
         if !proposal.dismissed_by.is_empty() {
             return;
         }
+        self.accept(key).await;
+    }
+
+    async fn accept(&self, key: String) {
         match proposals::accept(&self.parts.state, &self.parts.clicks, key, None, "discovery").await {
             Ok(device) => tracing::info!(device, "a device that was found is watched from now on"),
             Err(AcceptError::Gone) => {}

@@ -18,21 +18,24 @@ pub(super) fn admit(inventory: &Inventory, agent: &str, samples: &mut Vec<Sample
     if samples.iter().all(|sample| sample.target.is_empty()) {
         return (Vec::new(), 0);
     }
-    let mut known: HashMap<String, Option<Target>> = HashMap::new();
+    // By whether it is a witness's word, and device.
+    let mut known: HashMap<(bool, String), Option<Target>> = HashMap::new();
     let before = samples.len();
     samples.retain(|sample| {
         if sample.target.is_empty() || !is_watching(sample) {
             return true;
         }
-        if let Some(target) = known.get(&sample.target) {
+        let key = (sample.measurement == "snmp_witness", sample.target.clone());
+        if let Some(target) = known.get(&key) {
             return target.is_some();
         }
         let target = inventory.target(agent, &sample.target, sample.time);
+        let target = target.or_else(|| key.0.then(|| inventory.witnessed(agent, &sample.target)).flatten());
         let is_some = target.is_some();
-        known.insert(sample.target.clone(), target);
+        known.insert(key, target);
         is_some
     });
-    for sample in samples.iter().filter(|sample| sample.measurement == "snmp" && !sample.target.is_empty()) {
+    for sample in samples.iter().filter(|sample| !sample.target.is_empty()) {
         if let Some(answers) = answered(sample) {
             inventory.note_answer(&sample.target, answers, sample.time);
         }
@@ -40,6 +43,7 @@ pub(super) fn admit(inventory: &Inventory, agent: &str, samples: &mut Vec<Sample
     let mut targets: Vec<Target> = known.into_values().flatten().collect();
     // The same batch makes the same record, twice.
     targets.sort_by(|one, other| points::id(one).cmp(&points::id(other)));
+    targets.dedup_by(|one, other| points::id(one) == points::id(other));
     (targets, before - samples.len())
 }
 
@@ -48,13 +52,18 @@ fn is_watching(sample: &Sample) -> bool {
     MEASUREMENTS.iter().any(|measurement| measurement.name == sample.measurement)
 }
 
-/// Whether the device answered. Where another one has its address it did not, whatever that one says.
+/// Whether the device answered whoever asks it. Where another one has its address it did not, whatever that one says.
 fn answered(sample: &Sample) -> Option<bool> {
+    let word = match &*sample.measurement {
+        "ping_only" => "pings",
+        "snmp" => "answered",
+        _ => return None,
+    };
     let is_another = |name: &str, value: &Value| name == "trouble" && *value == Value::Text("other_device".into());
     let another = sample.fields.iter().any(|(name, value)| is_another(name, value)).then_some(false);
     another.or_else(|| {
         sample.fields.iter().find_map(|(name, value)| match value {
-            Value::Boolean(answered) if name == "answered" => Some(*answered),
+            Value::Boolean(answered) if name == word => Some(*answered),
             _ => None,
         })
     })
@@ -65,6 +74,8 @@ mod tests {
     use super::*;
     use bellwether_logic::time::Timestamp;
     use bellwether_proto::record::v1::{DeviceChanged, Watch};
+
+    use crate::state::proposals::Reach;
 
     fn watched(id: &str, agent: &str) -> DeviceChanged {
         DeviceChanged {
@@ -100,10 +111,21 @@ mod tests {
             sample("ping", "sw2", true),
             sample("mem", "", true),
         ];
+        let reach = Reach { agent: "d1".into(), address: "10.9.0.3".into(), ..Reach::default() };
+        inventory.put_reaches("sw3", vec![reach]);
+        inventory.put(Timestamp(0), &watched("sw3", "d2"));
         let (targets, refused) = admit(&inventory, "d1", &mut samples);
         assert_eq!((targets.len(), targets[0].address.as_str(), refused), (1, "10.0.0.2", 2));
         let kept: Vec<_> = samples.iter().map(|sample| (&*sample.measurement, sample.target.as_str())).collect();
         assert_eq!(kept, [("snmp", "sw1"), ("interface", "sw1"), ("ping", "sw2"), ("mem", "")]);
+        let mut seen =
+            vec![sample("snmp_witness", "sw3", true), sample("snmp", "sw3", true), sample("snmp_witness", "sw2", true)];
+        let (targets, refused) = admit(&inventory, "d1", &mut seen);
+        assert_eq!(
+            (targets.len(), targets[0].address.as_str(), refused),
+            (1, "10.9.0.3", 2),
+            "a witness says that it pings"
+        );
     }
 
     #[test]

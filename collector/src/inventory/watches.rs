@@ -48,6 +48,16 @@ impl Inventory {
         })
     }
 
+    /// A device as the target of an agent that bears witness to it; none: it does not.
+    #[must_use]
+    pub fn witnessed(&self, agent: &str, device: &str) -> Option<Target> {
+        self.read(|known| {
+            let entry = known.watched(device)?;
+            let reach = known.reaches.get(device)?.iter().find(|reach| reach.agent == agent)?;
+            Some(Target { identity: Some((*entry.identity).clone()), address: reach.address.clone() })
+        })
+    }
+
     /// A watched device answered, or did not.
     pub fn note_answer(&self, device: &str, answers: bool, at: Timestamp) {
         // Not by `write`: no agent is told anything else for it.
@@ -92,7 +102,8 @@ impl Inventory {
             let held: BTreeSet<&String> = known.by_agent.get(agent).into_iter().flatten().collect();
             let asked = held.iter().filter_map(|device| {
                 let entry = known.watched(device)?;
-                let watch = entry.watch.as_deref()?;
+                // What only draws power from a port has no address.
+                let watch = entry.watch.as_deref().filter(|watch| !watch.address.is_empty())?;
                 Some(assignment(device, entry, &watch.address, &watch.credential, false))
             });
             let reached = known.reached_by(agent);

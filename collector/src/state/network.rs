@@ -7,17 +7,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_logic::device::Class;
+use bellwether_logic::heard::{self, Heard};
 use bellwether_logic::time::Timestamp;
 use bellwether_logic::topology::{self, Attachment, Link, Mac, Place, Seen, Stranger};
-use bellwether_proto::record::v1::{LinkSet, NeighborhoodSeen};
+use bellwether_proto::record::v1::{LinkSet, NeighborhoodSeen, Watch};
 use bellwether_proto::v1::Neighborhood;
 use prost::Message;
 use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
+use super::devices::DeviceRow;
 use super::engine::EngineTx;
 use super::{During, State, StateError};
-use crate::neighborhoods;
+use crate::{figures, neighborhoods};
 
 /// Former places that are kept of one device.
 const HISTORY_MAX: u32 = 50;
@@ -38,6 +40,21 @@ pub struct Drawn {
     pub uplinks: BTreeMap<String, String>,
     /// Network gear that switches heard of and that nobody manages.
     pub strangers: Vec<Stranger>,
+    /// What of all that is proposed: what nobody manages, and what only draws power.
+    pub heard: Vec<Heard>,
+}
+
+/// A device that is only pinged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pinged {
+    /// The device.
+    pub device: String,
+    /// How it is watched.
+    pub watch: Watch,
+    /// Its IP address as others tell it now; none: nobody tells.
+    pub address: Option<String>,
+    /// Who asks the switch on which it hangs; empty: not known.
+    pub near: String,
 }
 
 /// Where a device hangs or hung.
@@ -150,6 +167,34 @@ impl State {
             .during("read when the map was drawn")
     }
 
+    /// The devices that are only pinged, with where others say that they are now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn pinged(&self) -> Result<Vec<Pinged>, StateError> {
+        let devices = self.all_devices()?;
+        let pinged = |device: &&DeviceRow| device.watch.as_ref().is_some_and(|watch| watch.credential.is_empty());
+        if !devices.iter().any(|device| pinged(&device)) {
+            return Ok(Vec::new());
+        }
+        let said = self.neighborhoods()?.into_iter();
+        let seen = |(id, said)| neighborhoods::seen(id, String::new(), None, "", "", said);
+        let (seen, hangings): (Vec<Seen>, _) = (said.map(seen).collect(), self.hangings()?);
+        let asks: BTreeMap<&str, &str> =
+            devices.iter().filter_map(|device| Some((&*device.id, &*device.watch.as_ref()?.agent))).collect();
+        let all = devices.iter().filter(pinged).filter_map(|device| {
+            let near = hangings.get(&device.id).and_then(|hanging| asks.get(&*hanging.place.switch));
+            let address = device.mac.parse().ok().and_then(|mac| heard::address_of(mac, &seen));
+            Some(Pinged {
+                device: device.id.clone(),
+                watch: device.watch.clone()?,
+                address: address.map(str::to_owned),
+                near: near.copied().unwrap_or_default().to_owned(),
+            })
+        });
+        Ok(all.collect())
+    }
+
     /// What people said: by device, the switch and the port.
     ///
     /// # Errors
@@ -215,8 +260,12 @@ impl EngineTx<'_> {
             self.transaction.prepare_cached("DELETE FROM wire_macs WHERE device = ?1")?.execute([&seen.device_id])?;
             let mut add =
                 self.transaction.prepare_cached("INSERT OR IGNORE INTO wire_macs (mac, device) VALUES (?1, ?2)")?;
-            for mac in said.macs.iter().chain(Some(&said.gateway_mac)).filter(|mac| !mac.is_empty()) {
-                add.execute([mac, &seen.device_id])?;
+            // Gear that announces itself is somebody's to manage: closets look up its IP address.
+            let heard =
+                said.neighbors.iter().filter_map(|said| heard::identity(&said.chassis)).map(|mac| mac.to_string());
+            let own = said.macs.iter().chain(Some(&said.gateway_mac)).filter(|mac| !mac.is_empty()).cloned();
+            for mac in own.chain(heard) {
+                add.execute([&mac, &seen.device_id])?;
             }
             Ok(())
         };
@@ -259,10 +308,13 @@ impl EngineTx<'_> {
         let devices = self.seen().during("read what the map is made of")?;
         let links = self.people_say().during("read what people say of the map")?;
         let mut map = topology::map(&devices, &links);
+        let (heard, dropped) = heard::gear(&devices, &map);
+        figures::refused_many("heard_bound", dropped);
+        let heard = self.put_heard(at, heard).during("propose what switches tell of")?;
         let gear = |stranger: &Stranger| neighborhoods::is_gear(&stranger.said.capabilities);
         map.strangers.retain(gear);
         map.strangers.truncate(STRANGERS_MAX);
-        let drawn = Drawn { root: map.root, uplinks: map.uplinks, strangers: map.strangers };
+        let drawn = Drawn { root: map.root, uplinks: map.uplinks, strangers: map.strangers, heard };
         let body = serde_json::to_string(&drawn).expect("names are plain text");
         self.transaction.execute("UPDATE map SET body = ?1", [body]).during("put the map")?;
         let portable: BTreeSet<&str> = devices
@@ -271,6 +323,12 @@ impl EngineTx<'_> {
             .map(|device| device.id.as_str())
             .collect();
         self.put_attachments(at, &map.attachments, &portable).during("put what hangs where")
+    }
+
+    /// What the map as it was drawn last proposes.
+    pub(super) fn heard(&self) -> rusqlite::Result<Vec<Heard>> {
+        let body: String = self.transaction.query_row("SELECT body FROM map", [], |row| row.get(0))?;
+        Ok(serde_json::from_str::<Drawn>(&body).unwrap_or_default().heard)
     }
 
     /// The devices and what they know of others.

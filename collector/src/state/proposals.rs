@@ -1,6 +1,9 @@
 //! What closets find: devices that nobody knows yet, and which agents reach what.
 
+use std::collections::BTreeSet;
+
 use bellwether_logic::discovery::{Facts, keys};
+use bellwether_logic::heard::{self, Heard};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{DeviceChanged, DeviceFound, ProposalJudged};
 use rusqlite::{OptionalExtension, Row, params};
@@ -15,7 +18,7 @@ pub const PROPOSALS_SHOWN: u32 = 1_000;
 const REACHES_MAX: u32 = 64;
 
 /// Where an agent reaches a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// The agent.
     pub agent: String,
@@ -42,6 +45,8 @@ pub struct Proposal {
     pub dismissed_by: String,
     /// Who reaches it, the one that found it last first.
     pub reaches: Vec<Reach>,
+    /// Where it was seen, if only others tell of it: nobody has logged in to it.
+    pub heard: Option<Heard>,
 }
 
 /// Where an agent once asked a device.
@@ -97,6 +102,7 @@ fn proposal(row: &Row<'_>) -> rusqlite::Result<Proposal> {
         last_at: Timestamp(row.get("last_at")?),
         dismissed_by: row.get("dismissed_by")?,
         reaches: Vec::new(),
+        heard: None,
     })
 }
 
@@ -120,6 +126,9 @@ impl State {
                 .and_then(Iterator::collect)
                 .during("list who reaches a proposal")?;
         }
+        drop(ask);
+        drop(reader);
+        self.add_heard(&mut list)?;
         Ok(list)
     }
 
@@ -138,7 +147,29 @@ impl State {
             .prepare_cached("SELECT * FROM sightings WHERE proposal = ?1 ORDER BY last_at DESC, agent LIMIT ?2")
             .and_then(|mut query| query.query_map(params![key, REACHES_MAX], reach)?.collect())
             .during("list who reaches a proposal")?;
+        drop(reader);
+        self.add_heard(std::slice::from_mut(&mut found))?;
         Ok(Some(found))
+    }
+
+    /// Says of proposals that nobody reaches where they were seen, and which agent asks the switch there.
+    fn add_heard(&self, proposals: &mut [Proposal]) -> Result<(), StateError> {
+        if proposals.iter().all(|proposal| !proposal.reaches.is_empty()) {
+            return Ok(());
+        }
+        let (at, drawn) = self.drawn()?;
+        for proposal in proposals.iter_mut().filter(|proposal| proposal.reaches.is_empty()) {
+            let Some(heard) = drawn.heard.iter().find(|heard| heard.key == proposal.key) else { continue };
+            let watch = self.device(&heard.on.switch)?.and_then(|switch| switch.watch);
+            proposal.reaches.extend(watch.map(|watch| Reach {
+                agent: watch.agent,
+                address: heard.address.clone(),
+                credential: String::new(),
+                found_at: at,
+            }));
+            proposal.heard = Some(heard.clone());
+        }
+        Ok(())
     }
 
     /// How many devices are proposed.
@@ -262,6 +293,46 @@ impl EngineTx<'_> {
         work().during("put what was found")
     }
 
+    /// Proposes gear of which only others tell, and takes back what nobody tells of any more. What an agent has found itself
+    /// is proposed already, and left out of what is returned.
+    pub(super) fn put_heard(&self, at: Timestamp, mut heard: Vec<Heard>) -> rusqlite::Result<Vec<Heard>> {
+        let (mut macs, mut names, mut addresses) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut found = self.transaction.prepare_cached("SELECT address, facts FROM sightings WHERE device = ''")?;
+        for row in found.query_map([], |row| Ok((row.get::<_, String>(0)?, facts(row)?)))? {
+            let (address, facts) = row?;
+            macs.insert(facts.mac);
+            names.insert(facts.name);
+            addresses.insert(address);
+        }
+        let mut ours = self.transaction.prepare_cached("SELECT mac FROM devices WHERE mac <> ''")?;
+        for mac in ours.query_map([], |row| row.get(0))? {
+            // One that was retired is told of, too, as long as it hangs there.
+            macs.insert(mac?);
+        }
+        let is_new = |heard: &Heard| {
+            let Facts { mac, name, .. } = &heard.facts;
+            (mac.is_empty() || !macs.contains(mac))
+                && (name.is_empty() || !names.contains(name))
+                && (heard.address.is_empty() || !addresses.contains(&heard.address))
+        };
+        heard.retain(is_new);
+        let mut put = self.transaction.prepare_cached(
+            "INSERT INTO proposals (key, facts, first_at, last_at) VALUES (?1, ?2, ?3, ?3)
+             ON CONFLICT (key) DO UPDATE SET facts = ?2, last_at = ?3",
+        )?;
+        for heard in &heard {
+            put.execute(params![heard.key, serde_json::json!(heard.facts).to_string(), at.0])?;
+        }
+        let keys: Vec<&str> = heard.iter().map(|heard| heard.key.as_str()).collect();
+        self.transaction
+            .prepare_cached(
+                "DELETE FROM proposals WHERE dismissed_by = '' AND key NOT IN (SELECT value FROM json_each(?1))
+                     AND NOT EXISTS (SELECT 1 FROM sightings WHERE proposal = key)",
+            )?
+            .execute([serde_json::json!(keys).to_string()])?;
+        Ok(heard)
+    }
+
     /// Forgets a proposal that nobody reaches any more.
     fn drop_unseen(&self, key: &str) -> rusqlite::Result<()> {
         self.transaction
@@ -291,6 +362,12 @@ impl EngineTx<'_> {
     /// When the database fails.
     pub fn forget_found(&self, before: Timestamp) -> Result<(), StateError> {
         let work = || -> rusqlite::Result<()> {
+            // What is heard still was not looked at since nothing changed.
+            for heard in self.heard()? {
+                self.transaction
+                    .prepare_cached("UPDATE proposals SET last_at = max(last_at, ?2) WHERE key = ?1")?
+                    .execute(params![heard.key, before.0])?;
+            }
             self.transaction.execute("DELETE FROM sightings WHERE last_at < ?1 AND device = ''", [before.0])?;
             self.transaction.execute("DELETE FROM proposals WHERE last_at < ?1", [before.0])?;
             self.transaction.execute("DELETE FROM former_watches WHERE until < ?1", [before.0])?;
@@ -323,7 +400,8 @@ impl EngineTx<'_> {
             ..Facts::default()
         };
         let work = || -> rusqlite::Result<()> {
-            for key in keys(&facts, &watch.agent, &watch.address) {
+            let heard = heard::key(&Facts { name: device.name.clone(), ..facts.clone() });
+            for key in keys(&facts, &watch.agent, &watch.address).chain(heard) {
                 self.transaction
                     .prepare_cached("UPDATE sightings SET device = ?2, proposal = '' WHERE proposal = ?1")?
                     .execute(params![key, device.device_id])?;

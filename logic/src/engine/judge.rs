@@ -28,6 +28,10 @@ impl Engine {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
                 continue;
             }
+            if sample.measurement == "ping_only" && watched.contact.last().is_none() {
+                // Many a device answers no ping by its admin's will: that says something of one that once did.
+                continue;
+            }
             for id in self.by_measurement.get(&*sample.measurement).into_iter().flatten() {
                 if let Some(rule) = turn.rules.get(id)
                     && rule.applies_to(watched.device.class)

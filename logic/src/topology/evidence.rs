@@ -196,7 +196,7 @@ fn owners(devices: &[&Seen]) -> BTreeMap<Mac, usize> {
 }
 
 /// Without the domain, in lower case.
-fn plain_name(name: &str) -> String {
+pub(crate) fn plain_name(name: &str) -> String {
     name.trim().split('.').next().unwrap_or_default().to_lowercase()
 }
 

@@ -60,7 +60,7 @@ enum Done {
 /// Why an echo request is under way.
 enum Echoed {
     Silent { target: String, time: Timestamp, trouble: Trouble },
-    Witnessed { slot: u32, generation: u32, time: Timestamp },
+    Pinged { slot: u32, generation: u32, time: Timestamp, alone: bool },
     Searched(SocketAddr),
 }
 
@@ -248,10 +248,11 @@ impl Watch {
         let Some(device) = self.devices.get_mut(slot) else { return self.schedule.handle_done(slot) };
         let time = wall();
         let generation = device.generation;
-        if device.target.witness {
+        let alone = device.target.is_only_pinged();
+        if device.target.witness || alone {
             let to = device.target.address;
             self.schedule.handle_slow_done(slot);
-            return self.begin_echo(to, Echoed::Witnessed { slot, generation, time });
+            return self.begin_echo(to, Echoed::Pinged { slot, generation, time, alone });
         }
         let Some(login) = self.logins.get(device.target.credential.as_ref()) else {
             let row = visit::row(&device.target.id, time, vec![trouble_field("no_credential")]);
@@ -365,8 +366,8 @@ impl Watch {
     fn handle_asked(&mut self, address: SocketAddr, credential: usize, facts: Option<v1::DeviceFacts>) {
         let now = self.ms(Instant::now());
         self.search.handle_asked(address, credential, facts.is_some(), now);
-        // What is assigned there is known by its polls.
-        if self.devices.at(address).is_some() {
+        // What is assigned there is known by its polls; one that is only pinged lets somebody in now.
+        if self.devices.at(address).is_some_and(|device| !device.target.is_only_pinged()) {
             return;
         }
         if let (Some(facts), Some(named)) = (facts, self.settings.credentials.get(credential)) {
@@ -390,14 +391,15 @@ impl Watch {
     }
 
     fn handle_echo(&mut self, key: u64, echo: &Echo) {
-        let answered = echo.trips_ms.iter().any(|trip| trip.is_finite());
+        let quickest = echo.trips_ms.iter().copied().filter(|trip| trip.is_finite()).min_by(f32::total_cmp);
         if let Some(why) = self.echoes.remove(&key) {
-            self.finish_echo(why, Some(answered));
+            self.finish_echo(why, Some(quickest));
         }
     }
 
-    /// `pings`: none if the system lets nobody send.
-    fn finish_echo(&mut self, why: Echoed, pings: Option<bool>) {
+    /// `quickest`: none if the system lets nobody send.
+    fn finish_echo(&mut self, why: Echoed, quickest: Option<Option<f32>>) {
+        let pings = quickest.map(|quickest| quickest.is_some());
         let field = pings.map(|pings| (Name::Borrowed("pings"), Value::Boolean(pings)));
         match why {
             Echoed::Searched(address) => self.search.handle_ping(address, pings == Some(true)),
@@ -407,12 +409,14 @@ impl Watch {
                 fields.extend(field);
                 self.gather(vec![visit::row(&target, time, fields)]);
             }
-            Echoed::Witnessed { slot, generation, time } => {
+            Echoed::Pinged { slot, generation, time, alone } => {
                 let Some(device) = self.devices.same(slot, generation) else { return };
                 self.schedule.handle_done(slot);
                 let Some(field) = field else { return };
-                let mut row = visit::row(&device.target.id, time, vec![field]);
-                row.measurement = Name::Borrowed("snmp_witness");
+                let trip = quickest.flatten().filter(|_| alone).map(|trip| crate::reading::millis(trip.into()));
+                let fields = std::iter::once(field).chain(trip.map(|trip| (Name::Borrowed("response_ms"), trip)));
+                let mut row = visit::row(&device.target.id, time, fields.collect());
+                row.measurement = Name::Borrowed(if alone { "ping_only" } else { "snmp_witness" });
                 self.gather(vec![row]);
             }
         }

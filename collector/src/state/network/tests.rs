@@ -124,3 +124,74 @@ fn own_addresses_and_gateways_are_managed() {
     assert_eq!(state.neighborhood("switch").unwrap().unwrap().0, Timestamp(10));
     assert_eq!(state.neighborhoods().unwrap().len(), 2);
 }
+
+/// What a switch heard and what draws its power is proposed, adopted, and followed to another address.
+#[test]
+fn gear_that_only_switches_tell_of_is_proposed_until_it_is_ours_or_gone() {
+    let (_folder, state) = fresh();
+    let watch =
+        |agent: &str, address: &str| Some(Watch { agent: agent.into(), address: address.into(), ..Watch::default() });
+    let switch =
+        DeviceChanged { watch: watch("closet", "10.0.0.2"), ..device("switch", "switch", "8c:04:ba:00:00:02") };
+    let ap = |address: &str| Neighbor {
+        port: "9".into(),
+        chassis: "8c:04:ba:00:00:09".into(),
+        name: "ap-gym".into(),
+        capabilities: vec!["access_point".to_owned()],
+        address: address.into(),
+        ..Neighbor::default()
+    };
+    let port = |name: &str| bellwether_proto::v1::Port { name: name.into(), powers: true, ..Default::default() };
+    let tell = |at: i64, neighbors: Vec<Neighbor>| {
+        let (ports, learned) = (vec![port("9"), port("10")], vec![learned("48", ROUTER)]);
+        let said = Neighborhood { neighbors, ports, learned, ..Neighborhood::default() };
+        state
+            .commit_engine(|tx| {
+                tx.put_device(Timestamp(1), &DeviceChanged { watch: watch("closet", "10.0.0.2"), ..switch.clone() })?;
+                tx.put_neighborhood(Timestamp(at), &says("switch", said))?;
+                tx.draw_map(Timestamp(at))
+            })
+            .unwrap();
+    };
+    let keys = || state.proposals(false).unwrap().into_iter().map(|it| it.key).collect::<Vec<_>>();
+    tell(10, vec![ap("10.0.0.9")]);
+    assert_eq!(keys(), ["mac/8c:04:ba:00:00:09", "power/switch/10"]);
+    let proposal = state.proposal("mac/8c:04:ba:00:00:09").unwrap().unwrap();
+    let reach = &proposal.reaches[0];
+    assert_eq!((&*reach.agent, &*reach.address, &*reach.credential), ("closet", "10.0.0.9", ""));
+    assert_eq!(proposal.heard.as_ref().map(|heard| &*heard.on.port), Some("9"));
+    assert!(state.said_macs().unwrap().contains(&proposal.facts.mac), "closets are to look up its address");
+
+    state.commit_engine(|tx| tx.forget_found(Timestamp(900))).unwrap();
+    assert_eq!(keys().len(), 2, "it is told of still");
+    tell(20, Vec::new());
+    assert_eq!(keys(), ["power/switch/10", "power/switch/9"], "nobody tells of it, and something draws the power");
+
+    tell(30, vec![ap("10.0.0.9")]);
+    let ours =
+        DeviceChanged { watch: watch("closet", "10.0.0.9"), ..device("ap", "access_point", &proposal.facts.mac) };
+    state.commit_engine(|tx| tx.put_device(Timestamp(31), &ours)).unwrap();
+    assert_eq!(keys(), ["power/switch/10"]);
+    tell(40, vec![ap("10.0.0.77")]);
+    let pinged = state.pinged().unwrap().into_iter().find(|it| it.device == "ap").unwrap();
+    assert_eq!((pinged.address.as_deref(), &*pinged.near), (Some("10.0.0.77"), "closet"));
+    assert_eq!(keys(), ["power/switch/10"]);
+}
+
+#[test]
+fn what_a_closet_found_itself_is_not_proposed_twice() {
+    let (_folder, state) = school("7", "5");
+    assert_eq!(state.proposals(false).unwrap().len(), 1, "ap-gym");
+    let facts =
+        bellwether_logic::discovery::Facts { name: "ap-gym".into(), serial: "AP1".into(), ..Default::default() };
+    let found = bellwether_proto::record::v1::DeviceFound {
+        agent: "closet".into(),
+        address: "10.0.0.9".into(),
+        facts: Some(facts.into()),
+        ..Default::default()
+    };
+    state.commit_engine(|tx| tx.put_found(Timestamp(15), &found).map(drop)).unwrap();
+    hang(&state, 20, "7", "5");
+    let keys: Vec<String> = state.proposals(false).unwrap().into_iter().map(|it| it.key).collect();
+    assert_eq!(keys, ["serial//AP1"]);
+}
