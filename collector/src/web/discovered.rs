@@ -8,6 +8,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use bellwether_logic::device::{Class, make};
 use bellwether_logic::discovery;
+use bellwether_logic::time::Timestamp;
+use bellwether_logic::topology::How;
 use serde::Deserialize;
 
 use super::access::{Signed, Visitor};
@@ -18,11 +20,14 @@ use super::{Desk, words};
 use crate::app::SubmitError;
 use crate::proposals::{self, AcceptError, Place};
 use crate::state::people::Deed;
-use crate::state::proposals::{PROPOSALS_SHOWN, Proposal};
+use crate::state::proposals::{PROPOSALS_SHOWN, Proposal, Reach};
 use crate::state::{State as Database, StateError};
 
 /// Proposals on one page: a form of so many stays far below what a form may have.
 const ROWS_PER_PAGE: usize = 50;
+
+/// Devices that are accepted with one click; the next click takes the next. Each waits for the disk.
+const AT_ONCE_MAX: usize = 200;
 
 /// One proposal of the list.
 struct Row {
@@ -36,6 +41,8 @@ struct Row {
     /// By which it will be known again.
     mark: String,
     address: String,
+    /// Where switches tell that it hangs, if nobody has logged in to it: id and name of the switch, port, by which way.
+    seen: Option<(String, String, String, &'static str)>,
     /// Who will ask it: name and id.
     closet: String,
     closet_id: String,
@@ -62,6 +69,22 @@ struct DiscoveredPage {
     /// How many machines have found anything.
     closets: usize,
     pager: Pager,
+    /// How many leave no doubt.
+    clear: usize,
+}
+
+/// Asks whether all of them are meant.
+#[derive(Template)]
+#[template(path = "accept_all.html")]
+struct AcceptAllPage {
+    shell: Shell,
+    count: usize,
+    /// What they are, where, and how many.
+    groups: Vec<(&'static str, String, usize)>,
+    /// Those that a person must look at one by one.
+    others: usize,
+    /// What is found after this moment is not meant.
+    until: i64,
 }
 
 /// What is asked for.
@@ -69,6 +92,7 @@ struct DiscoveredPage {
 #[serde(default)]
 pub(super) struct Wanted {
     show: String,
+    confirm: String,
     page: Option<u32>,
     accepted: Option<u32>,
     dismissed: Option<u32>,
@@ -81,19 +105,24 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
+    if wanted.confirm == "all" {
+        return confirm(&desk, &visitor).await;
+    }
     let dismissed = wanted.show == "dismissed";
     let query = if dismissed { "show=dismissed" } else { "" };
     let (now, zone, page) = (desk.app.clock.now(), desk.zone.clone(), wanted.page.unwrap_or(1));
-    let (rows, total, pager, sites, closets) = desk
+    let (rows, total, clear, pager, sites, closets) = desk
         .with_state(move |state| {
-            let all = state.proposals(dismissed)?;
-            let total = all.len();
+            let mut all = state.proposals(dismissed)?;
+            // What says more about itself comes first.
+            all.sort_by_key(|proposal| proposal.heard.as_ref().map(|heard| heard.how == How::Power));
+            let (total, clear) = (all.len(), all.iter().filter(|proposal| is_clear(proposal)).count());
             let pager = Pager::new(page, total, ROWS_PER_PAGE, query.to_owned());
             let shown = all.into_iter().skip(pager.skip(ROWS_PER_PAGE)).take(ROWS_PER_PAGE);
             let rows = shown.map(|proposal| row(state, proposal, |at| When::new(at, now, &zone)));
             let rows = rows.collect::<Result<Vec<Row>, StateError>>()?;
             let closets: BTreeSet<String> = state.sightings()?.into_iter().map(|sighting| sighting.agent).collect();
-            Ok::<_, PageError>((rows, total, pager, state.sites()?, closets.len()))
+            Ok::<_, PageError>((rows, total, clear, pager, state.sites()?, closets.len()))
         })
         .await?;
     Ok(render(&DiscoveredPage {
@@ -107,6 +136,39 @@ pub(super) async fn show(
         sites,
         closets,
         pager,
+        clear,
+    }))
+}
+
+/// Whether nobody needs to look at it: it can be known again wherever it is, and it is known what it is.
+fn is_clear(proposal: &Proposal) -> bool {
+    let kind: Class = proposal.facts.kind.parse().unwrap_or(Class::Other);
+    proposal.facts.is_telling() && kind != Class::Other && !proposal.reaches.is_empty()
+}
+
+async fn confirm(desk: &Desk, visitor: &Visitor) -> Result<Response, PageError> {
+    visitor.must(Deed::ChangeDevicePlace)?;
+    let (groups, count, total) = desk
+        .with_state(|state| {
+            let all = state.proposals(false)?;
+            let mut groups: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
+            for proposal in all.iter().filter(|proposal| is_clear(proposal)).take(AT_ONCE_MAX) {
+                let kind = words::class(proposal.facts.kind.parse().unwrap_or(Class::Other));
+                let Some(reach) = proposals::best(state, proposal)? else { continue };
+                let site = proposals::of_agent(state, proposals::standing(proposal, &reach))?.site;
+                *groups.entry((site, kind)).or_default() += 1;
+            }
+            let groups: Vec<_> = groups.into_iter().map(|((site, kind), count)| (kind, site, count)).collect();
+            let count = groups.iter().map(|(.., count)| count).sum::<usize>();
+            Ok::<_, PageError>((groups, count, all.len()))
+        })
+        .await?;
+    Ok(render(&AcceptAllPage {
+        shell: Shell::new("Accept all", "discovered", visitor),
+        count,
+        groups,
+        others: total - count,
+        until: desk.app.clock.now().0,
     }))
 }
 
@@ -126,15 +188,24 @@ fn done(wanted: &Wanted) -> Option<String> {
     }
 }
 
-fn row(
-    state: &Database,
-    proposal: Proposal,
-    when: impl Fn(bellwether_logic::time::Timestamp) -> When,
-) -> Result<Row, StateError> {
-    let reach = proposals::best(state, &proposal)?;
-    let (address, agent) = reach.map(|reach| (reach.address, reach.agent)).unwrap_or_default();
+fn row(state: &Database, proposal: Proposal, when: impl Fn(Timestamp) -> When) -> Result<Row, StateError> {
+    let reach = proposals::best(state, &proposal)?.unwrap_or_default();
+    let place = proposals::of_agent(state, proposals::standing(&proposal, &reach))?;
+    let Reach { address, agent, .. } = reach;
     let closet = state.device(&agent)?;
-    let place = proposals::of_agent(state, &agent)?;
+    let seen = match &proposal.heard {
+        Some(heard) => {
+            let by = match heard.how {
+                How::Cdp => "by CDP",
+                How::Power => "by the power that it draws",
+                _ => "by LLDP",
+            };
+            let id = heard.on.switch.clone();
+            let name = state.device(&id)?.map_or_else(|| id.clone(), |switch| switch.name);
+            Some((id, name, heard.on.port.clone(), by))
+        }
+        None => None,
+    };
     let facts = &proposal.facts;
     let mark = match (facts.serial.as_str(), facts.mac.as_str()) {
         ("", "") => String::new(),
@@ -149,6 +220,7 @@ fn row(
         mark,
         closet: closet.map_or_else(|| agent.clone(), |closet| closet.name),
         closet_id: agent,
+        seen,
         address,
         others: proposal.reaches.len().saturating_sub(1),
         first: when(proposal.first_at),
@@ -168,6 +240,8 @@ struct Decision {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Accept,
+    /// All that leave no doubt and were found until then.
+    AcceptAll(Timestamp),
     Dismiss,
     Restore,
 }
@@ -186,6 +260,11 @@ impl Decision {
         }
         let act = match fields.get("act").map(String::as_str) {
             Some("accept") => Act::Accept,
+            Some("accept_all") => {
+                let until = fields.get("until").and_then(|until| until.parse().ok());
+                let act = Act::AcceptAll(Timestamp(until.ok_or_else(|| wrong("Ask for this page anew."))?));
+                return Ok(Self { act, picked: Vec::new() });
+            }
             Some("dismiss") => Act::Dismiss,
             Some("restore") => Act::Restore,
             _ => return Err(wrong("Say what is to be done with these devices.")),
@@ -213,17 +292,25 @@ pub(super) async fn decide(
 ) -> Result<Response, PageError> {
     visitor.must(Deed::ChangeDevicePlace)?;
     let Decision { act, picked } = Decision::of(form)?;
+    let mut picked: Vec<(String, Option<Place>)> = picked.into_iter().map(|(key, place)| (key, Some(place))).collect();
+    if let Act::AcceptAll(until) = act {
+        let all = desk.with_state(|state| Ok::<_, PageError>(state.proposals(false)?)).await?;
+        let meant = all.into_iter().filter(|proposal| is_clear(proposal) && proposal.first_at <= until);
+        picked = meant.take(AT_ONCE_MAX).map(|proposal| (proposal.key, None)).collect();
+    }
     let actor = visitor.person.login.as_str();
     let (mut count, mut gone) = (0_u32, 0_u32);
     for (key, place) in picked {
         let done = match act {
-            Act::Accept => match proposals::accept(&desk.app.state, &desk.app.clicks, key, Some(place), actor).await {
-                Ok(_) => true,
-                Err(AcceptError::Gone) => false,
-                Err(AcceptError::State(error)) => return Err(error.into()),
-                Err(AcceptError::Submit(error)) => return Err(error.into()),
-                Err(AcceptError::Asked(error)) => return Err(error.into()),
-            },
+            Act::Accept | Act::AcceptAll(_) => {
+                match proposals::accept(&desk.app.state, &desk.app.clicks, key, place, actor).await {
+                    Ok(_) => true,
+                    Err(AcceptError::Gone) => false,
+                    Err(AcceptError::State(error)) => return Err(error.into()),
+                    Err(AcceptError::Submit(error)) => return Err(error.into()),
+                    Err(AcceptError::Asked(error)) => return Err(error.into()),
+                }
+            }
             Act::Dismiss | Act::Restore => {
                 proposals::judge(&desk.app.clicks, key, act == Act::Dismiss, actor).await.map_err(slow)?;
                 true
@@ -236,7 +323,7 @@ pub(super) async fn decide(
         }
     }
     Ok(Redirect::to(&match act {
-        Act::Accept => format!("/discovered?accepted={count}&gone={gone}"),
+        Act::Accept | Act::AcceptAll(_) => format!("/discovered?accepted={count}&gone={gone}"),
         Act::Dismiss => format!("/discovered?dismissed={count}"),
         Act::Restore => "/discovered".to_owned(),
     })

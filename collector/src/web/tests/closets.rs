@@ -82,3 +82,63 @@ async fn a_coordinator_accepts_and_dismisses_what_closets_find_and_a_viewer_read
     let nothing = school.post("/discovered", &coordinator, "act=accept").await;
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+/// What the switch of `fill_closet` tells of: an access point of a cloud on one port, and something that draws power.
+fn told() -> bellwether_proto::v1::Neighborhood {
+    use bellwether_proto::v1::{Neighbor, Neighborhood, Port};
+    let ap = Neighbor {
+        port: "9".into(),
+        protocol: "lldp".into(),
+        chassis: "8c:04:ba:00:00:09".into(),
+        name: "ap-gym".into(),
+        description: "Meraki MR36 Cloud Managed AP".into(),
+        capabilities: vec!["access_point".into()],
+        address: "10.0.0.9".into(),
+        ..Neighbor::default()
+    };
+    let port = |name: &str| Port { name: name.into(), powers: true, up: true, ..Port::default() };
+    Neighborhood { neighbors: vec![ap], ports: vec![port("9"), port("10")], ..Neighborhood::default() }
+}
+
+#[tokio::test]
+async fn all_that_is_clear_is_accepted_at_once_and_what_is_not_stays_for_a_person() {
+    let school = School::new();
+    school.fill_closet();
+    let seen =
+        bellwether_proto::record::v1::NeighborhoodSeen { device_id: "dswitch".into(), neighborhood: Some(told()) };
+    school
+        .state
+        .commit_engine(|tx| {
+            tx.put_neighborhood(NOW, &seen)?;
+            tx.draw_map(NOW)
+        })
+        .unwrap();
+    let (viewer, coordinator) = (school.visitor(Role::Viewer), school.visitor(Role::Coordinator));
+    let page = school.get("/discovered", Some(&coordinator)).await.text;
+    for told in
+        ["ap-gym", "Cisco Meraki MR36", "port <b>9</b>", "by LLDP", "by the power", "Accept all 3 that are clear"]
+    {
+        assert!(page.contains(told), "{told} in {page}");
+    }
+    assert_eq!(school.get("/discovered?confirm=all", Some(&viewer)).await.status, StatusCode::FORBIDDEN);
+    let asked = school.get("/discovered?confirm=all", Some(&coordinator)).await.text;
+    assert!(
+        asked.contains("Accept 3 devices?") && asked.contains("1 other") && asked.contains("Access point"),
+        "{asked}"
+    );
+    let sent = |until: i64| format!("act=accept_all&until={until}");
+    let before = school.post("/discovered", &coordinator, &sent(NOW.0 - 1)).await;
+    assert_eq!(before.header(header::LOCATION), "/discovered?accepted=0&gone=0", "found since is not meant");
+    let all = school.post("/discovered", &coordinator, &sent(NOW.0)).await;
+    assert_eq!(all.header(header::LOCATION), "/discovered?accepted=3&gone=0");
+    let left: Vec<String> = school.state.proposals(false).unwrap().into_iter().map(|it| it.key).collect();
+    assert_eq!(left, ["power/dswitch/10"]);
+    let ap = school.state.all_devices().unwrap().into_iter().find(|device| device.name == "ap-gym").unwrap();
+    let watch = ap.watch.unwrap();
+    assert_eq!((ap.class, watch.agent.as_str(), watch.address.as_str()), (Class::AccessPoint, "dcloset", "10.0.0.9"));
+    assert_eq!(
+        (watch.credential.as_str(), ap.room.as_str()),
+        ("", "MDF"),
+        "it is only pinged, and stands where its switch does"
+    );
+}
