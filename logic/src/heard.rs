@@ -134,8 +134,9 @@ pub fn address_of(mac: Mac, devices: &[Seen]) -> Option<&str> {
         .map(|said| said.address.as_str());
     let resolved = devices.iter().flat_map(|device| &device.view.resolved);
     let resolved = resolved.filter(|(of, _)| *of == mac).map(|(_, address)| address.as_str());
-    // Of a device with several, the same one each time.
-    announced.min().or_else(|| resolved.min())
+    // Of a device with several, the same one each time; version 4 first.
+    let first = |address: &&str| (address.contains(':'), (*address).to_owned());
+    announced.min_by_key(first).or_else(|| resolved.min_by_key(first))
 }
 
 /// The address on the wire by which a device announces itself; Cisco's phones write it behind a word, Meraki's bare.

@@ -1,6 +1,7 @@
 //! Simulated SNMP devices: any number of them on addresses of the loopback network, in this process, each honest or with a
 //! fault that real ones have. Versions 1 and 2c by a community, version 3 where a device has an engine.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -64,6 +65,8 @@ pub struct Simulator {
 #[derive(Debug)]
 pub struct Simulated {
     rows: Rows,
+    /// What Cisco keeps apart for each VLAN: told to the community with the VLAN's number behind it.
+    vlans: BTreeMap<u16, Simulated>,
     fault: Fault,
     begun: Instant,
     engine: Option<Engine>,
@@ -92,6 +95,15 @@ impl Simulator {
     /// If the address is taken.
     pub fn device(&self, address: Ipv4Addr, rows: Rows, fault: Fault) -> SocketAddr {
         self.start(address, Simulated { fault, ..Simulated::new(rows, None) })
+    }
+
+    /// The same, with tables apart for each VLAN.
+    ///
+    /// # Panics
+    /// If the address is taken.
+    pub fn device_with_vlans(&self, address: Ipv4Addr, rows: Rows, vlans: BTreeMap<u16, Rows>) -> SocketAddr {
+        let vlans = vlans.into_iter().map(|(vlan, rows)| (vlan, Simulated::new(rows, None))).collect();
+        self.start(address, Simulated { vlans, ..Simulated::new(rows, None) })
     }
 
     /// The same with version 3 and no other.
@@ -133,7 +145,8 @@ impl Simulated {
     #[must_use]
     pub fn new(rows: Rows, engine: Option<Engine>) -> Self {
         let values = Arc::default();
-        Self { rows, fault: Fault::None, begun: Instant::now(), engine, questions: AtomicU32::new(0), values }
+        let vlans = BTreeMap::new();
+        Self { rows, vlans, fault: Fault::None, begun: Instant::now(), engine, questions: AtomicU32::new(0), values }
     }
 
     /// The packet that answers a packet, if it gets through and is for this device.
@@ -151,7 +164,15 @@ impl Simulated {
         };
         let mut reply = match &self.engine {
             Some(engine) => engine.answer(packet, say)?,
-            None => say(&Asked::parse(packet).filter(|asked| asked.community == COMMUNITY.as_bytes())?)?,
+            None => {
+                let asked = Asked::parse(packet)?;
+                let indexed = asked.community.strip_prefix(COMMUNITY.as_bytes())?;
+                match std::str::from_utf8(indexed).ok()?.strip_prefix('@') {
+                    Some(vlan) => self.vlans.get(&vlan.parse().ok()?)?.say(&asked)?,
+                    None if indexed.is_empty() => say(&asked)?,
+                    None => return None,
+                }
+            }
         };
         if matches!(self.fault, Fault::Truncate(bears) if repetitions > bears) {
             reply.truncate(reply.len() / 2);

@@ -22,6 +22,7 @@ stories! {
     backfill_opens_none,
     clean_stop_opens_none,
     closed_while_it_persists,
+    cloud_gear_that_stops_pinging_opens_one,
     collector_away_opens_none,
     collector_frozen_opens_none,
     crc_errors_open_a_repair,

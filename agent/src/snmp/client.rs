@@ -193,6 +193,18 @@ impl Login {
         }
     }
 
+    /// The same for what Cisco keeps apart for each VLAN: by the community, or by the context.
+    #[must_use]
+    pub fn of_vlan(&self, vlan: u16) -> Self {
+        Self(match &self.0 {
+            Auth::Community { version, community } => {
+                let indexed = [community.as_bytes(), format!("@{vlan}").as_bytes()].concat();
+                Auth::Community { version: *version, community: indexed.into() }
+            }
+            Auth::Usm(user) => user.clone().context_name(format!("vlan-{vlan}").into_bytes()).into(),
+        })
+    }
+
     /// The keys of a user's passwords.
     fn keys(user: &User) -> Result<Option<MasterKeys>, Trouble> {
         let keys = match &user.protection {

@@ -432,13 +432,26 @@ pub const ROWS: &[Measurement] = &[
             text("capabilities", "What it says that it can be: bits, in hexadecimal; of CDP four octets."),
             text("chassis", "What it calls itself."),
             text("description", "What it says that it is."),
+            text("heard_on", "The number of the port that heard it; of LLDP."),
             text("local_port", "The port that it hangs on."),
             text("name", "Its name."),
+            text("number", "The number that the port gave it; of LLDP."),
             text("platform", "Its model."),
             text("port", "Its port."),
         ],
         privacy: Privacy::Inventory,
         description: "Who hangs on a port, as it says itself.",
+    },
+    Measurement {
+        name: "neighbor_address",
+        tags: &[],
+        fields: &[
+            text("address", "The IP address."),
+            text("heard_on", "The number of the port that heard it."),
+            text("number", "The number that the port gave it."),
+        ],
+        privacy: Privacy::Inventory,
+        description: "Where the management of a neighbor answers, as it says itself.",
     },
     Measurement {
         name: "port",
@@ -465,6 +478,13 @@ pub const ROWS: &[Measurement] = &[
         fields: &[text("address", "The IP address."), text("mac", "The address on the wire.")],
         privacy: Privacy::Inventory,
         description: "Which address on the wire has which IP address. Those of no managed device are dropped.",
+    },
+    Measurement {
+        name: "vlan",
+        tags: &[],
+        fields: &[text("state", "operational, or nothing."), text("vlan", "Its number.")],
+        privacy: Privacy::Inventory,
+        description: "A VLAN that has a forwarding table of its own.",
     },
 ];
 

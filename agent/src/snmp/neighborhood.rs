@@ -56,7 +56,13 @@ pub fn of(target: &str, base: &str, rows: &[Row], managed: &BTreeSet<Mac>) -> (v
         }
     }
     let ports = ports(rows, &table.others);
-    let neighbors = of_kind(rows, "neighbor").filter_map(neighbor).collect::<BTreeMap<_, _>>();
+    let mut told: BTreeMap<Heard<'_>, BTreeSet<(bool, &str)>> = BTreeMap::new();
+    for row in of_kind(rows, "neighbor_address") {
+        if let Some(address) = row.get("address") {
+            told.entry(row.heard()).or_default().insert((address.contains(':'), address));
+        }
+    }
+    let neighbors = of_kind(rows, "neighbor").filter_map(|row| neighbor(row, &told)).collect::<BTreeMap<_, _>>();
     let mut dropped = 0;
     let neighborhood = v1::Neighborhood {
         target_id: target.to_owned(),
@@ -83,6 +89,9 @@ pub fn managed(list: &[String]) -> BTreeSet<Mac> {
     list.iter().filter_map(|mac| mac.parse().ok()).filter(|mac: &Mac| !mac.is_nobodys()).collect()
 }
 
+/// The port that heard a neighbor and the number that it gave it.
+type Heard<'a> = (Option<&'a str>, Option<&'a str>);
+
 /// A row of one kind.
 struct Line<'a>(&'a BTreeMap<&'static str, String>);
 
@@ -93,6 +102,10 @@ impl<'a> Line<'a> {
 
     fn mac(&self) -> Option<Mac> {
         self.get("mac")?.parse().ok()
+    }
+
+    fn heard(&self) -> Heard<'a> {
+        (self.get("heard_on"), self.get("number"))
     }
 
     fn text(&self, column: &str) -> String {
@@ -175,7 +188,10 @@ fn ports(rows: &[Row], others: &BTreeMap<&str, u32>) -> Vec<v1::Port> {
 }
 
 /// A neighbor that is network gear or a phone, by port and name: an LLDP neighbor that speaks CDP as well is told twice.
-fn neighbor(row: Line<'_>) -> Option<((String, bool, String), v1::Neighbor)> {
+fn neighbor(
+    row: Line<'_>,
+    told: &BTreeMap<Heard<'_>, BTreeSet<(bool, &str)>>,
+) -> Option<((String, bool, String), v1::Neighbor)> {
     let bits = row.get("capabilities")?;
     let octets: Vec<u8> =
         (0..bits.len() / 2).filter_map(|at| u8::from_str_radix(bits.get(at * 2..at * 2 + 2)?, 16).ok()).collect();
@@ -197,7 +213,11 @@ fn neighbor(row: Line<'_>) -> Option<((String, bool, String), v1::Neighbor)> {
         name: row.text("name"),
         description: row.text(if by_cdp { "platform" } else { "description" }),
         capabilities: words.into_iter().map(str::to_owned).collect(),
-        address: row.get("address").and_then(address).unwrap_or_default(),
+        // Of several the same each time, version 4 first.
+        address: row.get("address").and_then(address).unwrap_or_else(|| {
+            let first = told.get(&row.heard()).and_then(|all| all.first());
+            first.map(|(_, address)| (*address).to_owned()).unwrap_or_default()
+        }),
     };
     Some(((neighbor.port.clone(), by_cdp, neighbor.chassis.clone()), neighbor))
 }
@@ -247,6 +267,9 @@ mod tests {
             lines.push(format!("1.0.8802.1.1.2.1.4.1.1.9.0.{index}.1|4|{name}"));
             lines.push(format!("1.0.8802.1.1.2.1.4.1.1.12.0.{index}.1|4x|{bits}"));
         }
+        lines.push("1.0.8802.1.1.2.1.4.2.1.3.0.2.1.2.16.32.1.13.184.0.0.0.0.0.0.0.0.0.0.0.10|2|2".to_owned());
+        lines.push("1.0.8802.1.1.2.1.4.2.1.3.0.2.1.1.4.10.20.0.12|2|2".to_owned());
+        lines.push("1.0.8802.1.1.2.1.4.2.1.3.0.3.1.1.4.10.20.0.66|2|2".to_owned());
         lines.push("1.3.6.1.4.1.9.9.23.1.2.1.1.6.105.1|4|SEP8C04BA00000D".to_owned());
         lines.push("1.3.6.1.4.1.9.9.23.1.2.1.1.8.105.1|4|Cisco IP Phone 7841".to_owned());
         lines.push("1.3.6.1.4.1.9.9.23.1.2.1.1.9.105.1|4x|00000490".to_owned());
@@ -256,6 +279,13 @@ mod tests {
             lines.push(format!("1.3.6.1.2.1.4.22.1.2.1.{address}|4x|{octets}"));
             lines.push(format!("1.3.6.1.2.1.4.22.1.3.1.{address}|64|{address}"));
             lines.push(format!("1.3.6.1.2.1.4.22.1.4.1.{address}|2|3"));
+        }
+        for (host, octets) in [(5, "8c04ba000005"), (6, "8c04ba000006")] {
+            for net in ["32.1.13.184.0.0.0.0", "254.128.0.0.0.0.0.0"] {
+                let index = format!("1.2.16.{net}.0.0.0.0.0.0.0.{host}");
+                lines.push(format!("1.3.6.1.2.1.4.35.1.4.{index}|4x|{octets}"));
+                lines.push(format!("1.3.6.1.2.1.4.35.1.6.{index}|2|3"));
+            }
         }
         lines.join("\n")
     }
@@ -278,11 +308,16 @@ mod tests {
         let others: Vec<_> = seen.ports.iter().map(|port| (&*port.name, port.others, port.up)).collect();
         assert_eq!(others[5..8], [("Gi0/6", 0, false), ("Gi0/7", 2, true), ("Gi0/8", 0, false)]);
         assert_eq!(others.len(), 10);
-        assert_eq!(seen.resolved, [v1::Resolved { mac: PRINTER.into(), address: "10.20.0.5".into() }]);
+        let resolved: Vec<_> = seen.resolved.iter().map(|it| (&*it.mac, &*it.address)).collect();
+        assert_eq!(
+            resolved,
+            [(PRINTER, "10.20.0.5"), (PRINTER, "2001:db8::5")],
+            "both versions, and none of the link alone"
+        );
         assert_eq!(seen.macs.len(), 11);
         assert!(seen.macs.contains(&"8c:04:ba:00:00:01".to_owned()));
         let text = format!("{seen:?}");
-        for nobodys in ["8c:04:ba:00:00:06", "da:a1:19", "33:33", "10.20.0.6", "Jane", "JANE"] {
+        for nobodys in ["8c:04:ba:00:00:06", "da:a1:19", "33:33", "10.20.0.6", "10.20.0.66", "db8::6", "Jane", "JANE"] {
             assert!(!text.contains(nobodys), "{nobodys} in {text}");
         }
     }
@@ -301,6 +336,7 @@ mod tests {
             ]
         );
         assert_eq!(seen.neighbors[0].capabilities, ["bridge", "router"]);
+        assert_eq!(seen.neighbors[1].address, "10.20.0.12", "where its management answers");
         assert_eq!(
             (&*seen.neighbors[2].address, &*seen.neighbors[2].description),
             ("10.20.0.9", "Cisco IP Phone 7841")

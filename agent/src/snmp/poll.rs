@@ -18,6 +18,7 @@ use super::sweep;
 
 pub mod schedule;
 pub mod visit;
+pub mod vlans;
 
 /// Different choices of profiles that are shared: a district has dozens.
 const PLANS_MAX: usize = 512;

@@ -146,9 +146,10 @@ impl Visit {
             return Ok(Outcome::Stranger);
         }
         let read = plan.choice.read(&swept.answers, Pace::Slow, &self.target.id, self.time);
-        let mut samples = read.samples;
-        self.describe(&mut samples, &memory.budget, swept.cut);
-        Ok(Outcome::Answered { samples, rows: read.rows })
+        let (mut samples, mut rows) = (read.samples, read.rows);
+        let left_out = self.add_vlans(&plan, &swept.answers, &mut memory.budget, &mut rows).await;
+        self.describe(&mut samples, &memory.budget, swept.cut + left_out);
+        Ok(Outcome::Answered { samples, rows })
     }
 
     /// Whether the device is the one that is meant; its profiles are chosen on the way.

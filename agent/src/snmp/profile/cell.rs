@@ -1,5 +1,7 @@
 //! Finds the value that a cell names in what a device answered, and turns it into what it means.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use bellwether_logic::sample::Value as Sampled;
 use bellwether_proto::schema::{Field, FieldKind};
 
@@ -142,6 +144,9 @@ fn text_of(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<String> {
         let octets = parts.iter().map(|part| u8::try_from(*part).ok()).collect::<Option<Vec<u8>>>()?;
         return octets.try_into().ok().map(mac);
     }
+    if cell.form == Form::IndexAddress {
+        return address(index);
+    }
     let value = found(cell, answers, index)?;
     if let Some(names) = &cell.names {
         let named = value.as_oid()?;
@@ -157,6 +162,21 @@ fn text_of(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<String> {
     let lacks = !cell.lacks.0.iter().any(|part| lower.contains(&part.to_lowercase()));
     let digit = !cell.digit || text.bytes().any(|byte| byte.is_ascii_digit());
     (fit && lacks && digit && !text.is_empty()).then_some(text)
+}
+
+/// InetAddressType and IANA's AddressFamilyNumbers agree on 1 and 2; the length follows, then the octets.
+fn address(index: &[u32]) -> Option<String> {
+    let octets = |kind: u32, length: u8| {
+        let tail = index.get(index.len().checked_sub(usize::from(length) + 2)?..)?;
+        let octets = tail.strip_prefix(&[kind, u32::from(length)])?;
+        octets.iter().map(|part| u8::try_from(*part).ok()).collect::<Option<Vec<u8>>>()
+    };
+    if let Some(v6) = octets(2, 16).and_then(|octets| <[u8; 16]>::try_from(octets).ok()) {
+        let v6 = Ipv6Addr::from(v6);
+        return (!v6.is_unicast_link_local()).then(|| v6.to_string());
+    }
+    let v4 = Ipv4Addr::from(<[u8; 4]>::try_from(octets(1, 4)?).ok()?);
+    (!v4.is_link_local() && !v4.is_unspecified()).then(|| v4.to_string())
 }
 
 /// The part of a text that is meant.
@@ -179,7 +199,7 @@ fn written(value: &Value, form: Form) -> Option<String> {
         Form::Mac => value.as_mac().and_then(a_card).or_else(|| value.as_text()),
         Form::Identifier => identifier(value),
         Form::Hex => value.as_octets().map(|octets| octets.iter().map(|octet| format!("{octet:02x}")).collect()),
-        Form::Text | Form::IndexMac => value
+        Form::Text | Form::IndexMac | Form::IndexAddress => value
             .as_text()
             .or_else(|| value.as_integer().map(|number| number.to_string()))
             .or_else(|| value.as_address().map(|address| address.to_string())),

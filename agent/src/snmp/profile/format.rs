@@ -163,8 +163,8 @@ pub struct Cell {
     /// Columns on the way to it, each of which holds the index into the next.
     #[serde(default)]
     pub through: Vec<Oid>,
-    /// How octets are written: text, mac, hex, identifier (a MAC address if it is one, else text) or index_mac (the last
-    /// six parts of the index).
+    /// How octets are written: text, mac, hex, identifier (a MAC address if it is one, else text) index_mac (the last
+    /// six parts of the index) or index_address (the IP address at its end).
     #[serde(default)]
     pub form: Form,
     /// Only what stands behind the first of this, or of the first of these that is there.
@@ -230,6 +230,8 @@ pub enum Form {
     Identifier,
     /// The last six parts of the row's index, as a MAC address.
     IndexMac,
+    /// The IP address at the end of the row's index, behind its kind and length; none of a single link.
+    IndexAddress,
 }
 
 /// One, or several of which the first that holds something is taken. A bare name is a cell with that column.
