@@ -73,8 +73,8 @@ impl Visit {
         answers: &Answers,
         budget: &mut Budget,
     ) -> Result<Vec<Row>, Trouble> {
-        let (login, patience) = (self.login.of_vlan(vlan), Patience::of(budget.usual()));
-        let device = self.shared.device(self.target.address, &login, patience, self.turnstile.clone()).await?;
+        let (login, turnstile) = (self.login.of_vlan(vlan), self.turnstile.clone());
+        let device = self.shared.device(self.target.address, &login, Patience::Long, turnstile).await?;
         let columns = TABLES.map(Oid::from);
         let mut memory = sweep::Memory::new(columns.len());
         let mut swept = drive::sweep(&device, &columns, &mut memory, !login.is_v1(), budget).await;
