@@ -1,10 +1,11 @@
-//! The face that InfluxDB's clients know: `/query`, `/ping` and `/health` of InfluxDB 1.8.
+//! The face that InfluxDB's clients know: `/query`, `/write`, `/api/v2/write`, `/ping` and `/health` of InfluxDB 1.8.
 //!
-//! This room reads requests and credentials and writes answers; whether a secret may read is for the [`Authorizer`]
-//! to say. Queries run on blocking threads, a limited number at once, each with a deadline; when the client hangs up, its query ends.
+//! This room reads requests and credentials and writes answers; whether a secret may read or write is for the [`Authorizer`]
+//! to say, and what is written becomes durable by the [`Writer`]. Queries run on blocking threads, a limited number at once, each with a deadline; when the client hangs up, its query ends.
 
 mod credentials;
 mod form;
+mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,12 +17,13 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 pub use credentials::Credentials;
 
-use crate::query::{Epoch, QueryOptions};
+use crate::change::Writer;
+use crate::query::{Epoch, Parameters, QueryOptions};
 use crate::store::Store;
 
 /// What we say we are: clients parse the number, and some refuse what they do not know.
@@ -36,6 +38,12 @@ pub trait Authorizer: Send + Sync + 'static {
     /// # Errors
     /// Why not.
     fn may_read(&self, credentials: &Credentials, database: &str) -> Result<(), Denied>;
+
+    /// May whoever shows these credentials write to `database`, and change it by statements?
+    ///
+    /// # Errors
+    /// Why not.
+    fn may_write(&self, credentials: &Credentials, database: &str) -> Result<(), Denied>;
 }
 
 /// Why a request is not answered.
@@ -53,15 +61,21 @@ pub enum Denied {
 struct Face {
     store: Arc<Store>,
     authorizer: Arc<dyn Authorizer>,
+    writer: Arc<dyn Writer>,
     permits: Arc<Semaphore>,
+    write_permits: Arc<Semaphore>,
     requests: Arc<AtomicU64>,
 }
 
 /// The routes. The caller adds TLS, and may nest or merge them.
-pub fn router(store: Arc<Store>, authorizer: Arc<dyn Authorizer>) -> Router {
+pub fn router(store: Arc<Store>, authorizer: Arc<dyn Authorizer>, writer: Arc<dyn Writer>) -> Router {
     let permits = Arc::new(Semaphore::new(store.options.query.max_concurrent));
-    let face = Face { store, authorizer, permits, requests: Arc::default() };
+    let write_permits = Arc::new(Semaphore::new(store.options.query.max_concurrent));
+    let face = Face { store, authorizer, writer, permits, write_permits, requests: Arc::default() };
+    let bodies = DefaultBodyLimit::max(write::MAX_BODY_BYTES);
     Router::new()
+        .route("/write", post(write::version_1).layer(bodies))
+        .route("/api/v2/write", post(write::version_2).layer(bodies))
         .route("/query", get(query).post(query))
         .route("/ping", get(ping))
         .route("/health", get(health))
@@ -117,9 +131,10 @@ async fn query(State(face): State<Face>, method: Method, uri: Uri, headers: Head
     };
     let cancelled = Arc::new(AtomicBool::new(false));
     let hang_up = HangUp(cancelled.clone());
+    let by_get = method == Method::GET;
     let answer = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        answer(&face, &parameters, &credentials, cancelled)
+        answer(&face, &parameters, &credentials, cancelled, by_get)
     })
     .await;
     drop(hang_up);
@@ -140,31 +155,46 @@ fn answer(
     parameters: &form::Parameters,
     credentials: &Credentials,
     cancelled: Arc<AtomicBool>,
+    by_get: bool,
 ) -> Response {
     let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
     let database = parameter("db");
-    match face.authorizer.may_read(credentials, database) {
-        Ok(()) => {}
-        Err(Denied::Missing) => {
-            return unauthorized("unable to parse authentication credentials");
-        }
-        Err(Denied::Wrong) => return unauthorized("authorization failed"),
-        Err(Denied::Forbidden) => {
-            return error(StatusCode::FORBIDDEN, "error authorizing query: not allowed to read");
-        }
+    if let Err(denied) = face.authorizer.may_read(credentials, database) {
+        return refused(denied, "error authorizing query: not allowed to read");
     }
     let text = parameter("q");
     if text.trim().is_empty() {
         return error(StatusCode::BAD_REQUEST, "missing required parameter \"q\"");
     }
-    let options =
-        QueryOptions { now_ns: now_ns(), epoch: Epoch::from_parameter(parameter("epoch")), cancelled: Some(cancelled) };
-    let response = face.store.query(database, text, &options);
+    let bound = match Parameters::from_json(parameter("params")) {
+        Ok(bound) => bound,
+        Err(text) => return error(StatusCode::BAD_REQUEST, &text),
+    };
+    let options = QueryOptions {
+        epoch: Epoch::from_parameter(parameter("epoch")),
+        cancelled: Some(cancelled),
+        policy: Some(parameter("rp").to_owned()).filter(|policy| !policy.is_empty()),
+        parameters: bound,
+        by_get,
+        ..QueryOptions::at(now_ns())
+    };
+    let response = match face.authorizer.may_write(credentials, database) {
+        Ok(()) => face.store.query_and_change(database, text, &options, &*face.writer),
+        Err(_) => face.store.query(database, text, &options),
+    };
     let status = match response.error {
         Some(_) => StatusCode::BAD_REQUEST,
         None => StatusCode::OK,
     };
     json(status, response.to_json(parameter("pretty") == "true"))
+}
+
+fn refused(denied: Denied, forbidden: &str) -> Response {
+    match denied {
+        Denied::Missing => unauthorized("unable to parse authentication credentials"),
+        Denied::Wrong => unauthorized("authorization failed"),
+        Denied::Forbidden => error(StatusCode::FORBIDDEN, forbidden),
+    }
 }
 
 /// A request's `now()`; everything below is told the time.

@@ -55,21 +55,25 @@
 //!
 //! Not here yet: deletion, retention, roll-ups, line protocol, sub-queries, `top`, `bottom`, `integral`, `INTO`.
 
+mod change;
 mod chunk;
 mod codec;
 #[cfg(feature = "http")]
 pub mod http;
 mod influxql;
 mod limits;
+mod line;
 mod point;
 mod query;
 mod store;
 
+pub use change::{Change, Lines, NotAChange, NotTaken, Sifted, Statement, Writer};
 pub use codec::CodecError;
 pub use limits::{
     CHECKPOINT_EVERY, CHECKPOINT_VALUES, MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES, Options, QueryLimits,
     SEAL_AGE,
 };
+pub use line::{Line, LineError, Precision, lines, write as write_line};
 pub use point::{FieldKind, FieldValue, Point};
-pub use query::{Epoch, Message, QueryOptions, Response, ResultSeries, StatementResult, Value};
-pub use store::{Applied, Conflict, ConflictKind, Stats, Store, StoreError};
+pub use query::{Epoch, Message, Parameters, QueryOptions, Response, ResultSeries, StatementResult, Value};
+pub use store::{Applied, Conflict, ConflictKind, Place, Stats, Store, StoreError};

@@ -9,6 +9,7 @@ mod checkpoint;
 mod compact;
 mod disk;
 mod head;
+mod remove;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -17,7 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use apply::{Applied, Conflict, ConflictKind};
-pub(crate) use catalog::{Catalog, Tags};
+pub use catalog::Place;
+pub(crate) use catalog::{Catalog, DAY, Database, FIRST_POLICY, Policy, Tags};
+pub(crate) use remove::Removal;
 pub(crate) use scan::{Flow, Scan};
 
 use crate::codec::CodecError;
@@ -175,15 +178,23 @@ impl Store {
 
     /// Makes a database, if it is not there.
     pub fn create_database(&self, name: &str) {
-        // With the writer, so that no checkpoint believes that it has written it.
-        let writer = lock(&self.writer);
         self.memory_mut().catalog.database_or_new(name);
-        drop(writer);
     }
 
     /// Answers InfluxQL. `database` is the one for statements that name none. What goes wrong is part of the answer.
     pub fn query(&self, database: &str, text: &str, options: &QueryOptions) -> Response {
-        crate::query::run(self, database, text, options)
+        crate::query::run(self, database, text, options, None)
+    }
+
+    /// As [`query`](Self::query), and carries out statements that change something: `writer` makes them durable.
+    pub fn query_and_change(
+        &self,
+        database: &str,
+        text: &str,
+        options: &QueryOptions,
+        writer: &dyn crate::change::Writer,
+    ) -> Response {
+        crate::query::run(self, database, text, options, Some(writer))
     }
 
     /// What the store holds.
@@ -194,8 +205,8 @@ impl Store {
         let (blocks, block_rows) = self.readers.with(disk::count_blocks)?;
         let memory = self.memory();
         Ok(Stats {
-            streams: memory.catalog.streams.len() as u64,
-            measurements: memory.catalog.measurements.len() as u64,
+            streams: memory.catalog.live_streams() as u64,
+            measurements: memory.catalog.live_measurements() as u64,
             head_values: memory.head_values,
             blocks,
             block_rows,
@@ -212,7 +223,7 @@ impl Store {
         self.memory.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memory_mut(&self) -> RwLockWriteGuard<'_, Memory> {
+    pub(crate) fn memory_mut(&self) -> RwLockWriteGuard<'_, Memory> {
         self.memory.write().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -7,17 +7,60 @@ use regex::Regex;
 pub(crate) enum Statement {
     Select(Box<Select>),
     Show(Show),
-    CreateDatabase(String),
+    Change(Change),
+}
+
+/// A statement that changes what is stored, and reads nothing.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    CreateDatabase(String, PolicyTerms),
+    DropDatabase(String),
+    CreatePolicy(PolicyName, PolicyTerms),
+    AlterPolicy(PolicyName, PolicyTerms),
+    DropPolicy(PolicyName),
+    DropMeasurement(String),
+    /// Whole series, or the rows in a range of time: the condition of `DROP SERIES` and `DELETE`.
+    Delete(Delete),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyName {
+    pub(crate) name: String,
+    pub(crate) database: String,
+}
+
+/// What a statement says of a retention policy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PolicyTerms {
+    /// Of the policy that comes with a new database.
+    pub(crate) name: Option<String>,
+    /// Nanoseconds; 0 is for ever.
+    pub(crate) duration: Option<i64>,
+    pub(crate) replication: Option<usize>,
+    pub(crate) shard: Option<i64>,
+    pub(crate) default: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Delete {
+    /// `DROP SERIES`, which takes no time.
+    pub(crate) whole_series: bool,
+    pub(crate) sources: Vec<Measurement>,
+    pub(crate) condition: Option<Expr>,
 }
 
 /// `SELECT ...`
 #[derive(Clone, Debug)]
 pub(crate) struct Select {
     pub(crate) fields: Vec<Field>,
+    /// `INTO`: where the rows go.
+    pub(crate) target: Option<Measurement>,
     pub(crate) sources: Vec<Source>,
     pub(crate) condition: Option<Expr>,
     pub(crate) dimensions: Vec<Expr>,
     pub(crate) fill: Fill,
+    /// `ORDER BY` was there.
+    pub(crate) ordered: bool,
     pub(crate) descending: bool,
     pub(crate) page: Page,
     pub(crate) zone: Option<jiff::tz::TimeZone>,
@@ -42,8 +85,8 @@ pub(crate) struct Field {
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Measurement(Measurement),
-    /// A sub-query; the planner refuses it.
-    Query(#[expect(dead_code, reason = "its grammar is read, and nothing is planned from it")] Box<Select>),
+    /// A sub-query.
+    Query(Box<Select>),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -67,6 +110,11 @@ impl Default for Name {
 }
 
 impl Name {
+    /// The pattern that every name matches.
+    pub(crate) fn every() -> Result<Self, String> {
+        Regex::new("").map(Self::Like).map_err(|error| error.to_string())
+    }
+
     pub(crate) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Is(text) => text == name,
@@ -191,6 +239,8 @@ pub(crate) struct Show {
     pub(crate) database: Option<String>,
     pub(crate) sources: Vec<Measurement>,
     pub(crate) condition: Option<Expr>,
+    /// `GROUP BY`, of cardinalities only.
+    pub(crate) dimensions: Vec<Expr>,
     pub(crate) limit: usize,
     pub(crate) offset: usize,
 }
@@ -205,6 +255,20 @@ pub(crate) enum What {
     FieldKeys,
     RetentionPolicies,
     Series,
+    /// `SHOW ... [EXACT] CARDINALITY`.
+    Cardinality(Counted, bool),
+    /// What other servers have and we do not: an empty table with these columns.
+    Nothing(&'static [&'static str]),
+}
+
+/// What a cardinality counts.
+#[derive(Clone, Debug)]
+pub(crate) enum Counted {
+    Series,
+    Measurements,
+    TagKeys,
+    TagValues(Keys),
+    FieldKeys,
 }
 
 /// `WITH KEY ...`

@@ -1,8 +1,11 @@
 //! Tokens to statements.
 
+mod change;
 mod expr;
 mod select;
 mod show;
+
+use std::collections::BTreeMap;
 
 use regex::Regex;
 
@@ -16,9 +19,25 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 type Parsed<T> = Result<T, ParseError>;
 
+/// What stands for `$name` in a request.
+pub(crate) type Parameters = BTreeMap<String, Kind>;
+
 /// Reads a request of at most `most` statements, nested at most `depth` deep.
-pub(crate) fn parse(text: &str, most: usize, depth: usize) -> Parsed<Vec<Statement>> {
-    let mut cursor = Cursor { text, tokens: lexer::tokens(text), next: 0, depth: 0, max_depth: depth };
+pub(crate) fn parse<'a>(
+    text: &'a str,
+    parameters: &Parameters,
+    most: usize,
+    depth: usize,
+) -> Parsed<Vec<(Statement, &'a str)>> {
+    let mut tokens = lexer::tokens(text);
+    for token in &mut tokens {
+        if let Kind::Parameter(name) = &token.kind
+            && let Some(bound) = parameters.get(name)
+        {
+            token.kind = bound.clone();
+        }
+    }
+    let mut cursor = Cursor { text, tokens, next: 0, depth: 0, max_depth: depth };
     let mut statements = Vec::new();
     loop {
         while cursor.mark(";") {}
@@ -28,7 +47,10 @@ pub(crate) fn parse(text: &str, most: usize, depth: usize) -> Parsed<Vec<Stateme
         if statements.len() == most {
             return Err(ParseError(format!("a request may hold at most {most} statements")));
         }
-        statements.push(cursor.statement()?);
+        let from = cursor.tokens[cursor.next].at;
+        let statement = cursor.statement()?;
+        let to = cursor.tokens[cursor.next].at;
+        statements.push((statement, text[from..to].trim_end()));
         if *cursor.peek() != Kind::End && !cursor.mark(";") {
             return cursor.unexpected("; or EOF").map(|()| Vec::new());
         }
@@ -49,23 +71,14 @@ impl Cursor<'_> {
             Kind::Word("SELECT") => Ok(Statement::Select(Box::new(self.select()?))),
             Kind::Word("SHOW") => Ok(Statement::Show(self.show()?)),
             Kind::Word("CREATE") => self.create(),
-            Kind::Word(word @ ("DELETE" | "DROP" | "EXPLAIN" | "GRANT" | "REVOKE" | "ALTER" | "SET" | "KILL")) => {
+            Kind::Word("ALTER") => self.alter(),
+            Kind::Word("DROP") => self.drop_something(),
+            Kind::Word("DELETE") => self.delete(),
+            Kind::Word(word @ ("EXPLAIN" | "GRANT" | "REVOKE" | "SET" | "KILL")) => {
                 Err(ParseError(format!("{word} is not supported")))
             }
             _ => self.unexpected("SELECT, DELETE, SHOW, CREATE, DROP, EXPLAIN, GRANT, REVOKE, ALTER, SET, KILL"),
         }
-    }
-
-    fn create(&mut self) -> Parsed<Statement> {
-        self.step();
-        if !self.word("DATABASE") {
-            return self.unexpected("CONTINUOUS, DATABASE, USER, RETENTION, SUBSCRIPTION");
-        }
-        let name = self.name()?;
-        if self.word("WITH") {
-            return Err(ParseError("CREATE DATABASE ... WITH is not supported".to_owned()));
-        }
-        Ok(Statement::CreateDatabase(name))
     }
 
     fn peek(&self) -> &Kind {

@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use super::parse;
 
 fn error(text: &str) -> String {
-    parse(text, 10, 32).err().map_or_else(String::new, |error| error.to_string())
+    parse(text, &Default::default(), 10, 32).err().map_or_else(String::new, |error| error.to_string())
 }
 
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in any::<String>()) {
-        let _ = parse(&text, 10, 32);
+        let _ = parse(&text, &Default::default(), 10, 32);
     }
 
     #[test]
@@ -20,7 +20,7 @@ proptest! {
         "'t'", "AND", "OR", "=~", "!~", "GROUP", "BY", "fill", "none", "ORDER", "DESC", "LIMIT", ",", ";", "::", "tag",
         "SHOW", "TAG", "VALUES", "WITH", "KEY", "IN", "=", ".", "AS", "tz", "µ", "/*", "--", "\n", "DISTINCT", "$p",
     ]), 0..40)) {
-        let _ = parse(&words.join(" "), 10, 32);
+        let _ = parse(&words.join(" "), &Default::default(), 10, 32);
     }
 }
 

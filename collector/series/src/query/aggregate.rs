@@ -6,19 +6,16 @@
 
 mod accumulator;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::plan::{Call, Shape};
 use super::range::TimeRange;
-use super::raw::{cast, field_of, tag_value};
+use super::read::Piece;
 use super::select::Series;
-use super::view::Meaning;
-use super::{Answer, Value, fill, transform};
-use crate::chunk::Chunk;
+use super::{Answer, Value, fill, raw, transform};
 use crate::influxql::ast::Fill;
-use crate::point::FieldKind;
 use crate::query::functions::Function;
-use crate::store::{Flow, Scan, Tags};
+use crate::store::Flow;
 use accumulator::{Accumulator, Picked};
 
 /// The accumulators of every bucket that has a point, by the start of the bucket.
@@ -30,16 +27,17 @@ pub(crate) fn rows(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let rows = match series.plan.shape {
         Shape::Distinct => distinct(series)?,
         Shape::Selected => selected(series)?,
+        Shape::Points => points(series)?,
         _ => buckets(series)?,
     };
-    series.budget.release();
+    series.prepared.request.budget.release();
     Ok(rows)
 }
 
 /// A function that does not take the kind of its field fails the statement.
 fn refuse_kinds(series: &Series<'_>) -> Answer<()> {
     for call in &series.plan.calls {
-        if let Meaning::Field(_, kind) = series.meanings[call.input]
+        if let Some(kind) = series.plan.inputs[call.input].kind
             && call.function.answer_kind(kind).is_none()
         {
             let name = call.function.name();
@@ -56,8 +54,8 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let empty: Vec<Value> = calls.iter().map(|call| missing(series, call)).collect();
     let mut passes: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     for (at, call) in calls.iter().enumerate() {
-        let back = call.transform.filter(|_| series.plan.window.is_some());
-        passes.entry(back.map_or(0, |transform| transform.look_back())).or_default().push(at);
+        let back = call.transforms.iter().map(|transform| transform.look_back()).max();
+        passes.entry(back.filter(|_| series.plan.window.is_some()).unwrap_or(0)).or_default().push(at);
     }
     for (back, chosen) in passes {
         let range = reach(series, back);
@@ -73,7 +71,7 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
         let columns = series.plan.columns.iter().map(|column| column.node.value(&nothing, &values));
         std::iter::once(Value::Time(time)).chain(columns).collect()
     };
-    Ok(if series.descending {
+    Ok(if series.descending() {
         series.cut(table.into_iter().rev().map(row))
     } else {
         series.cut(table.into_iter().map(row))
@@ -82,10 +80,9 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
 
 /// What a row shows for a transformation that has no value there, because another column keeps the row.
 fn missing(series: &Series<'_>, call: &Call) -> Value {
-    match (series.fill, call.transform) {
-        (Fill::Number(number), Some(transform)) if series.plan.window.is_some() => {
-            let kind = answer_kind(series, call).map(|kind| transform.answer_kind(kind));
-            fill::number_as(number, kind)
+    match series.fill() {
+        Fill::Number(number) if !call.transforms.is_empty() && series.plan.window.is_some() => {
+            fill::number_as(number, call.kind(&series.plan.inputs))
         }
         _ => Value::Null,
     }
@@ -99,45 +96,45 @@ fn column(
     range: TimeRange,
     passed: &Buckets,
 ) -> Answer<Vec<(i64, Value)>> {
-    let kind = answer_kind(series, call);
     if call.function == Function::Points {
-        let mut points: Vec<(i64, Value)> = passed
-            .values()
-            .flat_map(|calls| calls[slot].points())
-            .map(|picked| (picked.time, picked.value.clone().into()))
-            .collect();
-        points.sort_by_key(|(time, _)| *time);
-        if series.descending {
-            points.reverse();
-        }
-        return Ok(match call.transform {
-            Some(transform) => transform::apply(transform, &points),
-            None => points,
-        });
+        return Ok(raw_points(series, call, slot, passed));
+    }
+    if call.function.gives_points() {
+        let chosen = passed.values().flat_map(|calls| calls[slot].chosen(call.function, &call.apart));
+        return Ok(chosen.map(|held| (held.time, held.value.clone().into())).collect());
     }
     let value = |calls: &Vec<Accumulator>| {
         let picked = calls[slot].answer(call.function);
         picked.map_or(Value::Null, |picked| picked.value)
     };
     let mut points = every_bucket(series, range, passed, value)?;
-    if series.descending {
+    if series.descending() {
         points.reverse();
     }
     let counts = matches!(call.function, Function::Count | Function::CountDistinct);
-    if series.plan.window.is_some() || series.fill != Fill::None {
-        fill::apply(series.fill, kind, counts, &mut points);
+    if series.plan.window.is_some() || series.fill() != Fill::None {
+        let kind = series.plan.inputs[call.input].kind.and_then(|kind| call.function.answer_kind(kind));
+        fill::apply(series.fill(), kind, counts, &mut points);
     }
-    let Some(transform) = call.transform else { return Ok(points) };
+    if call.transforms.is_empty() {
+        return Ok(points);
+    }
     let (first, last) = (first_bucket(series), last_bucket(series));
-    let made = transform::apply(transform, &points).into_iter();
-    Ok(made.filter(|(time, _)| (first..=last).contains(time)).collect())
+    let window = series.plan.window.as_ref();
+    let made = call.transforms.iter().fold(points, |points, step| transform::apply(*step, window, series.descending(), &points));
+    Ok(made.into_iter().filter(|(time, _)| (first..=last).contains(time)).collect())
 }
 
-fn answer_kind(series: &Series<'_>, call: &Call) -> Option<FieldKind> {
-    match series.meanings[call.input] {
-        Meaning::Field(_, kind) => call.function.answer_kind(kind),
-        _ => None,
+/// Points that are transformed without a function between. A call over the points of a window, such as `integral`, sees all of them.
+fn raw_points(series: &Series<'_>, call: &Call, slot: usize, passed: &Buckets) -> Vec<(i64, Value)> {
+    let held = passed.values().flat_map(|calls| calls[slot].points());
+    let mut points: Vec<(i64, Value)> = held.map(|held| (held.time, held.value.clone().into())).collect();
+    points.sort_by_key(|(time, _)| *time);
+    if series.descending() {
+        points.reverse();
     }
+    let window = series.plan.window.as_ref();
+    call.transforms.iter().fold(points, |points, step| transform::apply(*step, window, series.descending(), &points))
 }
 
 /// A value for every bucket of the range, null where there is no point.
@@ -153,16 +150,16 @@ fn every_bucket(
     let (Some(first), Some(last)) = (passed.keys().next(), passed.keys().next_back()) else {
         return Ok(Vec::new());
     };
-    let (start, end) = if series.fill == Fill::None {
+    let (start, end) = if series.fill() == Fill::None {
         (*first, *last)
     } else {
         let from = if range.has_start() { window.bucket(range.from).0 } else { *first };
         (from, window.bucket(range.to).0)
     };
-    if series.fill == Fill::None {
+    if series.fill() == Fill::None {
         return Ok(passed.iter().map(|(time, calls)| (*time, value(calls))).collect());
     }
-    series.budget.buckets(
+    series.prepared.request.budget.buckets(
         usize::try_from((i128::from(end) - i128::from(start)) / i128::from(window.every)).unwrap_or(usize::MAX),
     )?;
     let mut points = Vec::new();
@@ -183,9 +180,9 @@ fn reach(series: &Series<'_>, back: i64) -> TimeRange {
     let mut range = series.range;
     let Some(window) = &series.plan.window else { return range };
     let more = back.saturating_mul(window.every);
-    if series.descending && range.has_end() {
+    if series.descending() && range.has_end() {
         range.to = range.to.saturating_add(more).min(TimeRange::ALL.to - 1);
-    } else if !series.descending && range.has_start() {
+    } else if !series.descending() && range.has_start() {
         range.from = range.from.saturating_sub(more).max(TimeRange::ALL.from + 1);
     }
     range
@@ -210,92 +207,52 @@ fn whole_bucket(series: &Series<'_>) -> i64 {
     if series.range.has_start() { series.range.from } else { 0 }
 }
 
-/// Reads all streams of the series once for the chosen calls.
+/// Reads everything of the series once for the chosen calls.
 fn pass(series: &Series<'_>, chosen: &[usize], range: TimeRange) -> Answer<Buckets> {
+    let calls: Vec<&Call> = chosen.iter().map(|at| &series.plan.calls[*at]).collect();
+    let inputs: Vec<usize> = match series.plan.shape {
+        Shape::Selected | Shape::Points => (0..series.plan.inputs.len()).collect(),
+        _ => calls.iter().map(|call| call.input).collect(),
+    };
+    let budget = &series.prepared.request.budget;
     let mut buckets = Buckets::new();
-    for (id, tags) in series.streams {
-        read(series, chosen, range, *id, tags, &mut buckets)?;
-    }
+    series.read(&inputs, range, |piece| {
+        budget.hold(feed(series, &calls, piece, &mut buckets))?;
+        budget.buckets(buckets.len())?;
+        Ok(Flow::More)
+    })?;
     Ok(buckets)
 }
 
-fn read(
-    series: &Series<'_>,
-    chosen: &[usize],
-    range: TimeRange,
-    stream: u32,
-    tags: &Tags,
-    buckets: &mut Buckets,
-) -> Answer<()> {
-    let condition = series.condition.for_stream(tags);
-    let calls: Vec<&Call> = chosen.iter().map(|at| &series.plan.calls[*at]).collect();
-    let mut fields: BTreeSet<u32> = calls.iter().filter_map(|call| field_of(&series.meanings[call.input])).collect();
-    if fields.is_empty() {
-        return Ok(());
-    }
-    condition.fields(&mut fields);
-    if series.plan.shape == Shape::Selected {
-        fields.extend(series.meanings.iter().filter_map(field_of));
-    }
-    let fields: Vec<u32> = fields.into_iter().collect();
-    let scan = Scan { stream, from: range.from, to: range.to, fields: &fields, descending: series.descending };
-    let mut result: Answer<()> = Ok(());
-    series.store.scan(&scan, |chunk| {
-        let mask = condition.mask(chunk);
-        let held = feed(series, &calls, chunk, mask.as_deref(), (stream, tags), buckets);
-        result = series.budget.check().and_then(|()| series.budget.hold(held));
-        result = std::mem::replace(&mut result, Ok(())).and_then(|()| too_many(series, buckets));
-        if result.is_ok() { Flow::More } else { Flow::Enough }
-    })?;
-    result
-}
-
-fn too_many(series: &Series<'_>, buckets: &Buckets) -> Answer<()> {
-    series.budget.buckets(buckets.len())
-}
-
-/// Feeds the rows of a chunk to the accumulators. Returns how many points are held more.
-fn feed(
-    series: &Series<'_>,
-    calls: &[&Call],
-    chunk: &Chunk,
-    mask: Option<&[bool]>,
-    (stream, tags): (u32, &Tags),
-    buckets: &mut Buckets,
-) -> usize {
-    let columns: Vec<_> =
-        calls.iter().map(|call| field_of(&series.meanings[call.input]).and_then(|field| chunk.column(field))).collect();
-    let neighbours = |row: usize| match series.plan.shape {
-        Shape::Selected => neighbours(series, chunk, tags, row),
-        _ => Vec::new(),
+/// Feeds the rows of a piece to the accumulators. Returns how many points are held more.
+fn feed(series: &Series<'_>, calls: &[&Call], piece: &Piece<'_>, buckets: &mut Buckets) -> usize {
+    let columns: Vec<_> = calls.iter().map(|call| piece.column(call.input)).collect();
+    let beside = matches!(series.plan.shape, Shape::Selected | Shape::Points);
+    let neighbours = |row: usize| match beside {
+        true => (0..series.plan.inputs.len()).map(|input| raw::value(piece, input, row)).collect(),
+        false => Vec::new(),
     };
+    let times = &piece.chunk.times;
     let (mut from, mut held) = (0, 0);
-    while from < chunk.times.len() {
+    while from < times.len() {
         let (bucket, to) = match &series.plan.window {
-            None => (whole_bucket(series), chunk.times.len()),
+            None => (whole_bucket(series), times.len()),
             Some(window) => {
-                let (start, end) = window.bucket(chunk.times[from]);
-                let inside = chunk.times[from..].partition_point(|time| *time < end);
+                let (start, end) = window.bucket(times[from]);
+                let inside = times[from..].partition_point(|time| *time < end);
                 (start, from + inside.max(1))
             }
         };
         for (slot, column) in columns.iter().enumerate() {
-            let Some(column) = column else { continue };
-            let any = (from..to).any(|row| column.has(row) && mask.is_none_or(|mask| mask[row]));
-            if !any {
+            let Some((column, kind)) = *column else { continue };
+            if !(from..to).any(|row| column.has(row) && piece.lets_through(row)) {
                 continue;
             }
             let new = || calls.iter().map(|call| Accumulator::new(call.function)).collect();
             let accumulators = buckets.entry(bucket).or_insert_with(new);
-            let rows = accumulator::Rows {
-                descending: series.descending,
-                stream,
-                times: &chunk.times,
-                column,
-                from,
-                to,
-                mask,
-            };
+            let mask = piece.mask.as_deref();
+            let (stream, descending) = (piece.stream, series.descending());
+            let rows = accumulator::Rows { descending, stream, times, column, kind, from, to, mask };
             held += accumulators[slot].feed(calls[slot].function, &rows, &neighbours);
         }
         from = to;
@@ -303,24 +260,11 @@ fn feed(
     held
 }
 
-/// The inputs of a row, for the columns beside a selector.
-fn neighbours(series: &Series<'_>, chunk: &Chunk, tags: &Tags, row: usize) -> Vec<Value> {
-    let one = |(at, meaning): (usize, &Meaning)| match meaning {
-        Meaning::Tag(key) => tag_value(tags, key),
-        Meaning::Nothing => Value::Null,
-        Meaning::Field(id, _) => {
-            let value = chunk.column(*id).and_then(|column| column.get(row));
-            cast(value.map_or(Value::Null, Value::from), series.plan.inputs[at].cast)
-        }
-    };
-    series.meanings.iter().enumerate().map(one).collect()
-}
-
 /// One selector, alone or beside plain fields and tags.
 fn selected(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let passed = pass(series, &[0], series.range)?;
     let call = &series.plan.calls[0];
-    let kind = answer_kind(series, call);
+    let kind = call.kind(&series.plan.inputs);
     let mut answers: BTreeMap<i64, Picked> = BTreeMap::new();
     for (bucket, accumulators) in &passed {
         if let Some(picked) = accumulators[0].answer(call.function) {
@@ -332,18 +276,15 @@ fn selected(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     }
     let one = |calls: &Vec<Accumulator>| calls[0].answer(call.function).map_or(Value::Null, |picked| picked.value);
     let mut points = every_bucket(series, series.range, &passed, one)?;
-    if series.descending {
+    if series.descending() {
         points.reverse();
     }
-    fill::apply(series.fill, kind, false, &mut points);
-    let empty: Vec<Value> = series
-        .meanings
-        .iter()
-        .map(|meaning| match (series.fill, meaning) {
-            (Fill::Number(number), Meaning::Field(_, kind)) => fill::number_as(number, Some(*kind)),
-            _ => Value::Null,
-        })
-        .collect();
+    fill::apply(series.fill(), kind, false, &mut points);
+    let inputs = series.plan.inputs.iter().map(|input| match (series.fill(), input.kind) {
+        (Fill::Number(number), Some(kind)) => fill::number_as(number, Some(kind)),
+        _ => Value::Null,
+    });
+    let empty: Vec<Value> = inputs.collect();
     let row = |(bucket, value): (i64, Value)| {
         let picked = answers.get(&bucket);
         let time = match (&series.plan.window, picked) {
@@ -359,6 +300,26 @@ fn selected(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     Ok(series.cut(points.into_iter().map(row)))
 }
 
+/// Several points for each bucket, with the other values of their rows.
+fn points(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
+    let passed = pass(series, &[0], series.range)?;
+    let call = &series.plan.calls[0];
+    let mut rows: Vec<Vec<Value>> = Vec::new();
+    for accumulators in passed.values() {
+        for held in accumulators[0].chosen(call.function, &call.apart) {
+            let picked = held.picked();
+            let input = |at: usize| picked.neighbours.get(at).cloned().unwrap_or_default();
+            let values = [picked.value.clone()];
+            let columns = series.plan.columns.iter().map(|column| column.node.value(&input, &values));
+            rows.push(std::iter::once(Value::Time(picked.time)).chain(columns).collect());
+        }
+    }
+    if series.descending() {
+        rows.reverse();
+    }
+    Ok(series.cut(rows.into_iter()))
+}
+
 /// Each different value of a bucket is a row.
 fn distinct(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let passed = pass(series, &[0], series.range)?;
@@ -366,7 +327,7 @@ fn distinct(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     for (bucket, accumulators) in &passed {
         rows.extend(accumulators[0].distinct().into_iter().map(|value| (*bucket, value)));
     }
-    if series.descending {
+    if series.descending() {
         rows.reverse();
     }
     let nothing = |_: usize| Value::Null;

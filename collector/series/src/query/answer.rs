@@ -1,8 +1,12 @@
 //! What a query answers, and its JSON as InfluxDB writes it: `name`, `tags`, `columns`, `values` in this order.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+use crate::influxql::lexer::duration;
+use crate::influxql::token::Kind;
 
 /// How a request wants to be answered.
 #[derive(Clone, Debug)]
@@ -13,13 +17,67 @@ pub struct QueryOptions {
     pub epoch: Epoch,
     /// Set by whoever no longer wants the answer; the query then ends soon.
     pub cancelled: Option<Arc<AtomicBool>>,
+    /// The retention policy of sources that name none; `None` is the database's default one.
+    pub policy: Option<String>,
+    /// What stands for `$name`.
+    pub parameters: Parameters,
+    /// The request came by GET, which is meant for reading.
+    pub by_get: bool,
+}
+
+/// What stands for `$name` in a request.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters(pub(crate) BTreeMap<String, Kind>);
+
+impl Parameters {
+    /// Reads a JSON object: texts, booleans, numbers (those with a point are floats), and objects of one key `identifier`,
+    /// `regex`, `duration`, `string`, `integer`, `float` or `boolean`.
+    ///
+    /// # Errors
+    /// What cannot stand for anything, in InfluxDB's words where it has some.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(text).map_err(|error| format!("error parsing query parameters: {error}"))?;
+        let bound = object.into_iter().map(|(name, value)| {
+            let kind = bound(&value).ok_or_else(|| format!("error parsing query parameters: {name} has no usable value"))?;
+            Ok::<_, String>((name, kind))
+        });
+        Ok(Self(bound.collect::<Result<_, _>>()?))
+    }
+}
+
+fn bound(value: &serde_json::Value) -> Option<Kind> {
+    Some(match value {
+        serde_json::Value::String(text) => Kind::Text(text.clone()),
+        serde_json::Value::Bool(value) => Kind::Word(if *value { "TRUE" } else { "FALSE" }),
+        serde_json::Value::Number(number) => {
+            let text = number.to_string();
+            if text.contains(['.', 'e', 'E']) { Kind::Number(text) } else { Kind::Integer(text) }
+        }
+        serde_json::Value::Object(object) => {
+            let (kind, value) = object.iter().next().filter(|_| object.len() == 1)?;
+            match (kind.as_str(), value.as_str()) {
+                ("identifier", Some(name)) => Kind::Name(name.to_owned()),
+                ("regex", Some(pattern)) => Kind::Regex(pattern.to_owned()),
+                ("duration", Some(text)) => Kind::Duration(text.to_owned(), duration(text)?),
+                ("string", Some(_)) | ("integer" | "float" | "boolean", None) => bound(value)?,
+                _ => return None,
+            }
+        }
+        _ => return None,
+    })
 }
 
 impl QueryOptions {
     /// For a caller inside the program: `now()` is `now_ns`, and nobody hangs up.
     #[must_use]
     pub fn at(now_ns: i64) -> Self {
-        Self { now_ns, epoch: Epoch::Nanoseconds, cancelled: None }
+        let (cancelled, policy) = (None, None);
+        let parameters = Parameters::default();
+        Self { now_ns, epoch: Epoch::Nanoseconds, cancelled, policy, parameters, by_get: false }
     }
 }
 

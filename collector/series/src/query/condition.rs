@@ -76,8 +76,6 @@ impl Condition {
             | (Operand::Literal(Value::Text(text)), Op::NotEqual, Operand::Tag(key)) => {
                 Self::Tag(key, Test::Not(text.to_string()))
             }
-            // Tags are equal or not, to a text; nothing else is known of them.
-            (Operand::Tag(_), ..) | (.., Operand::Tag(_)) => Self::Always(false),
             (left, op, right) => Self::Compare(op, left, right),
         })
     }
@@ -104,7 +102,38 @@ impl Condition {
                 (Self::Always(false), other) | (other, Self::Always(false)) => other,
                 (left, right) => Self::Or(Box::new(left), Box::new(right)),
             },
+            Self::Compare(op, left, right) => {
+                let (left, right) = (left.for_stream(tags), right.for_stream(tags));
+                match (&left, &right) {
+                    (Operand::Literal(a), Operand::Literal(b)) => {
+                        Self::Always(math::binary(*op, a, b) == Value::Boolean(true))
+                    }
+                    _ => Self::Compare(*op, left, right),
+                }
+            }
             other => other.clone(),
+        }
+    }
+
+    /// For statements about measurements as a whole: has this one a tag with a value that fits? A negative test means that no
+    /// value is the unwanted one, and a measurement without the tag never fits.
+    pub(crate) fn fits_measurement(&self, view: &View) -> bool {
+        match self {
+            Self::Always(value) => *value,
+            Self::And(left, right) => left.fits_measurement(view) && right.fits_measurement(view),
+            Self::Or(left, right) => left.fits_measurement(view) || right.fits_measurement(view),
+            Self::Tag(key, test) => {
+                let any = |fits: &dyn Fn(&str) -> bool| view.streams.iter().any(|stream| fits(tag(&stream.tags, key)));
+                let there = view.tag_keys.contains(key);
+                there
+                    && match test {
+                        Test::Is(wanted) => any(&|value| value == wanted),
+                        Test::Not(unwanted) => !any(&|value| value == unwanted),
+                        Test::Like(regex) => any(&|value| regex.is_match(value)),
+                        Test::NotLike(regex) => !any(&|value| regex.is_match(value)),
+                    }
+            }
+            Self::Compare(..) | Self::Like(..) => false,
         }
     }
 
@@ -152,11 +181,22 @@ impl Condition {
 }
 
 impl Operand {
+    /// With the values of tags in their places; an absent tag is the empty text.
+    fn for_stream(&self, tags: &Tags) -> Self {
+        match self {
+            Self::Tag(key) => Self::Literal(Value::Text(tag(tags, key).into())),
+            Self::Binary(op, left, right) => {
+                Self::Binary(*op, Box::new(left.for_stream(tags)), Box::new(right.for_stream(tags)))
+            }
+            other => other.clone(),
+        }
+    }
+
     fn bind(expr: &Expr, view: &View) -> Answer<Self> {
         Ok(match expr {
             Expr::Paren(inner) => Self::bind(inner, view)?,
             Expr::Reference(name, cast) => match view.meaning(name, *cast) {
-                Meaning::Field(id, _) => Self::Field(id),
+                Meaning::Field(id, _) | Meaning::Label(id) => Self::Field(id),
                 Meaning::Tag(key) => Self::Tag(key),
                 // A tag that no stream has: the empty text everywhere.
                 Meaning::Nothing => Self::Tag(name.as_str().into()),

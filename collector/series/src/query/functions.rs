@@ -5,6 +5,7 @@ use crate::point::FieldKind;
 /// A function that turns the points of a bucket into a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Function {
+    Bottom(usize),
     Count,
     CountDistinct,
     Distinct,
@@ -16,9 +17,11 @@ pub(crate) enum Function {
     Min,
     Mode,
     Percentile(f64),
+    Sample(usize),
     Spread,
     Stddev,
     Sum,
+    Top(usize),
     /// The points themselves, for a transformation of raw points.
     Points,
 }
@@ -30,28 +33,41 @@ pub(crate) enum Transform {
     Derivative { unit: i64, non_negative: bool },
     Difference { non_negative: bool },
     Elapsed(i64),
+    /// The area under the points, in values times this many nanoseconds.
+    Integral(i64),
     MovingAverage(usize),
 }
 
 impl Function {
     /// One of the points is the answer, so it has a time and neighbours.
     pub(crate) fn is_selector(self) -> bool {
-        matches!(self, Self::First | Self::Last | Self::Max | Self::Min | Self::Percentile(_))
+        let one = matches!(self, Self::First | Self::Last | Self::Max | Self::Min | Self::Percentile(_));
+        one || self.gives_points()
+    }
+
+    /// Several of the points are the answer.
+    pub(crate) fn gives_points(self) -> bool {
+        matches!(self, Self::Top(_) | Self::Bottom(_) | Self::Sample(_))
     }
 
     /// The kind of the answer; `None` if the function does not take this kind.
     pub(crate) fn answer_kind(self, kind: FieldKind) -> Option<FieldKind> {
         match self {
             Self::Count | Self::CountDistinct => Some(FieldKind::Integer),
-            Self::Distinct | Self::First | Self::Last | Self::Mode | Self::Points => Some(kind),
+            Self::Distinct | Self::First | Self::Last | Self::Mode | Self::Points | Self::Sample(_) => Some(kind),
             Self::Max | Self::Min => (kind != FieldKind::Text).then_some(kind),
-            Self::Sum | Self::Spread | Self::Percentile(_) => kind.is_number().then_some(kind),
+            Self::Sum | Self::Spread | Self::Percentile(_) | Self::Top(_) | Self::Bottom(_) => {
+                kind.is_number().then_some(kind)
+            }
             Self::Mean | Self::Median | Self::Stddev => kind.is_number().then_some(FieldKind::Float),
         }
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Bottom(_) => "bottom",
+            Self::Sample(_) => "sample",
+            Self::Top(_) => "top",
             Self::Count | Self::CountDistinct => "count",
             Self::Distinct => "distinct",
             Self::First => "first",
@@ -97,6 +113,7 @@ pub(crate) fn is_transform(name: &str) -> bool {
             | "derivative"
             | "difference"
             | "elapsed"
+            | "integral"
             | "moving_average"
             | "non_negative_derivative"
             | "non_negative_difference"
@@ -107,7 +124,7 @@ impl Transform {
     /// Buckets before the range that are read so that the first one can be answered. InfluxDB reads one, also for a moving average.
     pub(crate) fn look_back(self) -> i64 {
         match self {
-            Self::CumulativeSum => 0,
+            Self::CumulativeSum | Self::Integral(_) => 0,
             _ => 1,
         }
     }
@@ -116,7 +133,7 @@ impl Transform {
     pub(crate) fn answer_kind(self, kind: FieldKind) -> FieldKind {
         match self {
             Self::CumulativeSum | Self::Difference { .. } => kind,
-            Self::Derivative { .. } | Self::MovingAverage(_) => FieldKind::Float,
+            Self::Derivative { .. } | Self::MovingAverage(_) | Self::Integral(_) => FieldKind::Float,
             Self::Elapsed(_) => FieldKind::Integer,
         }
     }

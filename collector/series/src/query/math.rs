@@ -2,7 +2,7 @@
 
 use super::Value;
 use crate::influxql::ast::Op;
-use crate::point::FieldValue;
+use crate::point::{FieldKind, FieldValue};
 
 impl From<FieldValue> for Value {
     fn from(value: FieldValue) -> Self {
@@ -13,6 +13,20 @@ impl From<FieldValue> for Value {
             FieldValue::Boolean(value) => Self::Boolean(value),
             FieldValue::Text(value) => Self::Text(value),
         }
+    }
+}
+
+impl Value {
+    /// The kind of a field that could hold it.
+    pub(crate) fn kind(&self) -> Option<FieldKind> {
+        Some(match self {
+            Self::Null => return None,
+            Self::Float(_) => FieldKind::Float,
+            Self::Integer(_) | Self::Time(_) => FieldKind::Integer,
+            Self::Unsigned(_) => FieldKind::Unsigned,
+            Self::Boolean(_) => FieldKind::Boolean,
+            Self::Text(_) => FieldKind::Text,
+        })
     }
 }
 
@@ -30,6 +44,27 @@ pub(crate) fn binary(op: Op, left: &Value, right: &Value) -> Value {
             (Some(left), Some(right)) => floats(op, left, right),
             _ => Value::Null,
         },
+    }
+}
+
+/// The kind of the result of an operator in a field; `None` if there never is one.
+pub(crate) fn binary_kind(left: FieldKind, right: FieldKind) -> Option<FieldKind> {
+    use FieldKind::{Boolean, Float, Integer, Unsigned};
+    match (left, right) {
+        (Boolean, Boolean) => Some(Boolean),
+        // Also of a division, whose values are floats all the same: whoever reads them reads integers, as in InfluxDB.
+        (Integer, Integer) => Some(Integer),
+        (Unsigned, Unsigned) | (Unsigned, Integer) | (Integer, Unsigned) => Some(Unsigned),
+        (left, right) if left.is_number() && right.is_number() => Some(Float),
+        _ => None,
+    }
+}
+
+/// The kind of the result of a function of numbers.
+pub(crate) fn scalar_kind(name: &str, of: FieldKind) -> Option<FieldKind> {
+    match (name, of) {
+        ("abs" | "ceil" | "floor" | "round", kind) if kind.is_number() => Some(kind),
+        (_, kind) => kind.is_number().then_some(FieldKind::Float),
     }
 }
 

@@ -3,16 +3,17 @@
 mod call;
 mod expand;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::functions::{Function, Transform};
-use super::view::View;
+use super::view::{Meaning, View};
 use super::window::Window;
 use super::{Answer, Value, math};
 use crate::influxql::ast::{Cast, Expr, Fill, Op, Select};
+use crate::point::FieldKind;
 
-/// What a SELECT computes; the same for all its measurements.
+/// What a SELECT computes; the same for everything that it reads from.
 pub(crate) struct Plan {
     /// The name of the time column.
     pub(crate) time_name: Arc<str>,
@@ -28,20 +29,66 @@ pub(crate) struct Plan {
 pub(crate) struct Column {
     pub(crate) name: Arc<str>,
     pub(crate) node: Node,
+    /// `None`: nothing is ever in it.
+    pub(crate) kind: Option<FieldKind>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) cast: Option<Cast>,
+    /// What it is read as: of the kinds that the sources have, the one that can hold the most.
+    pub(crate) kind: Option<FieldKind>,
 }
 
-/// A function over an input, and perhaps a transformation over its buckets.
+impl Input {
+    fn new(name: &str, cast: Option<Cast>, views: &[View]) -> Self {
+        let kinds = views.iter().filter_map(|view| match view.meaning(name, cast) {
+            Meaning::Field(_, kind) => Some(kind),
+            _ => None,
+        });
+        // As InfluxDB ranks them: float, integer, unsigned, string, boolean.
+        let rank = |kind: &FieldKind| match kind {
+            FieldKind::Float => 0,
+            FieldKind::Integer => 1,
+            FieldKind::Unsigned => 2,
+            FieldKind::Text => 3,
+            FieldKind::Boolean => 4,
+        };
+        Self { name: name.to_owned(), cast, kind: kinds.min_by_key(rank) }
+    }
+
+    /// What it is in one view.
+    pub(crate) fn meaning(&self, view: &View) -> Meaning {
+        match (view.meaning(&self.name, self.cast), self.kind) {
+            (Meaning::Field(id, kind), Some(wanted)) if kind == wanted || (kind.is_number() && wanted.is_number()) => {
+                Meaning::Field(id, wanted)
+            }
+            (Meaning::Field(..), _) => Meaning::Nothing,
+            (meaning, _) => meaning,
+        }
+    }
+}
+
+/// A function over an input, and perhaps transformations of what it gives, the first one first.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Call {
     pub(crate) function: Function,
     pub(crate) input: usize,
-    pub(crate) transform: Option<Transform>,
+    /// Of `top` and `bottom`: inputs that are tags, of which each combination stands for itself.
+    pub(crate) apart: Vec<usize>,
+    pub(crate) transforms: Vec<Transform>,
+}
+
+impl Call {
+    fn of(function: Function, input: usize) -> Self {
+        Self { function, input, apart: Vec::new(), transforms: Vec::new() }
+    }
+
+    /// Its point is the answer, so the other values of its row can stand beside it.
+    fn selects(&self) -> bool {
+        self.transforms.is_empty() && self.function.is_selector()
+    }
 }
 
 /// How rows come about.
@@ -55,6 +102,8 @@ pub(crate) enum Shape {
     Selected,
     /// One `distinct()`: several rows for each bucket.
     Distinct,
+    /// One `top()`, `bottom()` or `sample()`: several points for each bucket, with the other values of their rows.
+    Points,
 }
 
 /// The value of a column.
@@ -76,6 +125,14 @@ pub(crate) enum Dimension {
 }
 
 impl Dimension {
+    /// The key, if it is one by name.
+    pub(crate) fn tag(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Tag(name) => Some(name.as_str().into()),
+            Self::Every | Self::Like(_) => None,
+        }
+    }
+
     pub(crate) fn covers(&self, key: &str) -> bool {
         match self {
             Self::Tag(name) => name == key,
@@ -107,15 +164,37 @@ impl Node {
             Self::Scalar(_, arguments) => arguments.iter().any(Self::has_input),
         }
     }
+
+    /// What kind of value it gives, by the kinds of the inputs and calls.
+    fn kind(&self, inputs: &[Input], calls: &[Option<FieldKind>]) -> Option<FieldKind> {
+        match self {
+            Self::Literal(value) => value.kind(),
+            // A tag is a text.
+            Self::Input(at) => inputs[*at].kind.or(Some(FieldKind::Text)),
+            Self::Call(at) => calls[*at],
+            Self::Binary(_, left, right) => {
+                math::binary_kind(left.kind(inputs, calls)?, right.kind(inputs, calls)?)
+            }
+            Self::Scalar(name, arguments) => math::scalar_kind(name, arguments.first()?.kind(inputs, calls)?),
+        }
+    }
 }
 
-/// Plans a SELECT over these measurements.
-pub(crate) fn plan(select: &Select, views: &[View], now: i64) -> Answer<Plan> {
-    let (window, dimensions) = dimensions(select, now)?;
-    let mut planner = Planner { window: window.as_ref(), inputs: Vec::new(), calls: Vec::new() };
+/// What a SELECT groups by.
+pub(crate) struct Grouping {
+    pub(crate) window: Option<Window>,
+    pub(crate) dimensions: Vec<Dimension>,
+}
+
+/// Plans a SELECT over these views. `inherited` is the interval of an outer query.
+pub(crate) fn plan(select: &Select, views: &[View], grouping: Grouping, inherited: Option<Window>) -> Answer<Plan> {
+    let Grouping { window, dimensions } = grouping;
+    let fields = expand::fields(&select.fields, views, &dimensions)?;
+    let effective = window.as_ref().or(inherited.as_ref());
+    let mut planner = Planner { window: effective, views, inputs: Vec::new(), calls: Vec::new() };
     let mut time_name: Arc<str> = "time".into();
     let mut named = Vec::new();
-    for field in expand::fields(&select.fields, views, &dimensions)? {
+    for field in fields {
         if let Expr::Reference(name, None) = &field.expr
             && name == "time"
         {
@@ -128,19 +207,45 @@ pub(crate) fn plan(select: &Select, views: &[View], now: i64) -> Answer<Plan> {
         if matches!(node, Node::Literal(_)) {
             return Err("field must contain at least one variable".into());
         }
+        let apart = planner.apart(&node);
         named.push((field.alias, name_of(&field.expr), node));
+        named.extend(apart);
     }
     if named.is_empty() && select.fields.iter().all(|field| !is_wild(&field.expr)) {
         return Err("at least 1 non-time field must be queried".into());
     }
-    let columns = columns(named);
     let Planner { inputs, calls, .. } = planner;
-    let shape = shape(&columns, &calls, window.is_some())?;
+    let shape = shape(&named, &calls, window.is_some())?;
     if shape == Shape::Rows && matches!(select.fill, Fill::None | Fill::Linear) {
         let word = if select.fill == Fill::None { "none" } else { "linear" };
         return Err(format!("fill({word}) must be used with a function").into());
     }
+    call::check_limits(&calls, select.page.limit)?;
+    let kinds: Vec<Option<FieldKind>> = calls.iter().map(|call| call.kind(&inputs)).collect();
+    let columns = columns(named, |node| node.kind(&inputs, &kinds));
+    let window = if shape == Shape::Rows { None } else { window.or(inherited) };
     Ok(Plan { time_name, columns, inputs, calls, shape, window, dimensions })
+}
+
+impl Plan {
+    /// Keys that a wildcard or a pattern groups by.
+    pub(crate) fn wide_keys(&self, view: &View) -> Vec<Arc<str>> {
+        let wide = self.dimensions.iter().filter(|dimension| dimension.tag().is_none());
+        wide.flat_map(|dimension| view.tag_keys.iter().filter(|key| dimension.covers(key)).cloned()).collect()
+    }
+
+    /// Of the keys that are grouped by, those that this query itself names.
+    pub(crate) fn own_keys(&self, keys: &BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
+        let own = |key: &&Arc<str>| self.dimensions.iter().any(|dimension| dimension.covers(key));
+        keys.iter().filter(own).cloned().collect()
+    }
+}
+
+impl Call {
+    pub(crate) fn kind(&self, inputs: &[Input]) -> Option<FieldKind> {
+        let kind = self.function.answer_kind(inputs[self.input].kind?)?;
+        Some(self.transforms.iter().fold(kind, |kind, transform| transform.answer_kind(kind)))
+    }
 }
 
 fn is_wild(expr: &Expr) -> bool {
@@ -151,26 +256,35 @@ fn is_wild(expr: &Expr) -> bool {
     }
 }
 
-fn shape(columns: &[Column], calls: &[Call], windowed: bool) -> Answer<Shape> {
-    let plain = columns.iter().any(|column| column.node.has_input());
-    let selector = |call: &Call| call.transform.is_none() && call.function.is_selector();
+type Named = (Option<String>, String, Node);
+
+fn shape(columns: &[Named], calls: &[Call], windowed: bool) -> Answer<Shape> {
+    let plain = columns.iter().any(|(.., node)| node.has_input());
     if calls.is_empty() {
         if windowed {
             return Err("GROUP BY requires at least one aggregate function".into());
         }
         return Ok(Shape::Rows);
     }
-    if calls.iter().any(|call| call.function == Function::Distinct && call.transform.is_none()) {
+    if let Some(ranked) = calls.iter().find(|call| matches!(call.function, Function::Top(_) | Function::Bottom(_)))
+        && calls.len() > 1
+    {
+        let name = ranked.function.name();
+        return Err(format!("selector function {name}() cannot be combined with other functions").into());
+    }
+    if calls.iter().any(|call| call.function == Function::Distinct && call.transforms.is_empty()) {
         if calls.len() > 1 || plain {
             return Err("aggregate function distinct() cannot be combined with other functions or fields".into());
         }
         return Ok(Shape::Distinct);
     }
-    if calls.len() == 1 && calls.iter().all(selector) {
-        return Ok(Shape::Selected);
+    if let [only] = calls
+        && only.selects()
+    {
+        return Ok(if only.function.gives_points() { Shape::Points } else { Shape::Selected });
     }
     if plain {
-        return Err(if calls.iter().all(selector) {
+        return Err(if calls.iter().all(Call::selects) {
             "mixing multiple selector functions with tags or fields is not supported".into()
         } else {
             "mixing aggregate and non-aggregate queries is not supported".into()
@@ -181,6 +295,7 @@ fn shape(columns: &[Column], calls: &[Call], windowed: bool) -> Answer<Shape> {
 
 struct Planner<'a> {
     window: Option<&'a Window>,
+    views: &'a [View],
     inputs: Vec<Input>,
     calls: Vec<Call>,
 }
@@ -220,7 +335,14 @@ impl Planner<'_> {
     }
 
     fn input(&mut self, name: &str, cast: Option<Cast>) -> usize {
-        position_or_push(&mut self.inputs, Input { name: name.to_owned(), cast })
+        position_or_push(&mut self.inputs, Input::new(name, cast, self.views))
+    }
+
+    /// The columns that `top` and `bottom` bring besides their own: the tags that they keep apart.
+    fn apart(&self, node: &Node) -> Vec<Named> {
+        let Node::Call(at) = node else { return Vec::new() };
+        let inputs = self.calls[*at].apart.iter();
+        inputs.map(|input| (None, self.inputs[*input].name.clone(), Node::Input(*input))).collect()
     }
 }
 
@@ -233,7 +355,7 @@ fn position_or_push<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
 }
 
 /// `GROUP BY`: the buckets, and the rest.
-fn dimensions(select: &Select, now: i64) -> Answer<(Option<Window>, Vec<Dimension>)> {
+pub(crate) fn grouping(select: &Select, now: i64) -> Answer<Grouping> {
     let (mut window, mut dimensions) = (None, Vec::new());
     for expr in &select.dimensions {
         match expr {
@@ -253,7 +375,7 @@ fn dimensions(select: &Select, now: i64) -> Answer<(Option<Window>, Vec<Dimensio
             _ => return Err("only time and tag dimensions allowed".into()),
         }
     }
-    Ok((window.flatten(), dimensions))
+    Ok(Grouping { window: window.flatten(), dimensions })
 }
 
 /// An interval of nothing is no interval.
@@ -278,7 +400,7 @@ fn time_dimension(arguments: &[Expr], now: i64, select: &Select) -> Answer<Optio
 }
 
 /// Names the columns: an alias as it is, a repeated name with a number.
-fn columns(named: Vec<(Option<String>, String, Node)>) -> Vec<Column> {
+fn columns(named: Vec<Named>, kind: impl Fn(&Node) -> Option<FieldKind>) -> Vec<Column> {
     let mut used: HashMap<String, usize> = HashMap::new();
     for (alias, ..) in &named {
         if let Some(alias) = alias {
@@ -288,7 +410,7 @@ fn columns(named: Vec<(Option<String>, String, Node)>) -> Vec<Column> {
     let mut columns = Vec::new();
     for (alias, name, node) in named {
         let name = alias.unwrap_or_else(|| free_name(&mut used, name));
-        columns.push(Column { name: name.into(), node });
+        columns.push(Column { name: name.into(), kind: kind(&node), node });
     }
     columns
 }

@@ -1,129 +1,82 @@
-//! Stored rows as they are.
+//! Rows as they are.
 
-use std::collections::BTreeSet;
+mod merge;
 
-use super::condition::Condition;
+use super::read::{Piece, read_as};
 use super::select::Series;
 use super::view::{Meaning, tag};
-use super::{Answer, QueryError, Value};
-use crate::chunk::Chunk;
-use crate::influxql::ast::Cast;
-use crate::store::{Flow, Scan, Tags};
+use super::{Answer, Value};
+use crate::point::FieldKind;
+use crate::store::{Flow, Tags};
+use merge::Row;
 
-/// The rows of a series that have at least one of the selected fields.
+/// The rows of a series that have at least one of the selected fields; of a sub-query all.
 pub(crate) fn rows(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
-    let mut rows: Vec<(i64, Vec<Value>)> = Vec::new();
-    for (id, tags) in series.streams {
+    let budget = &series.prepared.request.budget;
+    let inputs: Vec<usize> = (0..series.plan.inputs.len()).collect();
+    let enough = series.enough_rows();
+    let texts = leading_texts(series);
+    let mut streams: Vec<Vec<Row>> = Vec::new();
+    let mut total = 0;
+    series.read(&inputs, series.range, |piece| {
+        streams.resize_with(streams.len().max(piece.stream as usize + 1), Vec::new);
+        let rows = &mut streams[piece.stream as usize];
         let before = rows.len();
-        read(series, *id, tags, |time, row| {
-            rows.push((time, row));
-            rows.len() - before
-        })?;
-        series.budget.check()?;
-        if rows.len() > series.budget.limits.max_rows {
-            series.budget.rows(rows.len())?;
+        let flow = emit(series, piece, &texts, enough, rows);
+        total += rows.len() - before;
+        if total > budget.limits.max_rows {
+            budget.rows(total)?;
         }
-    }
-    // Stable: rows of one time stay in the order of their streams.
-    if series.descending {
-        rows.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
-    } else {
-        rows.sort_by_key(|(time, _)| *time);
-    }
-    Ok(series.cut(rows.into_iter().map(|(_, row)| row)))
-}
-
-/// Reads one stream until `each`, which answers how many rows it has, has as many as the answer can show.
-fn read(series: &Series<'_>, stream: u32, tags: &Tags, mut each: impl FnMut(i64, Vec<Value>) -> usize) -> Answer<()> {
-    let condition = series.condition.for_stream(tags);
-    let selected: BTreeSet<u32> = series.meanings.iter().filter_map(field_of).collect();
-    let mut fields = selected.clone();
-    condition.fields(&mut fields);
-    let fields: Vec<u32> = fields.into_iter().collect();
-    let enough = match series.page.limit {
-        0 => series.budget.limits.max_rows.saturating_add(1),
-        limit => limit.saturating_add(series.page.offset),
-    };
-    let scan =
-        Scan { stream, from: series.range.from, to: series.range.to, fields: &fields, descending: series.descending };
-    let mut stopped: Result<(), QueryError> = Ok(());
-    series.store.scan(&scan, |chunk| {
-        stopped = series.budget.check();
-        if stopped.is_err() {
-            return Flow::Enough;
-        }
-        emit(series, chunk, &condition, &selected, tags, enough, &mut each)
+        Ok(flow)
     })?;
-    stopped
+    Ok(series.cut(merge::merged(streams, series.descending())))
 }
 
-fn emit(
-    series: &Series<'_>,
-    chunk: &Chunk,
-    condition: &Condition,
-    selected: &BTreeSet<u32>,
-    tags: &Tags,
-    enough: usize,
-    each: &mut impl FnMut(i64, Vec<Value>) -> usize,
-) -> Flow {
-    let mask = condition.mask(chunk);
-    let columns: Vec<_> = series.meanings.iter().map(|meaning| column(meaning, chunk)).collect();
-    let shown: Vec<_> = chunk.columns.iter().filter(|column| selected.contains(&column.field)).collect();
-    let total = chunk.times.len();
+/// Adds rows until there are `most`.
+fn emit(series: &Series<'_>, piece: &Piece<'_>, texts: &[usize], most: usize, rows: &mut Vec<Row>) -> Flow {
+    let shown: Vec<_> = (0..series.plan.inputs.len()).filter_map(|input| piece.column(input)).collect();
+    let total = piece.chunk.times.len();
     for step in 0..total {
-        let row = if series.descending { total - 1 - step } else { step };
-        let wanted = mask.as_ref().is_none_or(|mask| mask[row]);
-        if !wanted || !shown.iter().any(|column| column.has(row)) {
+        let row = if series.descending() { total - 1 - step } else { step };
+        let there = piece.made || shown.iter().any(|(column, _)| column.has(row));
+        if !there || !piece.lets_through(row) {
             continue;
         }
-        let input = |at: usize| match &series.meanings[at] {
-            Meaning::Tag(key) => tag_value(tags, key),
-            _ => {
-                let value = columns[at].and_then(|column| column.get(row));
-                cast(value.map_or(Value::Null, Value::from), series.plan.inputs[at].cast)
-            }
-        };
-        let mut values = vec![Value::Time(chunk.times[row])];
+        let time = piece.chunk.times[row];
+        let input = |at: usize| value(piece, at, row);
+        let mut values = vec![Value::Time(time)];
         values.extend(series.plan.columns.iter().map(|column| column.node.value(&input, &[])));
-        if each(chunk.times[row], values) >= enough {
+        rows.push(Row { time, texts: texts.iter().map(|at| value(piece, *at, row)).collect(), values });
+        if rows.len() >= most {
             return Flow::Enough;
         }
     }
     Flow::More
 }
 
-fn column<'a>(meaning: &Meaning, chunk: &'a Chunk) -> Option<&'a crate::chunk::Column> {
-    field_of(meaning).and_then(|field| chunk.column(field))
+/// Of the inputs in the order of their names, those before the first that is no text: InfluxDB orders rows of one time by them.
+fn leading_texts(series: &Series<'_>) -> Vec<usize> {
+    let inputs = &series.plan.inputs;
+    let mut order: Vec<usize> = (0..inputs.len()).collect();
+    order.sort_by(|a, b| inputs[*a].name.cmp(&inputs[*b].name));
+    order.into_iter().take_while(|at| matches!(inputs[*at].kind, None | Some(FieldKind::Text))).collect()
 }
 
-pub(crate) fn field_of(meaning: &Meaning) -> Option<u32> {
-    match meaning {
-        Meaning::Field(id, _) => Some(*id),
-        _ => None,
+/// The value of an input in a row.
+pub(crate) fn value(piece: &Piece<'_>, input: usize, row: usize) -> Value {
+    let stored = |id: u32| piece.chunk.column(id).and_then(|column| column.get(row));
+    match &piece.meanings[input] {
+        Meaning::Field(id, kind) => stored(*id).and_then(|value| read_as(value, *kind)).map_or(Value::Null, Value::from),
+        Meaning::Label(id) => stored(*id).map_or(Value::Null, Value::from),
+        Meaning::Tag(key) => tag_value(piece.tags, key),
+        Meaning::Nothing => Value::Null,
     }
 }
 
 /// A tag as a column shows it: an absent one is null.
-pub(crate) fn tag_value(tags: &Tags, key: &str) -> Value {
+fn tag_value(tags: &Tags, key: &str) -> Value {
     match tag(tags, key) {
         "" => Value::Null,
         text => Value::Text(text.into()),
-    }
-}
-
-/// Numbers become other numbers; any other pair is null.
-pub(crate) fn cast(value: Value, to: Option<Cast>) -> Value {
-    match (to, &value) {
-        (None | Some(Cast::Field | Cast::Tag), _)
-        | (Some(Cast::Text), Value::Text(_))
-        | (Some(Cast::Boolean), Value::Boolean(_))
-        | (Some(Cast::Integer), Value::Integer(_))
-        | (Some(Cast::Unsigned), Value::Unsigned(_)) => value,
-        (Some(Cast::Float), _) => value.as_f64().map_or(Value::Null, Value::Float),
-        (Some(Cast::Integer), Value::Float(number)) => Value::Integer(*number as i64),
-        (Some(Cast::Integer), Value::Unsigned(number)) => Value::Integer(*number as i64),
-        (Some(Cast::Unsigned), Value::Float(number)) => Value::Unsigned(*number as u64),
-        (Some(Cast::Unsigned), Value::Integer(number)) => Value::Unsigned(*number as u64),
-        _ => Value::Null,
     }
 }

@@ -1,140 +1,229 @@
-//! `SELECT`: measurements, groups, series.
+//! `SELECT`: what it reads from, its groups, their rows.
+//!
+//! A sub-query is prepared with what it inherits (time, interval, grouped tags, order) and then read as if it were a measurement:
+//! its series are streams, and the rows of those that fall into one group of the outer query are merged by time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::condition::Condition;
-use super::plan::{Dimension, Plan, Shape, plan};
+use super::plan::{Dimension, Grouping, Plan, Shape, grouping, plan};
 use super::range::TimeRange;
-use super::view::{Meaning, View, tag, views};
-use super::{Answer, ResultSeries, Value, aggregate, range, raw};
-use crate::influxql::ast::{Fill, Page, Select, Source};
-use crate::query::budget::Budget;
-use crate::store::{Store, Tags};
+use super::read::Part;
+use super::view::{Meaning, Stream, View, tag, views};
+use super::window::Window;
+use super::{Answer, Request, ResultSeries, Value, aggregate, made, range, raw};
+use crate::influxql::ast::{Fill, Page, Select, Source as From};
 
-/// Everything that the computation of one series needs.
-pub(crate) struct Series<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) budget: &'a Budget<'a>,
-    pub(crate) plan: &'a Plan,
+/// A SELECT that can be run.
+pub(crate) struct Prepared<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) plan: Plan,
+    /// Of the answer.
     pub(crate) range: TimeRange,
+    /// What the query itself says of time.
+    own: TimeRange,
     pub(crate) fill: Fill,
     pub(crate) descending: bool,
-    pub(crate) page: Page,
-    /// What each input is in this measurement.
-    pub(crate) meanings: &'a [Meaning],
-    pub(crate) condition: &'a Condition,
-    pub(crate) streams: &'a [(u32, Tags)],
+    page: Page,
+    pub(crate) sources: Vec<Source<'a>>,
+    /// The tags that are grouped by.
+    pub(crate) keys: BTreeSet<Arc<str>>,
 }
 
-pub(crate) fn answer(
-    store: &Store,
-    database: &str,
-    select: &Select,
-    now: i64,
-    budget: &Budget<'_>,
-) -> Answer<Vec<ResultSeries>> {
-    let sources = select.sources.iter().map(|source| match source {
-        Source::Measurement(measurement) => Ok(measurement),
-        Source::Query(_) => Err("sub-queries are not supported".into()),
-    });
-    let sources: Vec<_> = sources.collect::<Answer<_>>()?;
-    let views = views(store, database, sources.into_iter())?;
-    let (condition, mut range) = range::split(select.condition.as_ref(), now, select.zone.as_ref())?;
-    let plan = plan(select, &views, now)?;
-    if plan.window.is_some() && !range.has_end() {
-        range.to = now;
-    }
-    let keys: BTreeSet<Arc<str>> = views.iter().flat_map(|view| grouped_keys(view, &plan)).collect();
+/// What a SELECT reads from, and what its names mean there.
+pub(crate) struct Source<'a> {
+    pub(crate) view: View,
+    /// What each input of the plan is.
+    pub(crate) meanings: Vec<Meaning>,
+    pub(crate) condition: Condition,
+    /// The sub-query whose answer this is, with its groups: the streams of the view.
+    pub(crate) inner: Option<(Box<Prepared<'a>>, Vec<Group>)>,
+}
+
+/// What an inner query takes over from the outer one.
+pub(crate) struct Outer {
+    range: TimeRange,
+    window: Option<Window>,
+    tags: Vec<Arc<str>>,
+    descending: bool,
+}
+
+/// One series of the answer, before its rows are computed.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) name: Arc<str>,
+    /// Of the grouped tags, in their order.
+    pub(crate) values: Vec<Arc<str>>,
+    pub(crate) parts: Vec<Part>,
+}
+
+pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<ResultSeries>> {
+    let prepared = prepare(request, select, None)?;
     let mut all = Vec::new();
-    let mut ordered: Vec<&View> = views.iter().collect();
-    if select.descending {
-        ordered.reverse();
-    }
-    for view in ordered {
-        let condition = Condition::bind(condition.as_ref(), view)?;
-        let meanings: Vec<Meaning> = plan.inputs.iter().map(|input| view.meaning(&input.name, input.cast)).collect();
-        if !meanings.iter().any(|meaning| matches!(meaning, Meaning::Field(..))) {
+    for group in prepared.groups()? {
+        request.budget.check()?;
+        let rows = prepared.rows(&group, prepared.range)?;
+        if rows.is_empty() {
             continue;
         }
-        let one = |(tags, streams): Group| {
-            budget.check()?;
-            let series = Series {
-                store,
-                budget,
-                plan: &plan,
-                range,
-                fill: select.fill,
-                descending: select.descending,
-                page: select.page,
-                meanings: &meanings,
-                condition: &condition,
-                streams: &streams,
-            };
-            series.answer(view, &keys, tags)
-        };
-        let groups = groups(view, &keys, &condition, select, budget)?;
-        for group in groups {
-            all.extend(one(group)?);
-        }
-        budget.series(all.len())?;
+        request.budget.rows(rows.len())?;
+        let names = prepared.plan.columns.iter().map(|column| column.name.clone());
+        all.push(ResultSeries {
+            name: group.name,
+            tags: prepared.keys.iter().cloned().zip(group.values).collect(),
+            columns: std::iter::once(prepared.plan.time_name.clone()).chain(names).collect(),
+            values: rows,
+        });
+        request.budget.series(all.len())?;
     }
     Ok(all)
 }
 
-fn grouped_keys(view: &View, plan: &Plan) -> Vec<Arc<str>> {
-    let mut keys: Vec<Arc<str>> = Vec::new();
-    for dimension in &plan.dimensions {
-        match dimension {
-            Dimension::Tag(name) => keys.push(name.as_str().into()),
-            wide => keys.extend(view.tag_keys.iter().filter(|key| wide.covers(key)).cloned()),
-        }
-    }
-    keys
-}
-
-/// Values of the grouped tags, and the streams that have them.
-type Group = (Vec<Arc<str>>, Vec<(u32, Tags)>);
-
-/// The streams that the tags of the condition allow, by the values of the grouped tags, in the order of the answer.
-fn groups(
-    view: &View,
-    keys: &BTreeSet<Arc<str>>,
-    condition: &Condition,
+/// Reads the names and the time of a SELECT and of those inside it.
+pub(crate) fn prepare<'a>(
+    request: &'a Request<'a>,
     select: &Select,
-    budget: &Budget<'_>,
-) -> Answer<Vec<Group>> {
-    let mut groups: BTreeMap<Vec<Arc<str>>, Vec<(u32, Tags)>> = BTreeMap::new();
-    let mut streams = 0;
-    for (id, tags) in &view.streams {
-        if matches!(condition.for_stream(tags), Condition::Always(false)) {
-            continue;
-        }
-        let values = keys.iter().map(|key| tag(tags, key).into()).collect();
-        groups.entry(values).or_default().push((*id, tags.clone()));
-        streams += 1;
+    outer: Option<&Outer>,
+) -> Answer<Prepared<'a>> {
+    let now = request.options.now_ns;
+    let (condition, mut own) = range::split(select.condition.as_ref(), now, select.zone.as_ref())?;
+    let Grouping { window, dimensions } = grouping(select, now)?;
+    let mut range = outer.map_or(own, |outer| own.intersect(outer.range));
+    if window.is_some() && !range.has_end() {
+        (own.to, range.to) = (now, now);
     }
-    budget.series(streams)?;
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    for (_, streams) in &mut groups {
-        // In the order of their tags, so that sums of floats do not depend on who wrote first.
-        streams.sort_by(|a, b| a.1.cmp(&b.1));
-    }
-    let Page { series_limit, series_offset, .. } = select.page;
-    if series_limit > 0 || series_offset > 0 {
-        let most = if series_limit == 0 { usize::MAX } else { series_limit };
-        groups.sort_by_cached_key(|(values, _)| limit_key(keys, values));
-        groups = groups.into_iter().skip(series_offset).take(most).collect();
-        groups.sort_by(|a, b| a.0.cmp(&b.0));
-    }
-    if select.descending {
-        groups.reverse();
-        groups.iter_mut().for_each(|(_, streams)| streams.reverse());
-    }
-    Ok(groups)
+    let (descending, fill) = match outer {
+        None => (select.descending, select.fill),
+        Some(outer) => (inherited_order(select, outer)?, inherited_fill(select, window.as_ref())),
+    };
+    let inherited = outer.and_then(|outer| outer.window.clone()).filter(|_| window.is_none());
+    let mut tags: BTreeSet<Arc<str>> = outer.iter().flat_map(|outer| outer.tags.clone()).collect();
+    tags.extend(dimensions.iter().filter_map(Dimension::tag));
+    let inside = Outer {
+        range,
+        window: window.clone().or_else(|| inherited.clone()),
+        tags: tags.iter().cloned().collect(),
+        descending,
+    };
+    let (views, inner) = sources(request, select, &inside)?;
+    let plan = plan(select, &views, Grouping { window, dimensions }, inherited)?;
+    tags.extend(views.iter().flat_map(|view| plan.wide_keys(view)));
+    let bind = |(view, inner): (View, Option<_>)| {
+        let condition = Condition::bind(condition.as_ref(), &view)?;
+        let meanings = plan.inputs.iter().map(|input| input.meaning(&view)).collect();
+        Ok(Source { view, meanings, condition, inner })
+    };
+    let sources = views.into_iter().zip(inner).map(bind).collect::<Answer<Vec<_>>>()?;
+    Ok(Prepared { request, plan, range, own, fill, descending, page: select.page, sources, keys: tags })
 }
 
-/// SLIMIT and SOFFSET count in the order of InfluxDB's index, whatever the order of the answer: the keys that are there, then their values.
+fn inherited_order(select: &Select, outer: &Outer) -> Answer<bool> {
+    if select.ordered && select.descending != outer.descending {
+        return Err("subqueries must be ordered in the same direction as the query itself".into());
+    }
+    Ok(outer.descending)
+}
+
+/// Empty buckets of an inner query are nothing to the outer one.
+fn inherited_fill(select: &Select, window: Option<&Window>) -> Fill {
+    match select.fill {
+        Fill::Null if window.is_some() => Fill::None,
+        fill => fill,
+    }
+}
+
+type Inner<'a> = Option<(Box<Prepared<'a>>, Vec<Group>)>;
+
+fn sources<'a>(request: &'a Request<'a>, select: &Select, inside: &Outer) -> Answer<(Vec<View>, Vec<Inner<'a>>)> {
+    let stored = select.sources.iter().filter_map(|source| match source {
+        From::Measurement(measurement) => Some(measurement),
+        From::Query(_) => None,
+    });
+    let mut all = views(request.store, request.place(), stored)?;
+    let mut inner: Vec<Inner<'a>> = all.iter().map(|_| None).collect();
+    for source in &select.sources {
+        let From::Query(select) = source else { continue };
+        let prepared = prepare(request, select, Some(inside))?;
+        let groups = prepared.groups()?;
+        all.push(made::view(&prepared, &groups));
+        inner.push(Some((Box::new(prepared), groups)));
+    }
+    Ok((all, inner))
+}
+
+impl Prepared<'_> {
+    /// The series of the answer, in its order. Those that turn out to have no rows are among them.
+    pub(crate) fn groups(&self) -> Answer<Vec<Group>> {
+        let mut groups: BTreeMap<(Arc<str>, Vec<Arc<str>>), Vec<Part>> = BTreeMap::new();
+        let mut streams = 0;
+        for (at, source) in self.sources.iter().enumerate() {
+            if !source.meanings.iter().any(|meaning| matches!(meaning, Meaning::Field(..))) {
+                continue;
+            }
+            for stream in &source.view.streams {
+                if source.inner.is_none() && matches!(source.condition.for_stream(&stream.tags), Condition::Always(false)) {
+                    continue;
+                }
+                let values = self.keys.iter().map(|key| tag(&stream.tags, key).into()).collect();
+                let parts = groups.entry((stream.name.clone(), values)).or_default();
+                match parts.last_mut() {
+                    Some(part) if part.source == at => part.streams.push(stream.clone()),
+                    _ => parts.push(Part { source: at, streams: vec![stream.clone()] }),
+                }
+                streams += 1;
+            }
+        }
+        self.request.budget.series(streams)?;
+        let group = |((name, values), parts)| Group { name, values, parts };
+        let mut groups: Vec<Group> = groups.into_iter().map(group).collect();
+        for part in groups.iter_mut().flat_map(|group| &mut group.parts) {
+            self.sort(&mut part.streams);
+        }
+        self.cut_series(&mut groups);
+        if self.descending {
+            groups.reverse();
+        }
+        Ok(groups)
+    }
+
+    /// In the order of their tags, so that sums of floats do not depend on who wrote first.
+    fn sort(&self, streams: &mut [Stream]) {
+        streams.sort_by(|a, b| a.tags.cmp(&b.tags));
+        if self.descending {
+            streams.reverse();
+        }
+    }
+
+    /// SLIMIT and SOFFSET count in the order of InfluxDB's index, whatever the order of the answer, for each name.
+    fn cut_series(&self, groups: &mut Vec<Group>) {
+        let Page { series_limit, series_offset, .. } = self.page;
+        if series_limit == 0 && series_offset == 0 {
+            return;
+        }
+        let most = if series_limit == 0 { usize::MAX } else { series_limit };
+        let mut kept = Vec::new();
+        for named in groups.chunk_by(|a, b| a.name == b.name) {
+            let mut named = named.to_vec();
+            named.sort_by_cached_key(|group| limit_key(&self.keys, &group.values));
+            let mut named: Vec<Group> = named.into_iter().skip(series_offset).take(most).collect();
+            named.sort_by(|a, b| a.values.cmp(&b.values));
+            kept.extend(named);
+        }
+        *groups = kept;
+    }
+
+    /// The rows of one series in a range of time, which may be wider than that of the answer.
+    pub(crate) fn rows(&self, group: &Group, range: TimeRange) -> Answer<Vec<Vec<Value>>> {
+        let series = Series { prepared: self, plan: &self.plan, group, range: self.own.intersect(range) };
+        match self.plan.shape {
+            Shape::Rows => raw::rows(&series),
+            _ => aggregate::rows(&series),
+        }
+    }
+}
+
+/// The keys that are there, then their values.
 fn limit_key(keys: &BTreeSet<Arc<str>>, values: &[Arc<str>]) -> String {
     let there = || keys.iter().zip(values).filter(|(_, value)| !value.is_empty());
     let mut key = String::new();
@@ -145,28 +234,36 @@ fn limit_key(keys: &BTreeSet<Arc<str>>, values: &[Arc<str>]) -> String {
     key
 }
 
+/// One series whose rows are being computed.
+pub(crate) struct Series<'a> {
+    pub(crate) prepared: &'a Prepared<'a>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) group: &'a Group,
+    pub(crate) range: TimeRange,
+}
+
 impl Series<'_> {
-    fn answer(&self, view: &View, keys: &BTreeSet<Arc<str>>, values: Vec<Arc<str>>) -> Answer<Option<ResultSeries>> {
-        let rows = match self.plan.shape {
-            Shape::Rows => raw::rows(self)?,
-            _ => aggregate::rows(self)?,
-        };
-        if rows.is_empty() {
-            return Ok(None);
-        }
-        self.budget.rows(rows.len())?;
-        let names = self.plan.columns.iter().map(|column| column.name.clone());
-        Ok(Some(ResultSeries {
-            name: view.name.clone(),
-            tags: keys.iter().cloned().zip(values).collect(),
-            columns: std::iter::once(self.plan.time_name.clone()).chain(names).collect(),
-            values: rows,
-        }))
+    pub(crate) fn fill(&self) -> Fill {
+        self.prepared.fill
+    }
+
+    pub(crate) fn descending(&self) -> bool {
+        self.prepared.descending
     }
 
     /// The rows that LIMIT and OFFSET leave.
     pub(crate) fn cut(&self, rows: impl Iterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
-        let most = if self.page.limit == 0 { usize::MAX } else { self.page.limit };
-        rows.skip(self.page.offset).take(most).collect()
+        let page = &self.prepared.page;
+        let most = if page.limit == 0 { usize::MAX } else { page.limit };
+        rows.skip(page.offset).take(most).collect()
+    }
+
+    /// As many rows of a stream as the answer can show.
+    pub(crate) fn enough_rows(&self) -> usize {
+        let page = &self.prepared.page;
+        match page.limit {
+            0 => self.prepared.request.budget.limits.max_rows.saturating_add(1),
+            limit => limit.saturating_add(page.offset),
+        }
     }
 }

@@ -1,39 +1,33 @@
 //! `SHOW`: answers from the catalogue alone. A condition on time is accepted where dashboards send one, and everything known is shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::budget::Budget;
 use super::condition::Condition;
-use super::view::{POLICY, View, no_database, views};
-use super::{Answer, ResultSeries, Value, range};
-use crate::influxql::ast::{Keys, Measurement, Name, Show, What};
+use super::view::{View, no_database, views_of_all};
+use super::{Answer, Request, ResultSeries, Value, range};
+use crate::influxql::ast::{Counted, Keys, Measurement, Name, Show, What};
 use crate::store::{Store, Tags};
 
-pub(crate) fn answer(
-    store: &Store,
-    database: &str,
-    show: &Show,
-    now: i64,
-    budget: &Budget<'_>,
-) -> Answer<Vec<ResultSeries>> {
-    if matches!(show.what, What::Databases) {
-        return Ok(databases(store));
+pub(crate) fn answer(request: &Request<'_>, show: &Show) -> Answer<Vec<ResultSeries>> {
+    let store = request.store;
+    match &show.what {
+        What::Databases => return Ok(databases(store)),
+        What::Nothing(columns) => return Ok(vec![table("", columns, Vec::new())]),
+        _ => {}
     }
-    let database = show.database.as_deref().unwrap_or(database);
+    let database = show.database.as_deref().unwrap_or(request.database);
     if !store.memory().catalog.databases.contains_key(database) {
         return Err(no_database(database));
     }
     if matches!(show.what, What::RetentionPolicies) {
-        return Ok(policies());
+        return Ok(policies(store, database));
     }
-    let (condition, bounds) = range::split(show.condition.as_ref(), now, None)?;
-    if matches!(show.what, What::Measurements(_)) && (bounds.has_start() || bounds.has_end()) {
-        return Err("SHOW MEASUREMENTS doesn't support time in WHERE clause".into());
-    }
-    let every = [Measurement { name: every_name()?, ..Measurement::default() }];
+    let (condition, bounds) = range::split(show.condition.as_ref(), request.options.now_ns, None)?;
+    refuse_time(&show.what, bounds.has_start() || bounds.has_end())?;
+    let every = [Measurement { name: Name::every()?, ..Measurement::default() }];
     let sources = if show.sources.is_empty() { &every[..] } else { &show.sources[..] };
-    let views = views(store, database, sources.iter())?;
+    let views = views_of_all(store, database, sources.iter())?;
     let mut bound = Vec::new();
     for view in &views {
         bound.push((view, Condition::bind(condition.as_ref(), view)?));
@@ -47,23 +41,26 @@ pub(crate) fn answer(
             each(show, &bound, &["key", "value"], |view, condition| tag_values(view, condition, keys))
         }
         What::Series => series(show, &bound),
-        What::Databases | What::RetentionPolicies => Vec::new(),
+        What::Cardinality(counted, exact) => cardinality(counted, *exact, &bound, filtered || !show.sources.is_empty()),
+        What::Databases | What::RetentionPolicies | What::Nothing(_) => Vec::new(),
     };
-    budget.rows(all.iter().map(|series| series.values.len()).sum())?;
+    request.budget.rows(all.iter().map(|series| series.values.len()).sum())?;
     Ok(all)
 }
 
-/// A database that exists is fine; a new one is made.
-pub(crate) fn create_database(store: &Store, name: &str) -> Answer<Vec<ResultSeries>> {
-    if store.memory().catalog.databases.contains_key(name) {
-        return Ok(Vec::new());
-    }
-    Err(format!("database {name} cannot be made by a query: it is not in this server's configuration").into())
-}
-
-fn every_name() -> Answer<Name> {
-    let any = regex::Regex::new("").map_err(|error| error.to_string())?;
-    Ok(Name::Like(any))
+/// Statements that InfluxDB answers from its index alone take no time.
+fn refuse_time(what: &What, given: bool) -> Answer<()> {
+    let name = match what {
+        What::Measurements(_) => "SHOW MEASUREMENTS",
+        What::Cardinality(Counted::Series, true) => "SHOW SERIES EXACT CARDINALITY",
+        What::Cardinality(Counted::Series, false) => "SHOW SERIES CARDINALITY",
+        What::Cardinality(Counted::Measurements, true) => "SHOW MEASUREMENT EXACT CARDINALITY",
+        What::Cardinality(Counted::Measurements, false) => "SHOW MEASUREMENT CARDINALITY",
+        What::Cardinality(Counted::TagKeys, true) => "SHOW TAG KEY EXACT CARDINALITY",
+        What::Cardinality(Counted::TagKeys, false) => "SHOW TAG KEY CARDINALITY",
+        _ => return Ok(()),
+    };
+    if given { Err(format!("{name} doesn't support time in WHERE clause").into()) } else { Ok(()) }
 }
 
 fn text(text: &str) -> Value {
@@ -85,11 +82,30 @@ fn databases(store: &Store) -> Vec<ResultSeries> {
     vec![table("databases", &["name"], names)]
 }
 
-/// The one policy: everything, as InfluxDB names it.
-fn policies() -> Vec<ResultSeries> {
+/// In the order in which they were made.
+fn policies(store: &Store, database: &str) -> Vec<ResultSeries> {
     let columns = ["name", "duration", "shardGroupDuration", "replicaN", "default"];
-    let row = vec![text(POLICY), text("0s"), text("168h0m0s"), Value::Integer(1), Value::Boolean(true)];
-    vec![table("", &columns, vec![row])]
+    let memory = store.memory();
+    let Some(known) = memory.catalog.databases.get(database) else { return Vec::new() };
+    let mut policies: Vec<_> = known.policies.iter().collect();
+    policies.sort_by_key(|(_, policy)| policy.id);
+    let row = |(name, policy): (&Arc<str>, &crate::store::Policy)| {
+        let is_default = *name == known.default_policy;
+        let span = |nanoseconds| text(&span(nanoseconds));
+        vec![text(name), span(policy.duration), span(policy.shard), Value::Integer(1), Value::Boolean(is_default)]
+    };
+    vec![table("", &columns, policies.into_iter().map(row).collect())]
+}
+
+/// As Go writes durations: `168h0m0s`.
+fn span(nanoseconds: i64) -> String {
+    let seconds = nanoseconds / 1_000_000_000;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
 }
 
 fn page(show: &Show, rows: impl Iterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
@@ -101,69 +117,98 @@ type Bound<'a> = (&'a View, Condition);
 
 fn matching<'a>(view: &'a View, condition: &'a Condition) -> impl Iterator<Item = &'a Tags> {
     let fits = |tags: &&Tags| !matches!(condition.for_stream(tags), Condition::Always(false));
-    view.streams.iter().map(|(_, tags)| tags).filter(fits)
+    view.streams.iter().map(|stream| &stream.tags).filter(fits)
 }
 
 fn measurements(show: &Show, bound: &[Bound<'_>], with: Option<&(bool, Name)>, filtered: bool) -> Vec<ResultSeries> {
     let named = |view: &View| with.is_none_or(|(wanted, name)| name.matches(&view.name) == *wanted);
     let kept = bound
         .iter()
-        .filter(|(view, condition)| named(view) && (!filtered || matching(view, condition).next().is_some()))
-        .map(|(view, _)| vec![text(&view.name)]);
-    let rows = page(show, kept);
+        .filter(|(view, condition)| named(view) && (!filtered || condition.fits_measurement(view)))
+        .map(|(view, _)| view.name.clone());
+    let kept: BTreeSet<Arc<str>> = kept.collect();
+    let rows = page(show, kept.iter().map(|name| vec![text(name)]));
     if rows.is_empty() { Vec::new() } else { vec![table("measurements", &["name"], rows)] }
 }
 
-/// One series for each measurement that has rows.
+/// One series for each measurement that has rows. What several policies hold of one measurement is one.
 fn each(
     show: &Show,
     bound: &[Bound<'_>],
     columns: &[&str],
-    rows: impl Fn(&View, &Condition) -> Vec<Vec<Value>>,
+    rows: impl Fn(&View, &Condition) -> BTreeSet<Vec<String>>,
 ) -> Vec<ResultSeries> {
-    let one = |(view, condition): &Bound<'_>| {
-        let rows = page(show, rows(view, condition).into_iter());
-        (!rows.is_empty()).then(|| table(&view.name, columns, rows))
-    };
-    bound.iter().filter_map(one).collect()
-}
-
-fn field_keys(view: &View) -> Vec<Vec<Value>> {
-    let row =
-        |(name, (_, kind)): (&Arc<str>, &(u32, crate::point::FieldKind))| vec![text(name), text(&kind.to_string())];
-    view.fields.iter().map(row).collect()
-}
-
-fn tag_keys(view: &View, condition: &Condition) -> Vec<Vec<Value>> {
-    let keys: BTreeSet<&Arc<str>> =
-        matching(view, condition).flat_map(|tags| tags.iter().map(|(key, _)| key)).collect();
-    keys.into_iter().map(|key| vec![text(key)]).collect()
-}
-
-fn tag_values(view: &View, condition: &Condition, keys: &Keys) -> Vec<Vec<Value>> {
-    let mut found: BTreeSet<(&Arc<str>, &Arc<str>)> = BTreeSet::new();
-    for tags in matching(view, condition) {
-        found.extend(tags.iter().filter(|(key, _)| keys.matches(key)).map(|(key, value)| (key, value)));
+    let mut found: BTreeMap<&Arc<str>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (view, condition) in bound {
+        found.entry(&view.name).or_default().extend(rows(view, condition));
     }
-    found.into_iter().map(|(key, value)| vec![text(key), text(value)]).collect()
+    let one = |(name, rows): (&Arc<str>, BTreeSet<Vec<String>>)| {
+        let cells = |row: Vec<String>| row.iter().map(|cell| text(cell)).collect();
+        let rows = page(show, rows.into_iter().map(cells));
+        (!rows.is_empty()).then(|| table(name, columns, rows))
+    };
+    found.into_iter().filter_map(one).collect()
+}
+
+fn field_keys(view: &View) -> BTreeSet<Vec<String>> {
+    view.fields.iter().map(|(name, (_, kind))| vec![name.to_string(), kind.to_string()]).collect()
+}
+
+fn tag_keys(view: &View, condition: &Condition) -> BTreeSet<Vec<String>> {
+    let keys = matching(view, condition).flat_map(|tags| tags.iter().map(|(key, _)| key));
+    keys.map(|key| vec![key.to_string()]).collect()
+}
+
+fn tag_values(view: &View, condition: &Condition, keys: &Keys) -> BTreeSet<Vec<String>> {
+    let pairs = matching(view, condition).flat_map(|tags| tags.iter().filter(|(key, _)| keys.matches(key)));
+    pairs.map(|(key, value)| vec![key.to_string(), value.to_string()]).collect()
+}
+
+/// How many there are. InfluxDB gives one number for the database when it may estimate, and one for each measurement else.
+fn cardinality(counted: &Counted, exact: bool, bound: &[Bound<'_>], chosen: bool) -> Vec<ResultSeries> {
+    let column = match counted {
+        Counted::Series | Counted::Measurements if !exact && !chosen => "cardinality estimation",
+        _ => "count",
+    };
+    let mut found: BTreeMap<&Arc<str>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for (view, condition) in bound {
+        let rows: BTreeSet<Vec<String>> = match counted {
+            Counted::Series | Counted::Measurements => matching(view, condition).map(|tags| vec![tags_key(tags)]).collect(),
+            Counted::TagKeys => tag_keys(view, condition),
+            Counted::TagValues(keys) => tag_values(view, condition, keys),
+            Counted::FieldKeys => field_keys(view),
+        };
+        found.entry(&view.name).or_default().extend(rows);
+    }
+    found.retain(|_, rows| !rows.is_empty());
+    let number = |count: usize| vec![vec![Value::Integer(count as i64)]];
+    match counted {
+        Counted::Measurements => vec![table("", &[column], number(found.len()))],
+        Counted::Series if column != "count" => {
+            vec![table("", &[column], number(found.values().map(BTreeSet::len).sum()))]
+        }
+        _ => found.into_iter().map(|(name, rows)| table(name, &[column], number(rows.len()))).collect(),
+    }
 }
 
 /// Streams as line protocol writes them.
 fn series(show: &Show, bound: &[Bound<'_>]) -> Vec<ResultSeries> {
-    let mut keys: Vec<String> = Vec::new();
+    let mut keys: BTreeSet<String> = BTreeSet::new();
     for (view, condition) in bound {
-        for tags in matching(view, condition) {
-            let mut key = escaped(&view.name, &[',', ' ']);
-            for (tag, value) in tags.iter() {
-                let marks = [',', '=', ' '];
-                key.extend([",", &escaped(tag, &marks), "=", &escaped(value, &marks)]);
-            }
-            keys.push(key);
-        }
+        let name = escaped(&view.name, &[',', ' ']);
+        keys.extend(matching(view, condition).map(|tags| format!("{name}{}", tags_key(tags))));
     }
-    keys.sort();
     let rows = page(show, keys.iter().map(|key| vec![text(key)]));
     if rows.is_empty() { Vec::new() } else { vec![table("", &["key"], rows)] }
+}
+
+fn tags_key(tags: &Tags) -> String {
+    let marks = [',', '=', ' '];
+    let mut key = String::new();
+    for (tag, value) in tags.iter() {
+        key.extend([",", &escaped(tag, &marks), "=", &escaped(value, &marks)]);
+    }
+    key
 }
 
 fn escaped(text: &str, marks: &[char]) -> String {

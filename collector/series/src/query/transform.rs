@@ -3,10 +3,16 @@
 use super::Value;
 use super::functions::Transform;
 use super::math::binary;
+use super::window::Window;
 use crate::influxql::ast::Op;
 
 /// The points that a transformation makes of these.
-pub(crate) fn apply(transform: Transform, points: &[(i64, Value)]) -> Vec<(i64, Value)> {
+pub(crate) fn apply(
+    transform: Transform,
+    window: Option<&Window>,
+    descending: bool,
+    points: &[(i64, Value)],
+) -> Vec<(i64, Value)> {
     let seen = points.iter().filter(|(_, value)| *value != Value::Null);
     match transform {
         Transform::CumulativeSum => {
@@ -18,6 +24,7 @@ pub(crate) fn apply(transform: Transform, points: &[(i64, Value)]) -> Vec<(i64, 
             seen.map(&mut next).collect()
         }
         Transform::MovingAverage(count) => moving_average(count, seen),
+        Transform::Integral(unit) => Integral { unit, window, descending }.over(seen),
         Transform::Derivative { unit, non_negative } => pairs(seen, non_negative, |from, to| {
             let difference = binary(Op::Subtract, &to.1, &from.1).as_f64()?;
             let elapsed = to.0.abs_diff(from.0) as f64 / unit as f64;
@@ -71,4 +78,58 @@ fn moving_average<'a>(count: usize, points: impl Iterator<Item = &'a (i64, Value
         }
     }
     made
+}
+
+/// The area under straight lines between the points, cut at the ends of the buckets.
+struct Integral<'a> {
+    unit: i64,
+    window: Option<&'a Window>,
+    descending: bool,
+}
+
+impl Integral<'_> {
+    fn over<'a>(&self, points: impl Iterator<Item = &'a (i64, Value)>) -> Vec<(i64, Value)> {
+        let mut points = points.filter_map(|(time, value)| Some((*time, value.as_f64()?)));
+        let Some(mut before) = points.next() else { return Vec::new() };
+        let (mut start, mut end) = self.bucket(before.0);
+        let (mut sum, mut made) = (0.0, Vec::new());
+        for point in points {
+            if point.0 == before.0 {
+                before = point;
+                continue;
+            }
+            let over = if self.descending { point.0 <= end } else { point.0 >= end };
+            if self.window.is_some() && over {
+                if before.0 != end {
+                    let share = (end - before.0) as f64 / (point.0 - before.0) as f64;
+                    let cut = (end, before.1 + (point.1 - before.1) * share);
+                    sum += self.area(before, cut);
+                    before = cut;
+                }
+                made.push((start, Value::Float(sum)));
+                (start, end) = self.bucket(point.0);
+                sum = 0.0;
+            }
+            sum += self.area(before, point);
+            before = point;
+        }
+        // A last point that stands at the beginning of its bucket has no area there.
+        if before.0 != start {
+            made.push((start, Value::Float(sum)));
+        }
+        made
+    }
+
+    fn area(&self, from: (i64, f64), to: (i64, f64)) -> f64 {
+        0.5 * (to.1 + from.1) * ((to.0 - from.0) as f64 / self.unit as f64)
+    }
+
+    /// Where the bucket of a time begins and ends in the order of the answer; everything is one bucket of 1970 without an interval.
+    fn bucket(&self, time: i64) -> (i64, i64) {
+        match self.window.map(|window| window.bucket(time)) {
+            None => (0, 0),
+            Some((start, end)) if self.descending => (end, start),
+            Some(bounds) => bounds,
+        }
+    }
 }

@@ -6,21 +6,35 @@ use std::sync::Arc;
 use super::{Answer, QueryError};
 use crate::influxql::ast::{Cast, Measurement};
 use crate::point::FieldKind;
-use crate::store::{Store, Tags};
+use crate::store::{Catalog, Place, Policy, Store, Tags};
 
-/// One measurement.
+/// What a SELECT can read from: a measurement, or the answer of another SELECT.
 pub(crate) struct View {
+    /// Of a measurement; the series of a sub-query have names of their own.
     pub(crate) name: Arc<str>,
     pub(crate) fields: BTreeMap<Arc<str>, (u32, FieldKind)>,
     pub(crate) tag_keys: BTreeSet<Arc<str>>,
-    pub(crate) streams: Vec<(u32, Tags)>,
+    /// Of a sub-query: tags that stand in a column of its rows.
+    pub(crate) labels: BTreeMap<Arc<str>, u32>,
+    pub(crate) streams: Vec<Stream>,
 }
 
-/// What a name means in one measurement.
+/// One stream of a measurement, or one series of a sub-query's answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) tags: Tags,
+}
+
+/// What a name means in one view.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Meaning {
+    /// A field, and the kind that its values are read as.
     Field(u32, FieldKind),
     Tag(Arc<str>),
+    /// A tag that stands in a column.
+    Label(u32),
     /// Nothing stored has this name.
     Nothing,
 }
@@ -28,14 +42,34 @@ pub(crate) enum Meaning {
 impl View {
     /// A plain name is a field before it is a tag.
     pub(crate) fn meaning(&self, name: &str, cast: Option<Cast>) -> Meaning {
-        let field = self.fields.get(name);
-        match (field, cast) {
-            (Some((id, kind)), cast) if cast != Some(Cast::Tag) => Meaning::Field(*id, *kind),
-            (_, None | Some(Cast::Tag)) => match self.tag_keys.get(name) {
-                Some(key) => Meaning::Tag(key.clone()),
-                None => Meaning::Nothing,
-            },
-            _ => Meaning::Nothing,
+        let field = self.fields.get(name).filter(|_| cast != Some(Cast::Tag));
+        if let Some((id, stored)) = field {
+            return match cast.and_then(Cast::kind) {
+                None => Meaning::Field(*id, *stored),
+                Some(kind) if kind == *stored || (kind.is_number() && stored.is_number()) => Meaning::Field(*id, kind),
+                Some(_) => Meaning::Nothing,
+            };
+        }
+        if !matches!(cast, None | Some(Cast::Tag)) {
+            return Meaning::Nothing;
+        }
+        if let Some(id) = self.labels.get(name) {
+            return Meaning::Label(*id);
+        }
+        self.tag_keys.get(name).map_or(Meaning::Nothing, |key| Meaning::Tag(key.clone()))
+    }
+}
+
+impl Cast {
+    /// The kind that values are turned into.
+    fn kind(self) -> Option<FieldKind> {
+        match self {
+            Self::Float => Some(FieldKind::Float),
+            Self::Integer => Some(FieldKind::Integer),
+            Self::Unsigned => Some(FieldKind::Unsigned),
+            Self::Text => Some(FieldKind::Text),
+            Self::Boolean => Some(FieldKind::Boolean),
+            Self::Field | Self::Tag => None,
         }
     }
 }
@@ -46,46 +80,69 @@ pub(crate) fn tag<'a>(tags: &'a Tags, key: &str) -> &'a str {
     at.map_or("", |at| &tags[at].1)
 }
 
-/// The measurements that the sources name, sorted by name, each once.
+/// The measurements that the sources name, sorted by name, each once. `place` is where a source looks that names no other.
 pub(crate) fn views<'a>(
+    store: &Store,
+    place: Place<'_>,
+    sources: impl Iterator<Item = &'a Measurement>,
+) -> Answer<Vec<View>> {
+    let mut found: BTreeMap<(Arc<str>, u32), View> = BTreeMap::new();
+    let memory = store.memory();
+    for source in sources {
+        let database = source.database.as_deref().unwrap_or(place.database);
+        let policy = match (&source.policy, &source.database) {
+            (Some(policy), _) => Some(policy.as_str()),
+            (None, Some(_)) => None,
+            (None, None) => place.policy,
+        };
+        let known = memory.catalog.databases.get(database).ok_or_else(|| no_database(database))?;
+        let Some(policy) = known.policy(policy) else {
+            return Err(format!("retention policy not found: {}", policy.unwrap_or_default()).into());
+        };
+        collect(&memory.catalog, policy, source, &mut found);
+    }
+    Ok(found.into_values().collect())
+}
+
+/// As [`views`], in all policies of the database.
+pub(crate) fn views_of_all<'a>(
     store: &Store,
     database: &str,
     sources: impl Iterator<Item = &'a Measurement>,
 ) -> Answer<Vec<View>> {
     let mut found: BTreeMap<(Arc<str>, u32), View> = BTreeMap::new();
+    let memory = store.memory();
     for source in sources {
         let database = source.database.as_deref().unwrap_or(database);
-        require_policy(source)?;
-        let memory = store.memory();
-        let catalog = &memory.catalog;
-        let Some(known) = catalog.databases.get(database) else {
-            return Err(no_database(database));
-        };
-        for (name, id) in &known.measurements {
-            if !source.name.matches(name) {
-                continue;
-            }
-            let measurement = &catalog.measurements[*id as usize];
-            let field = |(name, id): (&Arc<str>, &u32)| (name.clone(), (*id, catalog.fields[*id as usize].kind));
-            let stream = |id: &u32| (*id, catalog.streams[*id as usize].tags.clone());
-            found.entry((name.clone(), *id)).or_insert_with(|| View {
-                name: name.clone(),
-                fields: measurement.fields.iter().map(field).collect(),
-                tag_keys: measurement.tag_keys.keys().cloned().collect(),
-                streams: measurement.streams.iter().map(stream).collect(),
-            });
+        let known = memory.catalog.databases.get(database).ok_or_else(|| no_database(database))?;
+        for policy in known.policies.values() {
+            collect(&memory.catalog, policy, source, &mut found);
         }
     }
     Ok(found.into_values().collect())
 }
 
-/// There is one policy, and it is InfluxDB's default one.
-pub(crate) const POLICY: &str = "autogen";
-
-fn require_policy(source: &Measurement) -> Answer<()> {
-    match source.policy.as_deref() {
-        None | Some(POLICY | "default") => Ok(()),
-        Some(other) => Err(format!("retention policy not found: {other}").into()),
+fn collect(
+    catalog: &Catalog,
+    policy: &Policy,
+    source: &Measurement,
+    found: &mut BTreeMap<(Arc<str>, u32), View>,
+) {
+    for (name, id) in &policy.measurements {
+        if !source.name.matches(name) {
+            continue;
+        }
+        let measurement = &catalog.measurements[*id as usize];
+        let field = |(name, id): (&Arc<str>, &u32)| (name.clone(), (*id, catalog.fields[*id as usize].kind));
+        let stream =
+            |id: &u32| Stream { id: *id, name: name.clone(), tags: catalog.streams[*id as usize].tags.clone() };
+        found.entry((name.clone(), *id)).or_insert_with(|| View {
+            name: name.clone(),
+            fields: measurement.fields.iter().map(field).collect(),
+            tag_keys: measurement.tag_keys.keys().cloned().collect(),
+            labels: BTreeMap::new(),
+            streams: measurement.streams.iter().map(stream).collect(),
+        });
     }
 }
 

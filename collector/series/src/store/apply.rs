@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use super::{Catalog, Memory, Store, StoreError, lock};
+use super::{Catalog, Memory, Place, Store, StoreError, lock};
 use crate::limits::{MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES};
 use crate::point::{FieldKind, FieldValue, Point};
 
@@ -79,13 +79,13 @@ impl Store {
     ///
     /// # Errors
     /// Every conflict, with the index of its point.
-    pub fn check(&self, database: &str, points: &[Point<'_>]) -> Result<(), Vec<Conflict>> {
+    pub fn check<'a>(&self, place: impl Into<Place<'a>>, points: &[Point<'_>]) -> Result<(), Vec<Conflict>> {
         let memory = self.memory();
         let mut check = Check {
             catalog: &memory.catalog,
-            database,
+            place: place.into(),
             new_fields: HashMap::new(),
-            room: self.options.max_streams.saturating_sub(memory.catalog.streams.len()),
+            room: self.options.max_streams.saturating_sub(memory.catalog.live_streams()),
             limit: self.options.max_streams,
             conflicts: Vec::new(),
         };
@@ -100,14 +100,19 @@ impl Store {
     ///
     /// # Errors
     /// When the heads are full and cannot be sealed: nothing was applied, and the same call may be made again.
-    pub fn apply(&self, position: u64, database: &str, points: &[Point<'_>]) -> Result<Applied, StoreError> {
+    pub fn apply<'a>(
+        &self,
+        position: u64,
+        place: impl Into<Place<'a>>,
+        points: &[Point<'_>],
+    ) -> Result<Applied, StoreError> {
         let mut writer = lock(&self.writer);
         if self.memory().head_values >= self.options.max_head_values {
             let limit = self.options.max_head_values;
             let full = |source| StoreError::HeadsFull { limit, source: Box::new(source) };
             self.checkpoint_with(&mut writer, self.seal_for_room()).map_err(full)?;
         }
-        let applied = self.memory_mut().apply(database, points, self.options.max_streams, position);
+        let applied = self.memory_mut().apply(place.into(), points, self.options.max_streams, position);
         drop(writer);
         self.refused_points.fetch_add(applied.refused_points, Ordering::Relaxed);
         self.refused_values.fetch_add(applied.refused_values, Ordering::Relaxed);
@@ -124,11 +129,15 @@ impl Store {
 }
 
 impl Memory {
-    fn apply(&mut self, database: &str, points: &[Point<'_>], max_streams: usize, position: u64) -> Applied {
+    fn apply(&mut self, place: Place<'_>, points: &[Point<'_>], max_streams: usize, position: u64) -> Applied {
         let mut applied = Applied::default();
+        if place.policy.is_none() {
+            // Written by our own program, which asks nobody to make the database first.
+            self.catalog.database_or_new(place.database);
+        }
         for point in points {
             match shape_fault(point) {
-                None => self.apply_point(database, point, max_streams, &mut applied),
+                None => self.apply_point(place, point, max_streams, &mut applied),
                 Some(_) => applied.refused_points += 1,
             }
         }
@@ -137,8 +146,8 @@ impl Memory {
         applied
     }
 
-    fn apply_point(&mut self, database: &str, point: &Point<'_>, max_streams: usize, applied: &mut Applied) {
-        let Some(id) = self.catalog.stream_or_new(database, point, max_streams) else {
+    fn apply_point(&mut self, place: Place<'_>, point: &Point<'_>, max_streams: usize, applied: &mut Applied) {
+        let Some(id) = self.catalog.stream_or_new(place, point, max_streams) else {
             applied.refused_points += 1;
             return;
         };
@@ -204,7 +213,7 @@ fn shape_fault(point: &Point<'_>) -> Option<&'static str> {
 
 struct Check<'a> {
     catalog: &'a Catalog,
-    database: &'a str,
+    place: Place<'a>,
     /// Types that earlier points of the same call would give to new fields.
     new_fields: HashMap<(&'a str, &'a str), FieldKind>,
     room: usize,
@@ -218,7 +227,7 @@ impl<'a> Check<'a> {
             self.conflicts.push(Conflict { point: at, kind: ConflictKind::Malformed(what) });
             return;
         }
-        let measurement = self.catalog.measurement(self.database, &point.measurement);
+        let measurement = self.catalog.measurement(self.place, &point.measurement);
         if !self.has_stream(measurement, point) {
             // Two points of one new stream count twice: near the limit this refuses a little early.
             if self.room == 0 {

@@ -1,5 +1,7 @@
-//! What is known: databases, measurements, fields with their types, streams. All of it is in memory; what is new since the last
-//! checkpoint goes to disk with the next one.
+//! What is known: databases with their policies, measurements, fields with their types, streams. All of it is in memory; what is
+//! new since the last checkpoint goes to disk with the next one.
+//!
+//! Ids are places in vectors and are never used again while the store is open: what was dropped leaves a hole.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -9,10 +11,17 @@ use std::sync::Arc;
 use super::head::Head;
 use crate::point::{FieldKind, Point};
 
+/// The policy that a database begins with, as InfluxDB names it.
+pub(crate) const FIRST_POLICY: &str = "autogen";
+
+pub(crate) const DAY: i64 = 86_400_000_000_000;
+
 /// Everything that has a name, and the heads.
 #[derive(Default)]
 pub(crate) struct Catalog {
     pub(crate) databases: BTreeMap<Arc<str>, Database>,
+    /// The id of the next policy.
+    next_policy: u32,
     pub(crate) measurements: Vec<Measurement>,
     pub(crate) streams: Vec<Stream>,
     /// Names of the fields, by field id.
@@ -20,17 +29,54 @@ pub(crate) struct Catalog {
     /// From the hash of (measurement, tags) to the newest stream with it; streams of one hash are chained.
     by_hash: HashMap<u64, u32, Already>,
     texts: HashSet<Arc<str>>,
+    gone_streams: usize,
     /// Of the hash of a stream's key.
     hasher: std::hash::RandomState,
 }
 
 pub(crate) struct Database {
+    pub(crate) policies: BTreeMap<Arc<str>, Policy>,
+    pub(crate) default_policy: Arc<str>,
+}
+
+impl Database {
+    /// The policy of this name; no name and `default` mean the default one, as in InfluxDB.
+    pub(crate) fn policy(&self, name: Option<&str>) -> Option<&Policy> {
+        let known = name.and_then(|name| self.policies.get(name));
+        match name {
+            None | Some("" | "default") => known.or_else(|| self.policies.get(&self.default_policy)),
+            Some(_) => known,
+        }
+    }
+}
+
+/// How long the measurements of a database are kept, and those measurements.
+pub(crate) struct Policy {
     pub(crate) id: u32,
+    /// Nanoseconds; 0 is for ever.
+    pub(crate) duration: i64,
+    /// InfluxDB's shard group duration in nanoseconds. Shown as it was given; nothing here depends on it.
+    pub(crate) shard: i64,
     pub(crate) measurements: BTreeMap<Arc<str>, u32>,
 }
 
+/// Where points go and names are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The database.
+    pub database: &'a str,
+    /// The retention policy; `None` is the default one.
+    pub policy: Option<&'a str>,
+}
+
+impl<'a> From<&'a str> for Place<'a> {
+    fn from(database: &'a str) -> Self {
+        Self { database, policy: None }
+    }
+}
+
 pub(crate) struct Measurement {
-    pub(crate) database: u32,
+    pub(crate) policy: u32,
     pub(crate) name: Arc<str>,
     pub(crate) fields: BTreeMap<Arc<str>, u32>,
     /// How many streams have each tag key.
@@ -55,6 +101,8 @@ pub(crate) struct Stream {
     pub(crate) sealed: Option<(i64, i64)>,
     /// Another stream of the same hash.
     same_hash: Option<u32>,
+    /// It was dropped.
+    pub(crate) gone: bool,
 }
 
 impl Catalog {
@@ -67,38 +115,96 @@ impl Catalog {
         text
     }
 
-    pub(crate) fn database_or_new(&mut self, name: &str) -> u32 {
-        if let Some(database) = self.databases.get(name) {
-            return database.id;
+    /// The default policy of a database, which is made if it is not there.
+    pub(crate) fn database_or_new(&mut self, name: &str) {
+        if self.databases.contains_key(name) {
+            return;
         }
         let name = self.intern(name);
-        let id = self.databases.len() as u32;
-        self.databases.insert(name, Database { id, measurements: BTreeMap::new() });
-        id
+        let default_policy = self.intern(FIRST_POLICY);
+        self.databases.insert(name.clone(), Database { policies: BTreeMap::new(), default_policy: default_policy.clone() });
+        self.add_policy(&name, &default_policy, 0, DAY * 7);
     }
 
-    pub(crate) fn measurement(&self, database: &str, name: &str) -> Option<u32> {
-        self.databases.get(database)?.measurements.get(name).copied()
-    }
-
-    pub(crate) fn measurement_or_new(&mut self, database: &str, name: &str) -> u32 {
-        if let Some(known) = self.measurement(database, name) {
-            return known;
+    /// Adds a policy to a database that is there.
+    pub(crate) fn add_policy(&mut self, database: &str, name: &str, duration: i64, shard: i64) {
+        let (name, id) = (self.intern(name), self.next_policy);
+        if let Some(database) = self.databases.get_mut(database) {
+            database.policies.insert(name, Policy { id, duration, shard, measurements: BTreeMap::new() });
+            self.next_policy += 1;
         }
-        self.database_or_new(database);
+    }
+
+    /// As it was written to disk; its policies follow.
+    pub(crate) fn load_database(&mut self, name: &str, default_policy: &str) {
+        let (name, default_policy) = (self.intern(name), self.intern(default_policy));
+        self.databases.insert(name, Database { policies: BTreeMap::new(), default_policy });
+    }
+
+    /// As it was written to disk.
+    pub(crate) fn load_measurement(&mut self, id: usize, policy: u32, name: &str) {
+        self.skip_measurements(id);
+        let name = self.intern(name);
+        let mut policies = self.databases.values_mut().flat_map(|database| database.policies.values_mut());
+        if let Some(policy) = policies.find(|known| known.id == policy) {
+            policy.measurements.insert(name.clone(), id as u32);
+        }
+        self.measurements.push(Measurement {
+            policy,
+            name,
+            fields: BTreeMap::new(),
+            tag_keys: BTreeMap::new(),
+            streams: Vec::new(),
+        });
+    }
+
+    /// False for one that was dropped.
+    pub(crate) fn has_measurement(&self, id: u32) -> bool {
+        let Some(measurement) = self.measurements.get(id as usize) else { return false };
+        let mut policies = self.databases.values().flat_map(|database| database.policies.values());
+        policies.any(|policy| policy.id == measurement.policy && policy.measurements.get(&measurement.name) == Some(&id))
+    }
+
+    /// As it was written to disk.
+    pub(crate) fn load_policy(&mut self, database: &str, name: &str, policy: Policy) {
+        let (database, name) = (self.intern(database), self.intern(name));
+        self.next_policy = self.next_policy.max(policy.id + 1);
+        if let Some(database) = self.databases.get_mut(&database) {
+            database.policies.insert(name, policy);
+        }
+    }
+
+    pub(crate) fn policy(&self, place: Place<'_>) -> Option<&Policy> {
+        self.databases.get(place.database)?.policy(place.policy)
+    }
+
+    fn policy_mut(&mut self, place: Place<'_>) -> Option<&mut Policy> {
+        let id = self.policy(place)?.id;
+        self.databases.get_mut(place.database)?.policies.values_mut().find(|policy| policy.id == id)
+    }
+
+    pub(crate) fn measurement(&self, place: Place<'_>, name: &str) -> Option<u32> {
+        self.policy(place)?.measurements.get(name).copied()
+    }
+
+    /// `None` if there is no such place.
+    pub(crate) fn measurement_or_new(&mut self, place: Place<'_>, name: &str) -> Option<u32> {
+        if let Some(known) = self.measurement(place, name) {
+            return Some(known);
+        }
         let name = self.intern(name);
         let id = self.measurements.len() as u32;
-        if let Some(database) = self.databases.get_mut(database) {
-            database.measurements.insert(name.clone(), id);
-            self.measurements.push(Measurement {
-                database: database.id,
-                name,
-                fields: BTreeMap::new(),
-                tag_keys: BTreeMap::new(),
-                streams: Vec::new(),
-            });
-        }
-        id
+        let policy = self.policy_mut(place)?;
+        policy.measurements.insert(name.clone(), id);
+        let policy = policy.id;
+        self.measurements.push(Measurement {
+            policy,
+            name,
+            fields: BTreeMap::new(),
+            tag_keys: BTreeMap::new(),
+            streams: Vec::new(),
+        });
+        Some(id)
     }
 
     /// The id and type of a field; made with `kind` if it is new.
@@ -129,7 +235,7 @@ impl Catalog {
         let mut next = self.by_hash.get(&hash).copied();
         while let Some(id) = next {
             let stream = &self.streams[id as usize];
-            if stream.measurement == measurement && same_tags(&stream.tags, tags) {
+            if !stream.gone && stream.measurement == measurement && same_tags(&stream.tags, tags) {
                 return Some(id);
             }
             next = stream.same_hash;
@@ -146,8 +252,92 @@ impl Catalog {
         for (key, _) in &tags {
             *entry.tag_keys.entry(key.clone()).or_default() += 1;
         }
-        self.streams.push(Stream { measurement, tags: tags.into(), head: Head::default(), sealed: None, same_hash });
+        let (head, sealed, gone) = (Head::default(), None, false);
+        self.streams.push(Stream { measurement, tags: tags.into(), head, sealed, same_hash, gone });
         id
+    }
+
+    /// Holes up to a place, where a dropped stream was.
+    pub(crate) fn skip_streams(&mut self, to: usize) {
+        while self.streams.len() < to {
+            self.streams.push(Stream {
+                measurement: u32::MAX,
+                tags: Vec::new().into(),
+                head: Head::default(),
+                sealed: None,
+                same_hash: None,
+                gone: true,
+            });
+            self.gone_streams += 1;
+        }
+    }
+
+    /// Holes up to a place, where a dropped measurement was.
+    pub(crate) fn skip_measurements(&mut self, to: usize) {
+        while self.measurements.len() < to {
+            self.measurements.push(Measurement {
+                policy: u32::MAX,
+                name: Arc::from(""),
+                fields: BTreeMap::new(),
+                tag_keys: BTreeMap::new(),
+                streams: Vec::new(),
+            });
+        }
+    }
+
+    /// Holes up to a place, where a field of a dropped measurement was.
+    pub(crate) fn skip_fields(&mut self, to: usize) {
+        while self.fields.len() < to {
+            self.fields.push(Field { measurement: u32::MAX, name: Arc::from(""), kind: FieldKind::Float });
+        }
+    }
+
+    /// Measurements that are there.
+    pub(crate) fn live_measurements(&self) -> usize {
+        let policies = self.databases.values().flat_map(|database| database.policies.values());
+        policies.map(|policy| policy.measurements.len()).sum()
+    }
+
+    /// Streams that are there.
+    pub(crate) fn live_streams(&self) -> usize {
+        self.streams.len() - self.gone_streams
+    }
+
+    /// Takes a stream out: nothing finds it any more.
+    pub(crate) fn forget_stream(&mut self, id: u32) {
+        let stream = &mut self.streams[id as usize];
+        if std::mem::replace(&mut stream.gone, true) {
+            return;
+        }
+        self.gone_streams += 1;
+        stream.head = Head::default();
+        stream.sealed = None;
+        let tags = stream.tags.clone();
+        let measurement = &mut self.measurements[stream.measurement as usize];
+        measurement.streams.retain(|known| *known != id);
+        for (key, _) in tags.iter() {
+            if let Some(count) = measurement.tag_keys.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    measurement.tag_keys.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Takes a measurement with its streams out.
+    pub(crate) fn forget_measurement(&mut self, id: u32) {
+        for stream in self.measurements[id as usize].streams.clone() {
+            self.forget_stream(stream);
+        }
+        let measurement = &mut self.measurements[id as usize];
+        measurement.fields.clear();
+        let (policy, name) = (measurement.policy, measurement.name.clone());
+        for known in self.databases.values_mut().flat_map(|database| database.policies.values_mut()) {
+            if known.id == policy && known.measurements.get(&name) == Some(&id) {
+                known.measurements.remove(&name);
+            }
+        }
     }
 
     /// What names a stream, for a log line.
@@ -161,17 +351,17 @@ impl Catalog {
     }
 
     /// The stream of a point and its measurement, made if new and `room` is left.
-    pub(crate) fn stream_or_new(&mut self, database: &str, point: &Point<'_>, most: usize) -> Option<u32> {
-        let measurement = match self.measurement(database, &point.measurement) {
+    pub(crate) fn stream_or_new(&mut self, place: Place<'_>, point: &Point<'_>, most: usize) -> Option<u32> {
+        let measurement = match self.measurement(place, &point.measurement) {
             Some(known) => known,
-            None if self.streams.len() >= most => return None,
-            None => self.measurement_or_new(database, &point.measurement),
+            None if self.live_streams() >= most => return None,
+            None => self.measurement_or_new(place, &point.measurement)?,
         };
         let hash = self.hash(measurement, point.tags.iter().map(|(k, v)| (&**k, &**v)));
         if let Some(known) = self.stream(hash, measurement, &point.tags) {
             return Some(known);
         }
-        (self.streams.len() < most).then(|| self.add_stream(hash, measurement, &point.tags))
+        (self.live_streams() < most).then(|| self.add_stream(hash, measurement, &point.tags))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Sealing {
 }
 
 /// Full heads only, and of them only full blocks.
-const USUAL: Sealing = Sealing { whole_from_rows: usize::MAX, whole_before: None };
+pub(crate) const USUAL: Sealing = Sealing { whole_from_rows: usize::MAX, whole_before: None };
 const EVERYTHING: Sealing = Sealing { whole_from_rows: 1, whole_before: None };
 
 /// What became of one head.
@@ -112,6 +112,16 @@ impl Store {
 
     /// The caller holds the writer, so no point comes in between; queries go on.
     pub(crate) fn checkpoint_with(&self, writer: &mut Writer, sealing: Sealing) -> Result<u64, StoreError> {
+        self.checkpoint_then(writer, sealing, |_| Ok(()))
+    }
+
+    /// As [`checkpoint_with`](Self::checkpoint_with), with something more in the same transaction.
+    pub(crate) fn checkpoint_then(
+        &self,
+        writer: &mut Writer,
+        sealing: Sealing,
+        also: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<u64, StoreError> {
         let (sealed, parts, position) = {
             let memory = self.memory();
             let sealed = memory.seal(sealing)?;
@@ -126,6 +136,7 @@ impl Store {
         drop(memory);
         save_blocks(&transaction, &sealed).map_err(&step)?;
         save_heads(&transaction, &parts, position).map_err(&step)?;
+        also(&transaction).map_err(&step)?;
         transaction.commit().map_err(&step)?;
         writer.saved(&self.memory().catalog);
         self.memory_mut().settle(sealed, position);
@@ -189,9 +200,13 @@ impl Memory {
             }
             stream.head = Head::from_sorted(sealed.rest);
         }
-        self.head_values = self.catalog.streams.iter().map(|stream| stream.head.cells() as u64).sum();
+        self.count_heads();
         self.durable = position;
         self.since_checkpoint = 0;
+    }
+
+    pub(crate) fn count_heads(&mut self) {
+        self.head_values = self.catalog.streams.iter().map(|stream| stream.head.cells() as u64).sum();
     }
 }
 

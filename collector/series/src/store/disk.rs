@@ -1,4 +1,4 @@
-//! The SQLite file. Tables: `meta`, `database`, `measurement`, `field`, `stream` (the catalogue), `head` (the packed heads of the
+//! The SQLite file. Tables: `meta`, `database`, `policy`, `measurement`, `field`, `stream` (the catalogue), `head` (the packed heads of the
 //! last checkpoint), `block` (sealed rows). Tags are stored as line protocol writes them, so any SQLite tool shows them.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Policy};
 use super::head::Head;
 use super::{Memory, StoreError, lock};
 use crate::codec::bits::Reader;
@@ -17,7 +17,7 @@ use crate::point::FieldKind;
 use crate::store::catalog::Tag;
 
 /// The format of the file as a whole; blocks have a format byte of their own.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 /// "bwsr": tells this file from any other SQLite file.
 const APPLICATION: u32 = 0x6277_7372;
 /// Where SQLite's file header has the two numbers.
@@ -29,9 +29,12 @@ const SCHEMA: &str = "
     PRAGMA page_size = 2048;
     PRAGMA application_id = 0x62777372;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-    CREATE TABLE database (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE database (name TEXT PRIMARY KEY, default_policy TEXT NOT NULL) STRICT;
+    CREATE TABLE policy (
+        id INTEGER PRIMARY KEY, database TEXT NOT NULL, name TEXT NOT NULL, duration INTEGER NOT NULL,
+        shard INTEGER NOT NULL) STRICT;
     CREATE TABLE measurement (
-        id INTEGER PRIMARY KEY, database INTEGER NOT NULL, name TEXT NOT NULL) STRICT;
+        id INTEGER PRIMARY KEY, policy INTEGER NOT NULL, name TEXT NOT NULL) STRICT;
     CREATE TABLE field (
         id INTEGER PRIMARY KEY, measurement INTEGER NOT NULL, name TEXT NOT NULL, kind INTEGER NOT NULL) STRICT;
     CREATE TABLE stream (
@@ -41,7 +44,23 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, min_time INTEGER NOT NULL,
         max_time INTEGER NOT NULL, rows INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
     CREATE INDEX block_time ON block (stream, max_time, min_time);
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
+";
+
+/// Format 1 knew no policies: each database gets the one that it had without a name, under the database's own number.
+const FROM_FORMAT_1: &str = "
+    BEGIN IMMEDIATE;
+    CREATE TABLE policy (
+        id INTEGER PRIMARY KEY, database TEXT NOT NULL, name TEXT NOT NULL, duration INTEGER NOT NULL,
+        shard INTEGER NOT NULL) STRICT;
+    INSERT INTO policy SELECT id, name, 'autogen', 0, 604800000000000 FROM database;
+    CREATE TABLE named (name TEXT PRIMARY KEY, default_policy TEXT NOT NULL) STRICT;
+    INSERT INTO named SELECT name, 'autogen' FROM database;
+    DROP TABLE database;
+    ALTER TABLE named RENAME TO database;
+    ALTER TABLE measurement RENAME COLUMN database TO policy;
+    PRAGMA user_version = 2;
+    COMMIT;
 ";
 
 /// Makes an error of a step.
@@ -80,7 +99,6 @@ pub(crate) struct Writer {
 
 #[derive(Clone, Copy, Default)]
 struct Saved {
-    databases: usize,
     measurements: usize,
     fields: usize,
     streams: usize,
@@ -93,6 +111,10 @@ impl Writer {
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(at("read the format"))?;
         if version == 0 {
             create(&connection).map_err(at("make the tables"))?;
+        }
+        if version == 1 {
+            keep_copy(&connection, path)?;
+            connection.execute_batch(FROM_FORMAT_1).map_err(at("bring the file to the new format"))?;
         }
         // FULL: the journal drops what is before the position as soon as the checkpoint has returned.
         connection
@@ -126,24 +148,24 @@ impl Writer {
         from: SavedMark,
     ) -> rusqlite::Result<()> {
         let from = from.0;
-        let mut insert = transaction.prepare_cached("INSERT INTO database VALUES (?1, ?2)")?;
-        for (name, database) in &catalog.databases {
-            if database.id as usize >= from.databases {
-                insert.execute(params![database.id, &**name])?;
-            }
-        }
+        save_places(transaction, catalog)?;
         let mut insert = transaction.prepare_cached("INSERT INTO measurement VALUES (?1, ?2, ?3)")?;
         for (id, measurement) in catalog.measurements.iter().enumerate().skip(from.measurements) {
-            insert.execute(params![id as i64, measurement.database, &*measurement.name])?;
+            if catalog.has_measurement(id as u32) {
+                insert.execute(params![id as i64, measurement.policy, &*measurement.name])?;
+            }
         }
         let mut insert = transaction.prepare_cached("INSERT INTO field VALUES (?1, ?2, ?3, ?4)")?;
         for (id, field) in catalog.fields.iter().enumerate().skip(from.fields) {
-            let kind = field.kind.code();
-            insert.execute(params![id as i64, field.measurement, &*field.name, kind])?;
+            if catalog.has_measurement(field.measurement) {
+                insert.execute(params![id as i64, field.measurement, &*field.name, field.kind.code()])?;
+            }
         }
         let mut insert = transaction.prepare_cached("INSERT INTO stream VALUES (?1, ?2, ?3)")?;
         for (id, stream) in catalog.streams.iter().enumerate().skip(from.streams) {
-            insert.execute(params![id as i64, stream.measurement, tags_text(&stream.tags)])?;
+            if !stream.gone {
+                insert.execute(params![id as i64, stream.measurement, tags_text(&stream.tags)])?;
+            }
         }
         Ok(())
     }
@@ -164,12 +186,40 @@ pub(crate) struct SavedMark(Saved);
 impl Saved {
     fn of(catalog: &Catalog) -> Self {
         Self {
-            databases: catalog.databases.len(),
             measurements: catalog.measurements.len(),
             fields: catalog.fields.len(),
             streams: catalog.streams.len(),
         }
     }
+}
+
+/// Databases and policies are few, and change: they are written anew each time.
+fn save_places(transaction: &Transaction<'_>, catalog: &Catalog) -> rusqlite::Result<()> {
+    transaction.execute_batch("DELETE FROM database; DELETE FROM policy;")?;
+    let mut database_row = transaction.prepare_cached("INSERT INTO database VALUES (?1, ?2)")?;
+    let mut policy_row = transaction.prepare_cached("INSERT INTO policy VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (database, content) in &catalog.databases {
+        database_row.execute(params![&**database, &*content.default_policy])?;
+        for (name, policy) in &content.policies {
+            policy_row.execute(params![policy.id, &**database, &**name, policy.duration, policy.shard])?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of a file that is about to be brought to a new format stays beside it, for the program that knows the old one.
+fn keep_copy(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".format-1");
+    let copy = PathBuf::from(name);
+    if copy.exists() {
+        return Ok(());
+    }
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);").map_err(at("settle the old file"))?;
+    let failed = |source| StoreError::Folder { path: copy.clone(), source };
+    let unfinished = copy.with_extension("unfinished");
+    std::fs::copy(path, &unfinished).map_err(failed)?;
+    std::fs::rename(&unfinished, &copy).map_err(failed)
 }
 
 /// In the old journal mode, so that the format number is in the file's header, where a look at the header finds it.
@@ -180,30 +230,35 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn load_catalog(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
-    let mut names = Vec::new();
-    let mut select = connection.prepare("SELECT name FROM database ORDER BY id")?;
+    let mut select = connection.prepare("SELECT name, default_policy FROM database")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        catalog.database_or_new(&name);
-        names.push(name);
+        catalog.load_database(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?);
     }
-    let mut select = connection.prepare("SELECT database, name FROM measurement ORDER BY id")?;
+    let mut select = connection.prepare("SELECT id, database, name, duration, shard FROM policy")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let database = names.get(row.get::<_, u32>(0)? as usize).map_or("", |name| name.as_str());
-        catalog.measurement_or_new(database, &row.get::<_, String>(1)?);
+        let policy =
+            Policy { id: row.get(0)?, duration: row.get(3)?, shard: row.get(4)?, measurements: Default::default() };
+        catalog.load_policy(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, policy);
     }
-    let mut select = connection.prepare("SELECT measurement, name, kind FROM field ORDER BY id")?;
+    let mut select = connection.prepare("SELECT id, policy, name FROM measurement ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let kind = FieldKind::from_code(row.get(2)?).unwrap_or(FieldKind::Float);
-        catalog.field_or_new(row.get(0)?, &row.get::<_, String>(1)?, kind);
+        catalog.load_measurement(row.get::<_, u32>(0)? as usize, row.get(1)?, &row.get::<_, String>(2)?);
     }
-    let mut select = connection.prepare("SELECT measurement, tags FROM stream ORDER BY id")?;
+    let mut select = connection.prepare("SELECT id, measurement, name, kind FROM field ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let (measurement, text): (u32, String) = (row.get(0)?, row.get(1)?);
+        catalog.skip_fields(row.get::<_, u32>(0)? as usize);
+        let kind = FieldKind::from_code(row.get(3)?).unwrap_or(FieldKind::Float);
+        catalog.field_or_new(row.get(1)?, &row.get::<_, String>(2)?, kind);
+    }
+    let mut select = connection.prepare("SELECT id, measurement, tags FROM stream ORDER BY id")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        catalog.skip_streams(row.get::<_, u32>(0)? as usize);
+        let (measurement, text): (u32, String) = (row.get(1)?, row.get(2)?);
         let tags = tags_from_text(&text);
         let hash = catalog.hash(measurement, tags.iter().map(|(k, v)| (&**k, &**v)));
         catalog.add_stream(hash, measurement, &tags);

@@ -75,6 +75,14 @@ impl Head {
         Chunk::merge(vec![self.rows.select(&order, wanted)])
     }
 
+    /// Takes the rows between `from` and `to` away, both included.
+    pub(crate) fn remove(&mut self, from: i64, to: i64) {
+        if !self.is_empty() {
+            let since = self.since;
+            *self = Self { since, ..Self::from_sorted(self.all().without(from, to)) };
+        }
+    }
+
     /// All rows, sorted, each time once.
     pub(crate) fn all(&self) -> Chunk {
         self.between(i64::MIN, i64::MAX, |_| true)

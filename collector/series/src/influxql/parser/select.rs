@@ -16,14 +16,13 @@ impl Cursor<'_> {
                 break;
             }
         }
-        if *self.peek() == Kind::Word("INTO") {
-            return Err(ParseError("SELECT ... INTO is not supported".to_owned()));
-        }
+        let target = if self.word("INTO") { Some(self.target()?) } else { None };
         self.expect_word("FROM")?;
         let sources = self.sources()?;
         let condition = self.condition()?;
         let dimensions = self.dimensions()?;
         let fill = self.fill()?;
+        let ordered = *self.peek() == Kind::Word("ORDER");
         let descending = self.order()?;
         let page = Page {
             limit: self.count("LIMIT")?,
@@ -33,7 +32,7 @@ impl Cursor<'_> {
         };
         let zone = self.zone()?;
         self.leave();
-        Ok(Select { fields, sources, condition, dimensions, fill, descending, page, zone })
+        Ok(Select { fields, target, sources, condition, dimensions, fill, ordered, descending, page, zone })
     }
 
     fn field(&mut self) -> Parsed<Field> {
@@ -77,11 +76,30 @@ impl Cursor<'_> {
         }
     }
 
+    /// As a source; `:MEASUREMENT` stands for the name that the rows have, which an empty name means here.
+    fn target(&mut self) -> Parsed<Measurement> {
+        let mut before: Vec<String> = Vec::new();
+        loop {
+            if self.mark(":") {
+                self.expect_word("MEASUREMENT")?;
+                return Ok(qualified(before, Name::Is(String::new())));
+            }
+            let part = match self.peek() {
+                Kind::Mark(".") if before.len() == 1 => String::new(),
+                _ => self.name()?,
+            };
+            if before.len() == 2 || !self.mark(".") {
+                return Ok(qualified(before, Name::Is(part)));
+            }
+            before.push(part);
+        }
+    }
+
     pub(super) fn condition(&mut self) -> Parsed<Option<Expr>> {
         if self.word("WHERE") { self.expr().map(Some) } else { Ok(None) }
     }
 
-    fn dimensions(&mut self) -> Parsed<Vec<Expr>> {
+    pub(super) fn dimensions(&mut self) -> Parsed<Vec<Expr>> {
         let mut dimensions = Vec::new();
         if !self.word("GROUP") {
             return Ok(dimensions);

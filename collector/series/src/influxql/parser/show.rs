@@ -2,7 +2,7 @@
 
 use super::{Cursor, Parsed};
 use crate::influxql::ParseError;
-use crate::influxql::ast::{Keys, Name, Show, What};
+use crate::influxql::ast::{Counted, Keys, Name, Show, What};
 use crate::influxql::token::Kind;
 
 const KINDS: &str = "CONTINUOUS, DATABASES, DIAGNOSTICS, FIELD, GRANTS, MEASUREMENT, MEASUREMENTS, QUERIES, RETENTION, SERIES, SHARD, SHARDS, STATS, SUBSCRIPTIONS, TAG, USERS";
@@ -14,26 +14,36 @@ impl Cursor<'_> {
             Kind::Word(word) => *word,
             _ => return self.unexpected(KINDS),
         };
+        self.step();
         let what = match kind {
             "DATABASES" => What::Databases,
             "MEASUREMENTS" => What::Measurements(None),
-            "SERIES" => What::Series,
-            "RETENTION" | "TAG" | "FIELD" => {
-                self.step();
-                return self.show_two(kind);
+            "SERIES" => match self.cardinality()? {
+                Some(exact) => What::Cardinality(Counted::Series, exact),
+                None => What::Series,
+            },
+            "MEASUREMENT" => self.counted(Counted::Measurements)?,
+            "RETENTION" | "TAG" | "FIELD" => self.show_two(kind)?,
+            "CONTINUOUS" => {
+                self.expect_word("QUERIES")?;
+                What::Nothing(&["name", "query"])
             }
-            "CONTINUOUS" | "DIAGNOSTICS" | "GRANTS" | "MEASUREMENT" | "QUERIES" | "SHARD" | "SHARDS" | "STATS"
-            | "SUBSCRIPTIONS" | "USERS" => {
+            "USERS" => What::Nothing(&["user", "admin"]),
+            "QUERIES" => What::Nothing(&["qid", "query", "database", "duration", "status"]),
+            "SUBSCRIPTIONS" => What::Nothing(&["retention_policy", "name", "mode", "destinations"]),
+            "DIAGNOSTICS" | "GRANTS" | "SHARD" | "SHARDS" | "STATS" => {
                 return Err(ParseError(format!("SHOW {kind} is not supported")));
             }
-            _ => return self.unexpected(KINDS),
+            _ => {
+                self.next -= 1;
+                return self.unexpected(KINDS);
+            }
         };
-        self.step();
         self.show_rest(what)
     }
 
     /// The kinds of two words.
-    fn show_two(&mut self, first: &str) -> Parsed<Show> {
+    fn show_two(&mut self, first: &str) -> Parsed<What> {
         let second = match self.peek() {
             Kind::Word(word) => *word,
             _ => "",
@@ -43,17 +53,54 @@ impl Cursor<'_> {
             ("TAG", "KEYS") => What::TagKeys,
             ("TAG", "VALUES") => What::TagValues(Keys::In(Vec::new())),
             ("FIELD", "KEYS") => What::FieldKeys,
+            ("TAG", "KEY") => {
+                self.step();
+                return self.counted(Counted::TagKeys);
+            }
+            ("FIELD", "KEY") => {
+                self.step();
+                return self.counted(Counted::FieldKeys);
+            }
             ("RETENTION", _) => return self.unexpected("POLICIES"),
             ("TAG", _) => return self.unexpected("KEY, KEYS, VALUES"),
             _ => return self.unexpected("KEY, KEYS"),
         };
         self.step();
-        self.show_rest(what)
+        if matches!(what, What::TagValues(_))
+            && let Some(exact) = self.cardinality()?
+        {
+            return Ok(What::Cardinality(Counted::TagValues(Keys::In(Vec::new())), exact));
+        }
+        Ok(what)
+    }
+
+    /// `[EXACT] CARDINALITY`, if it is next; true for the exact one.
+    fn cardinality(&mut self) -> Parsed<Option<bool>> {
+        if self.word("EXACT") {
+            self.expect_word("CARDINALITY")?;
+            return Ok(Some(true));
+        }
+        Ok(self.word("CARDINALITY").then_some(false))
+    }
+
+    fn counted(&mut self, counted: Counted) -> Parsed<What> {
+        match self.cardinality()? {
+            Some(exact) => Ok(What::Cardinality(counted, exact)),
+            None => self.unexpected("CARDINALITY, EXACT"),
+        }
     }
 
     fn show_rest(&mut self, what: What) -> Parsed<Show> {
-        let mut show = Show { what, database: None, sources: Vec::new(), condition: None, limit: 0, offset: 0 };
-        if matches!(show.what, What::Databases) {
+        let mut show = Show {
+            what,
+            database: None,
+            sources: Vec::new(),
+            condition: None,
+            dimensions: Vec::new(),
+            limit: 0,
+            offset: 0,
+        };
+        if matches!(show.what, What::Databases | What::Nothing(_)) {
             return Ok(show);
         }
         if self.word("ON") {
@@ -72,10 +119,13 @@ impl Cursor<'_> {
         }
         match &mut show.what {
             What::Measurements(with) => *with = self.with_measurement()?,
-            What::TagValues(keys) => *keys = self.with_key()?,
+            What::TagValues(keys) | What::Cardinality(Counted::TagValues(keys), _) => *keys = self.with_key()?,
             _ => {}
         }
         show.condition = self.condition()?;
+        if matches!(show.what, What::Cardinality(..)) {
+            show.dimensions = self.dimensions()?;
+        }
         self.skip_order()?;
         show.limit = self.count("LIMIT")?;
         show.offset = self.count("OFFSET")?;

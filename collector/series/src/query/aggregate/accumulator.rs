@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 
 use crate::chunk::{Column, Values};
-use crate::point::FieldValue;
+use crate::point::{FieldKind, FieldValue};
 use crate::query::Value;
 use crate::query::functions::Function;
+use crate::query::read::read_as;
 
 /// Grows by a point at a time. Functions that need every point hold them all; the budget counts those.
 #[derive(Debug)]
@@ -98,6 +99,8 @@ pub(crate) struct Rows<'a> {
     pub(crate) stream: u32,
     pub(crate) times: &'a [i64],
     pub(crate) column: &'a Column,
+    /// What the values are read as.
+    pub(crate) kind: FieldKind,
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) mask: Option<&'a [bool]>,
@@ -107,14 +110,15 @@ pub(crate) struct Rows<'a> {
 
 impl Rows<'_> {
     fn is_dense(&self) -> bool {
-        self.mask.is_none() && self.column.present.is_none() && self.to <= self.column.values.len()
+        let whole = self.mask.is_none() && self.column.present.is_none() && self.to <= self.column.values.len();
+        whole && self.column.values.kind() == self.kind
     }
 
     fn values(&self) -> impl Iterator<Item = (usize, FieldValue)> + '_ {
         (self.from..self.to)
             .map(|row| if self.descending { self.from + self.to - 1 - row } else { row })
             .filter(|row| self.mask.is_none_or(|mask| mask[*row]))
-            .filter_map(|row| self.column.get(row).map(|value| (row, value)))
+            .filter_map(|row| Some((row, read_as(self.column.get(row)?, self.kind)?)))
     }
 }
 
@@ -240,6 +244,39 @@ impl Accumulator {
         }
     }
 
+    /// The points that `top`, `bottom` or `sample` choose, in order of time. Of each combination of the neighbours `apart` there is
+    /// one at most.
+    pub(crate) fn chosen(&self, function: Function, apart: &[usize]) -> Vec<&Held> {
+        let mut points: Vec<&Held> = self.points().iter().collect();
+        let count = match function {
+            Function::Top(count) | Function::Bottom(count) | Function::Sample(count) => count,
+            _ => return Vec::new(),
+        };
+        if let Function::Sample(_) = function {
+            sample(&mut points, count);
+        } else {
+            points.sort_by(|a, b| {
+                let order = compare(&a.value, &b.value);
+                let order = if matches!(function, Function::Top(_)) { order.reverse() } else { order };
+                order.then(a.time.cmp(&b.time))
+            });
+            if !apart.is_empty() {
+                let mut seen: Vec<Vec<&Value>> = Vec::new();
+                points.retain(|point| {
+                    let key: Vec<&Value> = apart.iter().map(|at| &point.neighbours[*at]).collect();
+                    let new = !seen.contains(&key);
+                    if new {
+                        seen.push(key);
+                    }
+                    new
+                });
+            }
+            points.truncate(count);
+        }
+        points.sort_by_key(|point| point.time);
+        points
+    }
+
     /// Different values, in the order in which they first appeared.
     pub(crate) fn distinct(&self) -> Vec<Value> {
         let mut points: Vec<&Held> = self.points().iter().collect();
@@ -250,8 +287,26 @@ impl Accumulator {
     }
 }
 
+/// Keeps `count` of the points, each with the same chance. The same points give the same choice: a question asked twice has
+/// one answer.
+fn sample(points: &mut Vec<&Held>, count: usize) {
+    let mut state = points.len() as u64;
+    for at in count..points.len() {
+        // SplitMix64, by Sebastiano Vigna (public domain).
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let place = ((mixed ^ (mixed >> 31)) % (at as u64 + 1)) as usize;
+        if place < count {
+            points.swap(place, at);
+        }
+    }
+    points.truncate(count);
+}
+
 impl Held {
-    fn picked(&self) -> Picked {
+    pub(crate) fn picked(&self) -> Picked {
         Picked { time: self.time, value: self.value.clone().into(), neighbours: self.neighbours.clone() }
     }
 }

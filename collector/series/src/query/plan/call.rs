@@ -12,26 +12,68 @@ impl Planner<'_> {
         if is_transform(name) {
             return self.transform(name, arguments);
         }
-        if let ("count", [Expr::Call(inner, of)]) = (name, arguments)
-            && inner == "distinct"
-        {
-            require_arguments(inner, of, 1, 1)?;
-            let input = self.argument(inner, &of[0])?;
-            return Ok(Call { function: Function::CountDistinct, input, transform: None });
-        }
-        let function = if name == "percentile" {
-            require_arguments(name, arguments, 2, 2)?;
-            match arguments[1] {
-                Expr::Integer(rank) => Function::Percentile(rank as f64),
-                Expr::Number(rank) => Function::Percentile(rank),
-                _ => return Err("expected float argument in percentile()".into()),
+        match (name, arguments) {
+            ("count", [Expr::Call(inner, of)]) if inner == "distinct" => {
+                require_arguments(inner, of, 1, 1)?;
+                Ok(Call::of(Function::CountDistinct, self.argument(inner, &of[0])?))
             }
-        } else {
-            let function = Function::plain(name).ok_or_else(|| unknown(name))?;
-            require_arguments(name, arguments, 1, 1)?;
-            function
+            ("percentile", _) => {
+                require_arguments(name, arguments, 2, 2)?;
+                let rank = match arguments[1] {
+                    Expr::Integer(rank) => rank as f64,
+                    Expr::Number(rank) => rank,
+                    _ => return Err("expected float argument in percentile()".into()),
+                };
+                Ok(Call::of(Function::Percentile(rank), self.argument(name, &arguments[0])?))
+            }
+            ("sample", _) => {
+                require_arguments(name, arguments, 2, 2)?;
+                let count = match arguments[1] {
+                    Expr::Integer(count) if count > 0 => count as usize,
+                    Expr::Integer(count) => {
+                        return Err(format!("sample window must be greater than 1, got {count}").into());
+                    }
+                    _ => return Err("expected integer argument in sample()".into()),
+                };
+                Ok(Call::of(Function::Sample(count), self.argument(name, &arguments[0])?))
+            }
+            ("top" | "bottom", _) => self.ranked(name, arguments),
+            _ => {
+                let function = Function::plain(name).ok_or_else(|| unknown(name))?;
+                require_arguments(name, arguments, 1, 1)?;
+                Ok(Call::of(function, self.argument(name, &arguments[0])?))
+            }
+        }
+    }
+
+    /// `top(field, tag, ..., count)`.
+    fn ranked(&mut self, name: &str, arguments: &[Expr]) -> Answer<Call> {
+        if arguments.len() < 2 {
+            let got = arguments.len();
+            return Err(format!("invalid number of arguments for {name}, expected at least 2, got {got}").into());
+        }
+        let (last, rest) = arguments.split_last().ok_or("no argument")?;
+        let count = match last {
+            Expr::Integer(count) if *count > 0 => *count as usize,
+            Expr::Integer(count) => {
+                return Err(format!("limit ({count}) in {name} function must be at least 1").into());
+            }
+            other => {
+                return Err(format!("expected integer as last argument in {name}(), found {}", shown(other)).into());
+            }
         };
-        Ok(Call { function, input: self.argument(name, &arguments[0])?, transform: None })
+        let mut inputs = Vec::new();
+        for argument in rest {
+            match argument {
+                Expr::Reference(field, cast) => inputs.push(self.input(field, *cast)),
+                other => {
+                    return Err(format!("only fields or tags are allowed in {name}(), found {}", shown(other)).into());
+                }
+            }
+        }
+        let function = if name == "top" { Function::Top(count) } else { Function::Bottom(count) };
+        let apart = inputs.split_off(1);
+        Ok(Call { apart, ..Call::of(function, inputs[0]) })
     }
 
     fn argument(&mut self, name: &str, argument: &Expr) -> Answer<usize> {
@@ -49,29 +91,53 @@ impl Planner<'_> {
         };
         let least = if name == "moving_average" { 2 } else { 1 };
         require_arguments(name, arguments, least, most)?;
+        let own_buckets = name == "integral";
         let (mut call, over_buckets) = match (&arguments[0], self.window) {
-            (Expr::Call(inner, of), Some(_)) => (self.call(inner, of)?, true),
-            (Expr::Call(..), None) => {
+            (Expr::Call(inner, of), Some(_)) if !own_buckets => (self.call(inner, of)?, true),
+            (Expr::Call(..), None) if !own_buckets => {
                 return Err(format!("{name} aggregate requires a GROUP BY interval").into());
             }
-            (_, Some(_)) => {
+            (argument, Some(_)) if !own_buckets && !matches!(argument, Expr::Call(..)) => {
                 return Err(format!("aggregate function required inside the call to {name}").into());
             }
-            (argument, None) => {
-                let input = self.argument(name, argument)?;
-                (Call { function: Function::Points, input, transform: None }, false)
-            }
+            (argument, _) => (Call::of(Function::Points, self.argument(name, argument)?), false),
         };
-        if call.transform.is_some() {
-            return Err(format!("{name}() of another transformation is not supported").into());
-        }
         let usual = match self.window {
             Some(window) if over_buckets => window.every,
             _ => SECOND,
         };
-        call.transform = Some(parameter(name, arguments.get(1), usual)?);
+        call.transforms.push(parameter(name, arguments.get(1), usual)?);
         Ok(call)
     }
+}
+
+fn shown(expr: &Expr) -> String {
+    match expr {
+        Expr::Reference(name, _) => name.clone(),
+        Expr::Call(name, _) => format!("{name}()"),
+        Expr::Text(text) => format!("'{text}'"),
+        Expr::Number(number) => format!("{number:.3}"),
+        Expr::Integer(number) => number.to_string(),
+        Expr::Boolean(value) => value.to_string(),
+        _ => "an expression".to_owned(),
+    }
+}
+
+/// A function may not be asked for more points than the answer may have rows.
+pub(super) fn check_limits(calls: &[Call], limit: usize) -> Answer<()> {
+    for call in calls {
+        if let Function::Top(count) | Function::Bottom(count) = call.function
+            && limit > 0
+            && count > limit
+        {
+            let name = call.function.name();
+            return Err(format!(
+                "limit ({count}) in {name} function can not be larger than the LIMIT ({limit}) in the select statement"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 fn parameter(name: &str, argument: Option<&Expr>, usual: i64) -> Answer<Transform> {
@@ -88,6 +154,7 @@ fn parameter(name: &str, argument: Option<&Expr>, usual: i64) -> Answer<Transfor
         "derivative" => Transform::Derivative { unit: unit(usual)?, non_negative: false },
         "non_negative_derivative" => Transform::Derivative { unit: unit(usual)?, non_negative: true },
         "elapsed" => Transform::Elapsed(unit(1)?),
+        "integral" => Transform::Integral(unit(SECOND)?),
         _ => match argument {
             Some(Expr::Integer(count @ 2..=1_000_000)) => Transform::MovingAverage(*count as usize),
             Some(Expr::Integer(count)) => {
@@ -100,7 +167,7 @@ fn parameter(name: &str, argument: Option<&Expr>, usual: i64) -> Answer<Transfor
 
 fn unknown(name: &str) -> String {
     match name {
-        "bottom" | "top" | "sample" | "integral" | "holt_winters" | "holt_winters_with_fit" => {
+        "holt_winters" | "holt_winters_with_fit" => {
             format!("{name}() is not supported")
         }
         _ => format!("undefined function {name}()"),

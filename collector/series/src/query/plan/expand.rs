@@ -15,8 +15,8 @@ pub(super) fn fields(fields: &[Field], views: &[View], dimensions: &[Dimension])
     for field in fields {
         match &field.expr {
             expr @ (Expr::Wildcard(_) | Expr::Regex(_)) => {
-                for name in names(expr, views, dimensions) {
-                    expanded.push(Field { expr: Expr::Reference(name, None), alias: None });
+                for (name, cast) in names(expr, views, dimensions) {
+                    expanded.push(Field { expr: Expr::Reference(name, cast), alias: None });
                 }
             }
             expr @ Expr::Call(name, _) if is_wild(expr) => {
@@ -38,8 +38,8 @@ fn known_fields(views: &[View]) -> BTreeMap<String, FieldKind> {
     fields.map(|(name, (_, kind))| (name.to_string(), *kind)).collect()
 }
 
-/// Fields, and the tags that are not grouped by.
-fn names(expr: &Expr, views: &[View], dimensions: &[Dimension]) -> BTreeSet<String> {
+/// Fields, and the tags that are not grouped by. A tag that has the name of a field is marked as a tag.
+fn names(expr: &Expr, views: &[View], dimensions: &[Dimension]) -> Vec<(String, Option<Cast>)> {
     let (fields, tags) = match expr {
         Expr::Wildcard(Some(Cast::Tag)) => (false, true),
         Expr::Wildcard(Some(Cast::Field)) => (true, false),
@@ -49,18 +49,19 @@ fn names(expr: &Expr, views: &[View], dimensions: &[Dimension]) -> BTreeSet<Stri
         Expr::Regex(regex) => regex.is_match(name),
         _ => true,
     };
+    let known: BTreeSet<&str> = views.iter().flat_map(|view| view.fields.keys().map(|name| &**name)).collect();
     let mut names = BTreeSet::new();
     for view in views {
         if fields {
-            names.extend(view.fields.keys().filter(|name| fits(name)).map(ToString::to_string));
+            names.extend(view.fields.keys().filter(|name| fits(name)).map(|name| (name.to_string(), false)));
         }
         if tags {
             let free = |key: &str| !dimensions.iter().any(|dimension| dimension.covers(key));
             let keys = view.tag_keys.iter().filter(|key| fits(key) && free(key));
-            names.extend(keys.map(ToString::to_string));
+            names.extend(keys.map(|key| (key.to_string(), known.contains(&**key))));
         }
     }
-    names
+    names.into_iter().map(|(name, tag)| (name, tag.then_some(Cast::Tag))).collect()
 }
 
 /// The call with `field` in place of its wildcard, if the wildcard covers it and the function takes its kind.

@@ -1,0 +1,261 @@
+//! What others change, as the owner's journal keeps it: written lines, and statements that alter or delete.
+
+use std::collections::HashMap;
+
+use crate::line::{Precision, lines};
+use crate::query::change;
+use crate::store::{Applied, Place, Store, StoreError};
+
+/// A change by somebody else. The owner makes it durable as [`encode`](Self::encode)d bytes, then
+/// [`applies`](Store::apply_change) it; the same bytes applied again change nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Lines that were read once and found good.
+    Lines(Lines),
+    /// A statement such as `DELETE` or `CREATE RETENTION POLICY`.
+    Statement(Statement),
+}
+
+/// Written lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// Where they go.
+    pub database: String,
+    /// The retention policy; empty for the default one.
+    pub policy: String,
+    /// The unit of their times.
+    pub precision: Precision,
+    /// The time of lines without one, in nanoseconds.
+    pub now_ns: i64,
+    /// The lines.
+    pub text: Vec<u8>,
+}
+
+/// A statement that changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The database for what names none.
+    pub database: String,
+    /// InfluxQL, with bound parameters put in.
+    pub text: String,
+    /// What `now()` is.
+    pub now_ns: i64,
+}
+
+/// Bytes that are no change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a change of a series store, or one of a newer program")]
+pub struct NotAChange;
+
+const LINES: u8 = 1;
+const STATEMENT: u8 = 2;
+const PRECISIONS: [Precision; 6] = [
+    Precision::Nanoseconds,
+    Precision::Microseconds,
+    Precision::Milliseconds,
+    Precision::Seconds,
+    Precision::Minutes,
+    Precision::Hours,
+];
+
+impl Change {
+    /// The bytes for a journal.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Lines(lines) => {
+                let precision = PRECISIONS.iter().position(|known| *known == lines.precision).unwrap_or(0);
+                let mut out = Vec::with_capacity(lines.text.len() + 64);
+                out.extend([LINES, precision as u8]);
+                out.extend(lines.now_ns.to_le_bytes());
+                put_text(&mut out, lines.database.as_bytes());
+                put_text(&mut out, lines.policy.as_bytes());
+                out.extend(&lines.text);
+                out
+            }
+            Self::Statement(statement) => {
+                let mut out = vec![STATEMENT, 0];
+                out.extend(statement.now_ns.to_le_bytes());
+                put_text(&mut out, statement.database.as_bytes());
+                out.extend(statement.text.as_bytes());
+                out
+            }
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// When these are other bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, NotAChange> {
+        let (head, mut rest) = bytes.split_first_chunk::<10>().ok_or(NotAChange)?;
+        let [kind, detail, time @ ..] = *head;
+        let now_ns = i64::from_le_bytes(time);
+        let database = take_text(&mut rest)?;
+        Ok(match kind {
+            LINES => {
+                let precision = *PRECISIONS.get(usize::from(detail)).ok_or(NotAChange)?;
+                let policy = take_text(&mut rest)?;
+                Self::Lines(Lines { database, policy, precision, now_ns, text: rest.to_vec() })
+            }
+            STATEMENT => {
+                let text = String::from_utf8(rest.to_vec()).map_err(|_| NotAChange)?;
+                Self::Statement(Statement { database, text, now_ns })
+            }
+            _ => return Err(NotAChange),
+        })
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &[u8]) {
+    out.extend((text.len() as u32).to_le_bytes());
+    out.extend(text);
+}
+
+fn take_text(rest: &mut &[u8]) -> Result<String, NotAChange> {
+    let (length, after) = rest.split_first_chunk::<4>().ok_or(NotAChange)?;
+    let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(NotAChange)?;
+    *rest = after;
+    String::from_utf8(text.to_vec()).map_err(|_| NotAChange)
+}
+
+/// Makes changes durable: the owner of the journal.
+pub trait Writer: Send + Sync + 'static {
+    /// Returns when the change is durable and visible to queries. May block.
+    ///
+    /// # Errors
+    /// When it is not taken; it may be tried again.
+    fn commit(&self, change: Change) -> Result<(), NotTaken>;
+}
+
+/// Why a change is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// There is too much to do just now, or no room on the disk: to be tried again.
+    #[error("{0}")]
+    Later(String),
+    /// Never.
+    #[error("{0}")]
+    Never(String),
+}
+
+impl Lines {
+    /// Where they go.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        let policy = Some(self.policy.as_str()).filter(|policy| !policy.is_empty());
+        Place { database: &self.database, policy }
+    }
+}
+
+impl Store {
+    /// Applies a change. `position` is where the journal goes on after it, as in [`apply`](Store::apply).
+    ///
+    /// # Errors
+    /// When the disk does not take it: nothing was applied, and the same call may be made again.
+    pub fn apply_change(&self, position: u64, change: &Change) -> Result<Applied, StoreError> {
+        match change {
+            Change::Lines(written) => {
+                let read = lines(&written.text, written.precision, written.now_ns).flatten();
+                let points: Vec<_> = read.map(|line| line.point).collect();
+                self.apply(position, written.place(), &points)
+            }
+            Change::Statement(statement) => {
+                change::apply(self, position, statement)?;
+                Ok(Applied::default())
+            }
+        }
+    }
+
+    /// How old a point of this place may be, in nanoseconds; `None` if there is no such place, 0 for any age.
+    #[must_use]
+    pub fn keeps(&self, place: Place<'_>) -> Option<i64> {
+        self.memory().catalog.policy(place).map(|policy| policy.duration)
+    }
+
+    /// Says which of these lines may be written: those that can be read, are young enough, and fit what is stored.
+    #[must_use]
+    pub fn sift(&self, mut written: Lines) -> Sifted {
+        let keeps = self.keeps(written.place()).unwrap_or(0);
+        let oldest = if keeps == 0 { i64::MIN } else { written.now_ns.saturating_sub(keeps) };
+        let mut sifted = Sifted { lines: None, unreadable: Vec::new(), old: 0, conflicts: Vec::new(), points: 0 };
+        let mut points = Vec::new();
+        let mut places = Vec::new();
+        for line in lines(&written.text, written.precision, written.now_ns) {
+            match line {
+                Ok(line) if line.point.time < oldest => sifted.old += 1,
+                Ok(line) => {
+                    points.push(line.point);
+                    places.push(line.place);
+                }
+                Err(error) => sifted.unreadable.push(error.to_string()),
+            }
+        }
+        let mut refused: HashMap<usize, String> = HashMap::new();
+        if let Err(conflicts) = self.check(written.place(), &points) {
+            for conflict in conflicts {
+                refused.entry(conflict.point).or_insert_with(|| conflict.to_string());
+            }
+        }
+        sifted.points = points.len() - refused.len();
+        let all_good = refused.is_empty() && sifted.unreadable.is_empty() && sifted.old == 0;
+        drop(points);
+        if !all_good {
+            let mut kept = Vec::with_capacity(written.text.len());
+            for (at, place) in places.into_iter().enumerate() {
+                if let Some(conflict) = refused.remove(&at) {
+                    sifted.conflicts.push(conflict);
+                } else {
+                    kept.extend_from_slice(&written.text[place]);
+                    kept.push(b'\n');
+                }
+            }
+            written.text = kept;
+        }
+        sifted.lines = (sifted.points > 0).then_some(written);
+        sifted
+    }
+}
+
+/// What became of written lines at the door.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// What is to be made durable; none if no line was good.
+    pub lines: Option<Lines>,
+    /// How many points these are.
+    pub points: usize,
+    /// Lines that could not be read, each with the reason.
+    pub unreadable: Vec<String>,
+    /// Lines older than the policy keeps.
+    pub old: usize,
+    /// Lines that do not fit what is stored, each with the reason.
+    pub conflicts: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_change_comes_back_from_its_bytes() {
+        let lines = Lines {
+            database: "db0".into(),
+            policy: "rp".into(),
+            precision: Precision::Minutes,
+            now_ns: -5,
+            text: b"m v=1".to_vec(),
+        };
+        let statement = Statement { database: "db0".into(), text: "DROP DATABASE µ".into(), now_ns: 7 };
+        for change in [Change::Lines(lines), Change::Statement(statement)] {
+            assert_eq!(Change::decode(&change.encode()), Ok(change));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Change::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! `/write` of InfluxDB 1.x and `/api/v2/write` of 1.8 and 2.x.
+
+use std::io::Read;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use flate2::read::MultiGzDecoder;
+
+use super::{Credentials, Face, error, form, now_ns, refused};
+use crate::change::{Change, Lines, NotTaken, Sifted};
+use crate::line::Precision;
+
+/// InfluxDB's own limit of a body.
+pub(super) const MAX_BODY_BYTES: usize = 25_000_000;
+
+/// What a packed body may become: lines shrink to a tenth, and what shrinks more is an attack.
+const MAX_UNPACKED_BYTES: u64 = 100_000_000;
+
+/// What goes into the journal at once: a quarter of its largest record.
+const CHANGE_BYTES: usize = 1 << 20;
+
+/// Reasons that one answer names; the rest is counted.
+const MAX_REASONS: usize = 20;
+
+pub(super) async fn version_1(State(face): State<Face>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let parameters = form::decode(uri.query().unwrap_or(""));
+    let parameter = |name: &str| parameters.get(name).cloned().unwrap_or_default();
+    let (database, policy) = (parameter("db"), parameter("rp"));
+    if database.is_empty() {
+        return error(StatusCode::BAD_REQUEST, "database is required");
+    }
+    let precision = parameter("precision");
+    let Some(precision) = Precision::from_parameter(&precision) else {
+        let text = format!("invalid precision \"{precision}\" (use n, u, ms, s, m or h)");
+        return error(StatusCode::BAD_REQUEST, &text);
+    };
+    let target = Target { database, policy, precision };
+    handle(face, target, Credentials::read(&headers, &parameters), headers, body).await
+}
+
+/// A bucket is a database, or `database/policy`.
+pub(super) async fn version_2(State(face): State<Face>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let parameters = form::decode(uri.query().unwrap_or(""));
+    let parameter = |name: &str| parameters.get(name).cloned().unwrap_or_default();
+    let bucket = parameter("bucket");
+    let (database, policy) = bucket.split_once('/').unwrap_or((&bucket, ""));
+    if database.is_empty() {
+        return error(StatusCode::NOT_FOUND, &format!("bucket \"{bucket}\" not found"));
+    }
+    let precision = parameter("precision");
+    let Some(precision) = Precision::from_parameter(&precision) else {
+        let text = format!("invalid precision \"{precision}\" (use ns, us, ms or s)");
+        return error(StatusCode::BAD_REQUEST, &text);
+    };
+    let target = Target { database: database.to_owned(), policy: policy.to_owned(), precision };
+    handle(face, target, Credentials::read(&headers, &parameters), headers, body).await
+}
+
+struct Target {
+    database: String,
+    policy: String,
+    precision: Precision,
+}
+
+async fn handle(face: Face, target: Target, credentials: Credentials, headers: HeaderMap, body: Bytes) -> Response {
+    let Ok(permit) = face.write_permits.clone().try_acquire_owned() else {
+        return later("request throttled, queue full");
+    };
+    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes() == b"gzip");
+    let written = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        write(&face, target, &credentials, packed, &body)
+    });
+    written.await.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the write failed"))
+}
+
+fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, body: &[u8]) -> Response {
+    if let Err(denied) = face.authorizer.may_write(credentials, &target.database) {
+        let database = &target.database;
+        return refused(denied, &format!("not authorized to write to \"{database}\""));
+    }
+    let text = match unpacked(packed, body) {
+        Ok(text) => text,
+        Err(response) => return response,
+    };
+    let Target { database, policy, precision } = target;
+    let lines = Lines { database, policy, precision, now_ns: now_ns(), text };
+    if face.store.keeps(lines.place()).is_none() {
+        return no_place(face, &lines);
+    }
+    let mut sifted = face.store.sift(lines);
+    if let Some(lines) = sifted.lines.take() {
+        for lines in in_pieces(lines) {
+            match face.writer.commit(Change::Lines(lines)) {
+                Ok(()) => {}
+                Err(NotTaken::Later(text)) => return later(&text),
+                Err(NotTaken::Never(text)) => return error(StatusCode::INTERNAL_SERVER_ERROR, &text),
+            }
+        }
+    }
+    outcome(&sifted)
+}
+
+fn unpacked(packed: bool, body: &[u8]) -> Result<Vec<u8>, Response> {
+    if !packed {
+        return Ok(body.to_vec());
+    }
+    let mut text = Vec::new();
+    let mut bounded = MultiGzDecoder::new(body).take(MAX_UNPACKED_BYTES + 1);
+    match bounded.read_to_end(&mut text) {
+        Ok(_) if text.len() as u64 > MAX_UNPACKED_BYTES => {
+            Err(error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"))
+        }
+        Ok(_) => Ok(text),
+        Err(why) => Err(error(StatusCode::BAD_REQUEST, &format!("the body is not gzip: {why}"))),
+    }
+}
+
+fn no_place(face: &Face, lines: &Lines) -> Response {
+    if face.store.keeps(lines.database.as_str().into()).is_none() {
+        return error(StatusCode::NOT_FOUND, &format!("database not found: \"{}\"", lines.database));
+    }
+    error(StatusCode::INTERNAL_SERVER_ERROR, &format!("retention policy not found: {}", lines.policy))
+}
+
+/// Cut between lines. A newline inside a quoted text is no end of a line, so a piece ends where the number of quotes is even.
+fn in_pieces(lines: Lines) -> Vec<Lines> {
+    if lines.text.len() <= CHANGE_BYTES {
+        return vec![lines];
+    }
+    let (mut pieces, mut from) = (Vec::new(), 0);
+    let mut last = 0;
+    for line in crate::line::lines(&lines.text, lines.precision, lines.now_ns).flatten() {
+        if line.place.end - from > CHANGE_BYTES && last > from {
+            pieces.push(Lines { text: lines.text[from..last].to_vec(), ..empty(&lines) });
+            from = last;
+        }
+        last = line.place.end;
+    }
+    pieces.push(Lines { text: lines.text[from..last].to_vec(), ..empty(&lines) });
+    pieces
+}
+
+fn empty(lines: &Lines) -> Lines {
+    let Lines { database, policy, precision, now_ns, .. } = lines;
+    let (database, policy) = (database.clone(), policy.clone());
+    Lines { database, policy, precision: *precision, now_ns: *now_ns, text: Vec::new() }
+}
+
+/// InfluxDB stores what is good and says what was not.
+fn outcome(sifted: &Sifted) -> Response {
+    let dropped = sifted.old + sifted.conflicts.len();
+    if !sifted.unreadable.is_empty() {
+        let reasons = first(&sifted.unreadable);
+        let text = match sifted.points {
+            0 => reasons,
+            _ => format!("partial write: {reasons} dropped={dropped}"),
+        };
+        return error(StatusCode::BAD_REQUEST, &text);
+    }
+    if let Some(conflict) = sifted.conflicts.first() {
+        return error(StatusCode::BAD_REQUEST, &format!("partial write: {conflict} dropped={dropped}"));
+    }
+    if sifted.old > 0 {
+        let text = format!("partial write: points beyond retention policy dropped={}", sifted.old);
+        return error(StatusCode::BAD_REQUEST, &text);
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn first(reasons: &[String]) -> String {
+    let shown = &reasons[..reasons.len().min(MAX_REASONS)];
+    let more = reasons.len() - shown.len();
+    let mut text = shown.join("\n");
+    if more > 0 {
+        text.push_str(&format!("\n... and {more} more"));
+    }
+    text
+}
+
+fn later(text: &str) -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
