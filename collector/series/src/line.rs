@@ -170,7 +170,9 @@ fn read(line: &[u8], unit: i64, now_ns: i64) -> Read<Point<'_>> {
         "" => now_ns,
         digits => {
             let time: i64 = digits.parse().map_err(|_| "bad timestamp")?;
-            time.checked_mul(unit).filter(|time| is_in_range(*time)).ok_or("time outside range -9223372036854775806 - 9223372036854775806")?
+            time.checked_mul(unit)
+                .filter(|time| is_in_range(*time))
+                .ok_or("time outside range -9223372036854775806 - 9223372036854775806")?
         }
     };
     Ok(Point { measurement, tags, time, fields })
@@ -409,7 +411,8 @@ mod tests {
 
     #[test]
     fn a_line_has_a_name_tags_fields_and_a_time() {
-        let point = one("cpu\\,x,zone=b\\ c,host=a\\=b\\d usage=1.5e2,n=-3i,u=4u,up=T,\"q\"=\"a, \\\"b\\\\\\n=1\" 2").unwrap();
+        let point =
+            one("cpu\\,x,zone=b\\ c,host=a\\=b\\d usage=1.5e2,n=-3i,u=4u,up=T,\"q\"=\"a, \\\"b\\\\\\n=1\" 2").unwrap();
         assert_eq!(point.measurement, "cpu,x");
         assert_eq!(point.tags, [("host".into(), "a=b\\d".into()), ("zone".into(), "b c".into())]);
         assert_eq!(point.time, 2_000_000_000);

@@ -150,9 +150,7 @@ impl Request<'_> {
         };
         (changes && self.options.by_get).then(|| Message {
             level: "warning",
-            text: format!(
-                "deprecated use of '{text}' in a read only context, please use a POST request instead"
-            ),
+            text: format!("deprecated use of '{text}' in a read only context, please use a POST request instead"),
         })
     }
 }

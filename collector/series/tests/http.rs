@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use bellwether_series::http::{Authorizer, Credentials, Denied, router};
-use bellwether_series::{FieldValue, Options, Point, Store};
+use bellwether_series::{Change, FieldValue, NotTaken, Options, Point, Store, Writer};
 use tower::ServiceExt;
 
 /// One token may read, one may not, and the door is open to nobody else.
@@ -21,6 +21,25 @@ impl Authorizer for Door {
             Some("write-only") => Err(Denied::Forbidden),
             Some(_) => Err(Denied::Wrong),
         }
+    }
+
+    fn may_write(&self, credentials: &Credentials, database: &str) -> Result<(), Denied> {
+        self.may_read(credentials, database).or(match credentials.secret() {
+            Some("write-only") => Ok(()),
+            _ => Err(Denied::Wrong),
+        })
+    }
+}
+
+/// Applies at once, without a journal.
+struct Scribe(Arc<Store>);
+
+impl Writer for Scribe {
+    fn commit(&self, change: Change) -> Result<(), NotTaken> {
+        // What is written down is what is read again.
+        let change = Change::decode(&change.encode()).unwrap();
+        self.0.apply_change(self.0.applied() + 1, &change).map_err(|error| NotTaken::Later(error.to_string()))?;
+        Ok(())
     }
 }
 
@@ -44,7 +63,8 @@ fn house() -> House {
 
 impl House {
     async fn ask(&self, request: Request<Body>) -> (Response<()>, String) {
-        let response = router(self.store.clone(), Arc::new(Door)).oneshot(request).await.unwrap();
+        let scribe = Arc::new(Scribe(self.store.clone()));
+        let response = router(self.store.clone(), Arc::new(Door), scribe).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
@@ -140,4 +160,129 @@ async fn ping_and_health_need_no_secret() {
     assert!(response.headers()["x-influxdb-version"].to_str().unwrap().starts_with("1.8."));
     assert!(ask("/ping?verbose=true").await.1.starts_with("{\"version\":\"1.8."));
     assert!(ask("/health").await.1.contains("\"status\":\"pass\""));
+}
+
+impl House {
+    async fn post(&self, path: &str, body: impl Into<Body>) -> (u16, String) {
+        let request = Request::post(path).header("authorization", "Token sesame");
+        let (response, body) = self.ask(request.body(body.into()).unwrap()).await;
+        (response.status().as_u16(), body)
+    }
+}
+
+#[tokio::test]
+async fn lines_are_written_by_both_ways_and_what_is_wrong_is_said() {
+    let house = house();
+    let error = |text: &str| format!("{{\"error\":\"{text}\"}}\n");
+    assert_eq!(house.post("/write?db=bellwether&precision=s", "m,host=w v=7 9").await, (204, String::new()));
+    assert_eq!(
+        house.post("/api/v2/write?bucket=bellwether/autogen&org=x&precision=ms", "m,host=w v=8 9500").await.0,
+        204
+    );
+    let (_, body) = house.get("/query?db=bellwether&epoch=ms&q=SELECT+v+FROM+m+WHERE+host='w'").await;
+    assert!(body.contains("[[9000,7],[9500,8]]"), "{body}");
+    let cases = [
+        ("/write", "m v=1", 400, error("database is required")),
+        ("/write?db=x", "m v=1", 404, error("database not found: \\\"x\\\"")),
+        ("/write?db=bellwether&rp=x", "m v=1", 500, error("retention policy not found: x")),
+        (
+            "/write?db=bellwether&precision=zz",
+            "m v=1",
+            400,
+            error("invalid precision \\\"zz\\\" (use n, u, ms, s, m or h)"),
+        ),
+        ("/write?db=bellwether", "", 204, String::new()),
+        ("/write?db=bellwether", "m", 400, error("unable to parse 'm': missing fields")),
+        (
+            "/write?db=bellwether",
+            "m\nm v=1 1\nm v=",
+            400,
+            error(
+                "partial write: unable to parse 'm': missing fields\\nunable to parse 'm v=': missing field value dropped=0",
+            ),
+        ),
+        (
+            "/write?db=bellwether",
+            "m v=\"x\" 1\nm w=1 1",
+            400,
+            error(
+                "partial write: field type conflict: input field \\\"v\\\" on measurement \\\"m\\\" is type string, already exists as type float dropped=1",
+            ),
+        ),
+        ("/api/v2/write?org=x", "m v=1", 404, error("bucket \\\"\\\" not found")),
+    ];
+    for (path, lines, status, expected) in cases {
+        assert_eq!(house.post(path, lines).await, (status, expected), "{path} {lines}");
+    }
+    // The good line beside the bad ones is there.
+    let (_, body) = house.get("/query?db=bellwether&epoch=ms&q=SELECT+w+FROM+m").await;
+    assert!(body.contains("\"values\":[[0,1]]"), "{body}");
+}
+
+#[tokio::test]
+async fn packed_lines_are_unpacked_and_a_bomb_is_refused() {
+    use std::io::Write;
+    let house = house();
+    let pack = |bytes: &[u8]| {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    };
+    let ask = async |body: Vec<u8>| {
+        let request = Request::post("/write?db=bellwether&precision=s").header("authorization", "Token sesame");
+        let (response, body) = house.ask(request.header("content-encoding", "gzip").body(body.into()).unwrap()).await;
+        (response.status().as_u16(), body)
+    };
+    assert_eq!(ask(pack(b"packed v=1 1")).await.0, 204);
+    assert_eq!(ask(b"packed v=1 1".to_vec()).await.0, 400);
+    assert_eq!(ask(pack(&vec![b'#'; 100_000_001])).await.0, 413);
+    let too_long = house.post("/write?db=bellwether", vec![b'#'; 25_000_001]).await;
+    assert_eq!(too_long.0, 413);
+}
+
+#[tokio::test]
+async fn many_lines_are_cut_into_records_between_lines_and_all_are_there() {
+    let house = house();
+    let text: String = (0..90_000).map(|at| format!("many,host=h{} v=\"a\nb {at}\" {at}\n", at % 7)).collect();
+    assert!(text.len() > 2 << 20);
+    assert_eq!(house.post("/write?db=bellwether&precision=s", text).await, (204, String::new()));
+    let (_, body) = house.get("/query?db=bellwether&epoch=ms&q=SELECT+count(v)+FROM+many").await;
+    assert!(body.contains(",90000]"), "{body}");
+}
+
+#[tokio::test]
+async fn nobody_writes_without_the_right_to() {
+    let house = house();
+    let ask = async |token: &str, path: &str| {
+        let request = Request::post(path).header("authorization", format!("Token {token}"));
+        house.ask(request.body("m v=1 1".into()).unwrap()).await.0.status().as_u16()
+    };
+    assert_eq!(ask("guess", "/write?db=bellwether").await, 401);
+    assert_eq!(ask("guess", "/api/v2/write?bucket=bellwether").await, 401);
+    assert_eq!(ask("write-only", "/write?db=bellwether").await, 204);
+    assert_eq!(ask("write-only", "/query?db=bellwether&q=DROP+MEASUREMENT+m").await, 403);
+}
+
+#[tokio::test]
+async fn a_change_by_get_is_carried_out_and_remarked_on() {
+    let house = house();
+    let (_, body) = house.get("/query?q=CREATE+DATABASE+new").await;
+    assert!(body.contains("deprecated use of 'CREATE DATABASE new' in a read only context"), "{body}");
+    assert!(house.get("/query?q=SHOW+DATABASES").await.1.contains("new"));
+}
+
+#[tokio::test]
+async fn parameters_are_bound() {
+    let house = house();
+    let ask = async |params: &str| {
+        let path = format!(
+            "/query?db=bellwether&epoch=ms&q=SELECT+v+FROM+m+WHERE+host%3D%24h+AND+v+%3E%3D+%24least&params={params}"
+        );
+        house.get(&path).await.1
+    };
+    assert!(ask("%7B%22h%22:%22h%22,%22least%22:2.5%7D").await.contains("[[2000,2.5]]"));
+    assert!(ask("%7B%22h%22:%22h%22,%22least%22:2%7D").await.contains("[[1000,2],[2000,2.5]]"));
+    assert!(ask("%7B%22h%22:%22x%22,%22least%22:2%7D").await.contains("{\"statement_id\":0}"));
+    assert!(ask("%7B%22h%22:%22x%22%7D").await.contains("missing parameter: least"));
+    assert!(ask("nonsense").await.contains("error parsing query parameters"));
 }

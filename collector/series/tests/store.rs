@@ -285,7 +285,7 @@ fn a_newer_file_is_refused_untouched() {
     drop(open(folder.path()));
     let path = folder.path().join("series.sqlite");
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[60..64].copy_from_slice(&2u32.to_be_bytes());
+    bytes[60..64].copy_from_slice(&3u32.to_be_bytes());
     std::fs::write(&path, &bytes).unwrap();
     let files = || {
         let mut names: Vec<_> =
@@ -295,11 +295,41 @@ fn a_newer_file_is_refused_untouched() {
     };
     let before = files();
     let error = Store::open(folder.path(), Options::default()).err().unwrap();
-    assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, known: 2, .. }), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
     assert_eq!(files(), before);
     std::fs::write(&path, vec![7; 5000]).unwrap();
     assert!(matches!(Store::open(folder.path(), Options::default()), Err(StoreError::Foreign { .. })));
+}
+
+/// Takes a file back to the format before policies.
+const TO_FORMAT_1: &str = "
+    CREATE TABLE old (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    INSERT INTO old SELECT id, database FROM policy;
+    DROP TABLE database; DROP TABLE policy;
+    ALTER TABLE old RENAME TO database;
+    ALTER TABLE measurement RENAME COLUMN policy TO database;
+    PRAGMA user_version = 1;
+";
+
+#[test]
+fn a_file_of_the_first_format_is_brought_to_the_new_one_and_a_copy_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let points: Vec<_> = (0..2000).map(|at| row(1, at, 1)).collect();
+    store.apply(1, DATABASE, &points).unwrap();
+    store.checkpoint().unwrap();
+    let before = content(&store);
+    drop(store);
+    let path = folder.path().join("series.sqlite");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(TO_FORMAT_1).unwrap();
+    let store = open(folder.path());
+    assert_eq!((content(&store), store.position()), (before, 1));
+    let copy = rusqlite::Connection::open(folder.path().join("series.sqlite.format-1")).unwrap();
+    let version: i64 = copy.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 1);
+    drop(store);
+    assert_eq!(open(folder.path()).stats().unwrap().streams, 1);
 }
 
 /// The rows that a query sees now.

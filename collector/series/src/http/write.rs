@@ -83,7 +83,7 @@ fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, b
     }
     let text = match unpacked(packed, body) {
         Ok(text) => text,
-        Err(response) => return response,
+        Err((status, why)) => return error(status, &why),
     };
     let Target { database, policy, precision } = target;
     let lines = Lines { database, policy, precision, now_ns: now_ns(), text };
@@ -103,7 +103,7 @@ fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, b
     outcome(&sifted)
 }
 
-fn unpacked(packed: bool, body: &[u8]) -> Result<Vec<u8>, Response> {
+fn unpacked(packed: bool, body: &[u8]) -> Result<Vec<u8>, (StatusCode, String)> {
     if !packed {
         return Ok(body.to_vec());
     }
@@ -111,10 +111,10 @@ fn unpacked(packed: bool, body: &[u8]) -> Result<Vec<u8>, Response> {
     let mut bounded = MultiGzDecoder::new(body).take(MAX_UNPACKED_BYTES + 1);
     match bounded.read_to_end(&mut text) {
         Ok(_) if text.len() as u64 > MAX_UNPACKED_BYTES => {
-            Err(error(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"))
+            Err((StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large".to_owned()))
         }
         Ok(_) => Ok(text),
-        Err(why) => Err(error(StatusCode::BAD_REQUEST, &format!("the body is not gzip: {why}"))),
+        Err(why) => Err((StatusCode::BAD_REQUEST, format!("the body is not gzip: {why}"))),
     }
 }
 

@@ -36,7 +36,7 @@ fn nesting_is_limited() {
 
 #[test]
 fn a_request_holds_a_limited_number_of_statements() {
-    assert!(parse(&"SHOW DATABASES;".repeat(10), 10, 32).is_ok());
+    assert!(parse(&"SHOW DATABASES;".repeat(10), &Default::default(), 10, 32).is_ok());
     assert!(error(&"SHOW DATABASES;".repeat(11)).contains("at most 10 statements"));
 }
 

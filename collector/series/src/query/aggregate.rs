@@ -121,7 +121,10 @@ fn column(
     }
     let (first, last) = (first_bucket(series), last_bucket(series));
     let window = series.plan.window.as_ref();
-    let made = call.transforms.iter().fold(points, |points, step| transform::apply(*step, window, series.descending(), &points));
+    let made = call
+        .transforms
+        .iter()
+        .fold(points, |points, step| transform::apply(*step, window, series.descending(), &points));
     Ok(made.into_iter().filter(|(time, _)| (first..=last).contains(time)).collect())
 }
 

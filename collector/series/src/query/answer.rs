@@ -42,7 +42,8 @@ impl Parameters {
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(text).map_err(|error| format!("error parsing query parameters: {error}"))?;
         let bound = object.into_iter().map(|(name, value)| {
-            let kind = bound(&value).ok_or_else(|| format!("error parsing query parameters: {name} has no usable value"))?;
+            let kind =
+                bound(&value).ok_or_else(|| format!("error parsing query parameters: {name} has no usable value"))?;
             Ok::<_, String>((name, kind))
         });
         Ok(Self(bound.collect::<Result<_, _>>()?))

@@ -25,7 +25,11 @@ pub(crate) fn apply(store: &Store, position: u64, statement: &Statement) -> Resu
                     Ok(()) => {}
                     Err(QueryError::Store(error)) => return Err(error),
                     Err(QueryError::Refused(why)) => {
-                        tracing::warn!(statement = statement.text, why, "a statement could not be carried out any more");
+                        tracing::warn!(
+                            statement = statement.text,
+                            why,
+                            "a statement could not be carried out any more"
+                        );
                     }
                 }
             }

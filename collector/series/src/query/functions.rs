@@ -30,8 +30,13 @@ pub(crate) enum Function {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Transform {
     CumulativeSum,
-    Derivative { unit: i64, non_negative: bool },
-    Difference { non_negative: bool },
+    Derivative {
+        unit: i64,
+        non_negative: bool,
+    },
+    Difference {
+        non_negative: bool,
+    },
     Elapsed(i64),
     /// The area under the points, in values times this many nanoseconds.
     Integral(i64),

@@ -172,9 +172,7 @@ impl Node {
             // A tag is a text.
             Self::Input(at) => inputs[*at].kind.or(Some(FieldKind::Text)),
             Self::Call(at) => calls[*at],
-            Self::Binary(_, left, right) => {
-                math::binary_kind(left.kind(inputs, calls)?, right.kind(inputs, calls)?)
-            }
+            Self::Binary(_, left, right) => math::binary_kind(left.kind(inputs, calls)?, right.kind(inputs, calls)?),
             Self::Scalar(name, arguments) => math::scalar_kind(name, arguments.first()?.kind(inputs, calls)?),
         }
     }

@@ -66,7 +66,9 @@ fn leading_texts(series: &Series<'_>) -> Vec<usize> {
 pub(crate) fn value(piece: &Piece<'_>, input: usize, row: usize) -> Value {
     let stored = |id: u32| piece.chunk.column(id).and_then(|column| column.get(row));
     match &piece.meanings[input] {
-        Meaning::Field(id, kind) => stored(*id).and_then(|value| read_as(value, *kind)).map_or(Value::Null, Value::from),
+        Meaning::Field(id, kind) => {
+            stored(*id).and_then(|value| read_as(value, *kind)).map_or(Value::Null, Value::from)
+        }
         Meaning::Label(id) => stored(*id).map_or(Value::Null, Value::from),
         Meaning::Tag(key) => tag_value(piece.tags, key),
         Meaning::Nothing => Value::Null,

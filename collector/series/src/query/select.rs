@@ -49,6 +49,9 @@ pub(crate) struct Outer {
     descending: bool,
 }
 
+/// Name and values of the grouped tags: the order of the answer.
+type Key = (Arc<str>, Vec<Arc<str>>);
+
 /// One series of the answer, before its rows are computed.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -81,11 +84,7 @@ pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<Resul
 }
 
 /// Reads the names and the time of a SELECT and of those inside it.
-pub(crate) fn prepare<'a>(
-    request: &'a Request<'a>,
-    select: &Select,
-    outer: Option<&Outer>,
-) -> Answer<Prepared<'a>> {
+pub(crate) fn prepare<'a>(request: &'a Request<'a>, select: &Select, outer: Option<&Outer>) -> Answer<Prepared<'a>> {
     let now = request.options.now_ns;
     let (condition, mut own) = range::split(select.condition.as_ref(), now, select.zone.as_ref())?;
     let Grouping { window, dimensions } = grouping(select, now)?;
@@ -155,14 +154,16 @@ fn sources<'a>(request: &'a Request<'a>, select: &Select, inside: &Outer) -> Ans
 impl Prepared<'_> {
     /// The series of the answer, in its order. Those that turn out to have no rows are among them.
     pub(crate) fn groups(&self) -> Answer<Vec<Group>> {
-        let mut groups: BTreeMap<(Arc<str>, Vec<Arc<str>>), Vec<Part>> = BTreeMap::new();
+        let mut groups: BTreeMap<Key, Vec<Part>> = BTreeMap::new();
         let mut streams = 0;
         for (at, source) in self.sources.iter().enumerate() {
             if !source.meanings.iter().any(|meaning| matches!(meaning, Meaning::Field(..))) {
                 continue;
             }
             for stream in &source.view.streams {
-                if source.inner.is_none() && matches!(source.condition.for_stream(&stream.tags), Condition::Always(false)) {
+                if source.inner.is_none()
+                    && matches!(source.condition.for_stream(&stream.tags), Condition::Always(false))
+                {
                     continue;
                 }
                 let values = self.keys.iter().map(|key| tag(&stream.tags, key).into()).collect();

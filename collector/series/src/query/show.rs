@@ -173,7 +173,9 @@ fn cardinality(counted: &Counted, exact: bool, bound: &[Bound<'_>], chosen: bool
     let mut found: BTreeMap<&Arc<str>, BTreeSet<Vec<String>>> = BTreeMap::new();
     for (view, condition) in bound {
         let rows: BTreeSet<Vec<String>> = match counted {
-            Counted::Series | Counted::Measurements => matching(view, condition).map(|tags| vec![tags_key(tags)]).collect(),
+            Counted::Series | Counted::Measurements => {
+                matching(view, condition).map(|tags| vec![tags_key(tags)]).collect()
+            }
             Counted::TagKeys => tag_keys(view, condition),
             Counted::TagValues(keys) => tag_values(view, condition, keys),
             Counted::FieldKeys => field_keys(view),

@@ -122,12 +122,7 @@ pub(crate) fn views_of_all<'a>(
     Ok(found.into_values().collect())
 }
 
-fn collect(
-    catalog: &Catalog,
-    policy: &Policy,
-    source: &Measurement,
-    found: &mut BTreeMap<(Arc<str>, u32), View>,
-) {
+fn collect(catalog: &Catalog, policy: &Policy, source: &Measurement, found: &mut BTreeMap<(Arc<str>, u32), View>) {
     for (name, id) in &policy.measurements {
         if !source.name.matches(name) {
             continue;

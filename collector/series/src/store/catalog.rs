@@ -122,7 +122,8 @@ impl Catalog {
         }
         let name = self.intern(name);
         let default_policy = self.intern(FIRST_POLICY);
-        self.databases.insert(name.clone(), Database { policies: BTreeMap::new(), default_policy: default_policy.clone() });
+        self.databases
+            .insert(name.clone(), Database { policies: BTreeMap::new(), default_policy: default_policy.clone() });
         self.add_policy(&name, &default_policy, 0, DAY * 7);
     }
 
@@ -162,7 +163,8 @@ impl Catalog {
     pub(crate) fn has_measurement(&self, id: u32) -> bool {
         let Some(measurement) = self.measurements.get(id as usize) else { return false };
         let mut policies = self.databases.values().flat_map(|database| database.policies.values());
-        policies.any(|policy| policy.id == measurement.policy && policy.measurements.get(&measurement.name) == Some(&id))
+        policies
+            .any(|policy| policy.id == measurement.policy && policy.measurements.get(&measurement.name) == Some(&id))
     }
 
     /// As it was written to disk.

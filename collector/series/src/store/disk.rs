@@ -185,11 +185,7 @@ pub(crate) struct SavedMark(Saved);
 
 impl Saved {
     fn of(catalog: &Catalog) -> Self {
-        Self {
-            measurements: catalog.measurements.len(),
-            fields: catalog.fields.len(),
-            streams: catalog.streams.len(),
-        }
+        Self { measurements: catalog.measurements.len(), fields: catalog.fields.len(), streams: catalog.streams.len() }
     }
 }
 

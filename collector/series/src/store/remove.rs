@@ -52,7 +52,8 @@ impl Store {
             for id in &removal.streams {
                 cut_blocks(transaction, *id, removal)?;
                 let range = if removal.whole { None } else { range_of(transaction, *id)? };
-                let empty = range.is_none() && (removal.whole || self.memory().catalog.streams[*id as usize].head.is_empty());
+                let empty =
+                    range.is_none() && (removal.whole || self.memory().catalog.streams[*id as usize].head.is_empty());
                 if empty {
                     transaction.execute("DELETE FROM stream WHERE id = ?1", [id])?;
                 }

@@ -68,7 +68,8 @@ impl Cursor<'_> {
                 return Err(ParseError(format!("DROP {word} is not supported")));
             }
             _ => {
-                return self.unexpected("CONTINUOUS, DATABASE, MEASUREMENT, RETENTION, SERIES, SHARD, SUBSCRIPTION, USER");
+                return self
+                    .unexpected("CONTINUOUS, DATABASE, MEASUREMENT, RETENTION, SERIES, SHARD, SUBSCRIPTION, USER");
             }
         };
         Ok(Statement::Change(change))
