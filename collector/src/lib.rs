@@ -13,6 +13,7 @@ pub mod config;
 pub mod disk;
 pub mod figures;
 pub mod folder;
+pub mod foreign;
 pub mod grpc;
 pub mod health;
 pub mod http;

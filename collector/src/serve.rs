@@ -26,6 +26,7 @@ use crate::agents::Shared;
 use crate::app::{App, Clicks, Connect, Pin};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::foreign::ForeignWrites;
 use crate::grpc::discovery::Parts;
 use crate::grpc::{self, Backfill, Centre, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
 use crate::health::Health;
@@ -336,9 +337,11 @@ impl Starting {
         let opened = &mut self.opened;
         let handle = self.figures.clone();
         let tokens = Arc::new(ApiTokens::new(Arc::clone(&opened.state), app.clock.clone()));
+        let journal = Arc::clone(&opened.journal);
+        let writes = Arc::new(ForeignWrites::new(journal, app.clock.clone(), self.visible.clone()));
         let zone = opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC);
         let routes = web::router(Arc::clone(app), Arc::clone(&opened.series) as Arc<_>, zone)
-            .merge(bellwether_series::http::router(Arc::clone(&opened.series), tokens))
+            .merge(bellwether_series::http::router(Arc::clone(&opened.series), tokens, writes))
             .merge(http::own_routes(Arc::clone(&self.health), handle));
         let tls = match opened.config.network.tls {
             true => Some(Arc::new(tls::for_people(Arc::clone(&opened.ring))?)),

@@ -167,6 +167,19 @@ impl Store {
         }
     }
 
+    /// Whether others may change this database.
+    #[must_use]
+    pub fn is_open(&self, database: &str) -> bool {
+        self.options.closed.iter().all(|closed| closed != database)
+    }
+
+    pub(crate) fn require_open(&self, database: &str) -> Result<(), String> {
+        if self.is_open(database) {
+            return Ok(());
+        }
+        Err(format!("the database {database} is written by its owner alone"))
+    }
+
     /// How old a point of this place may be, in nanoseconds; `None` if there is no such place, 0 for any age.
     #[must_use]
     pub fn keeps(&self, place: Place<'_>) -> Option<i64> {

@@ -27,7 +27,7 @@
 //! | table | what |
 //! | --- | --- |
 //! | `meta` | `position`: where the content ends in the journal |
-//! | `database`, `measurement`, `field`, `stream` | the catalogue; tags as line protocol writes them |
+//! | `database`, `policy`, `measurement`, `field`, `stream` | the catalogue; tags as line protocol writes them |
 //! | `head` | all heads of the last checkpoint, packed, in parts |
 //! | `block` | sealed rows: stream, oldest and newest time, number of rows, packed columns |
 //!
@@ -51,9 +51,13 @@
 //!   groups blocks that overlap in time, merges each group in the order of writing with the head as the newest, and hands the
 //!   groups over one by one: its memory is that of one group, and a reader that has enough stops it.
 //! - **compact** rewrites groups that overlap or are small, each in a transaction, and moves no position.
+//! - **remove** (what `DROP` and `DELETE` do) takes rows out of heads and blocks and forgets what is empty, in one transaction with
+//!   its position: a crash leaves it undone, to be applied again, or done.
 //! - **query** goes from text through tokens and tree to a plan; see the rooms of the language and of the query.
+//! - **changes** of others, lines and statements, are judged at the door, made durable by the owner as a [`Change`], and applied
+//!   in their order like everything else.
 //!
-//! Not here yet: deletion, retention, roll-ups, line protocol, sub-queries, `top`, `bottom`, `integral`, `INTO`.
+//! Not here yet: rows that grow older than their policy stay, and there are no roll-ups.
 
 mod change;
 mod chunk;

@@ -31,6 +31,8 @@ pub const MAX_FIELDS: usize = 1024;
 pub struct Options {
     /// Databases that exist from the start.
     pub databases: Vec<String>,
+    /// Databases that only [`apply`](crate::Store::apply) writes: lines and statements of others are refused.
+    pub closed: Vec<String>,
     /// Cells of all heads together. Above it, heads are sealed early; eight bytes each.
     pub max_head_values: u64,
     /// Streams of all databases together; each costs about half a KiB of memory. New ones above it are refused and counted.
@@ -45,6 +47,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             databases: vec!["bellwether".to_owned()],
+            closed: Vec::new(),
             max_head_values: 16_000_000,
             max_streams: 500_000,
             readers: 4,

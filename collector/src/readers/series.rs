@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use bellwether_journal::{Entry, Journal, JournalError, Position};
+use bellwether_logic::sample::Sample;
 use bellwether_proto::batch::decode_alone;
 use bellwether_proto::record::v1::{BatchReceived, Record, record};
-use bellwether_series::{Store, StoreError};
+use bellwether_series::{Change, Store, StoreError};
 use prost::Message;
 use tokio::sync::watch;
 
@@ -53,13 +54,18 @@ impl SeriesReader {
     }
 
     fn apply(&self, entry: &Entry) -> Result<(), StoreError> {
-        let Some((received, samples)) = batch(entry) else {
-            self.store.advance(entry.next.0);
-            return Ok(());
+        let applied = match content(entry) {
+            None => {
+                self.store.advance(entry.next.0);
+                return Ok(());
+            }
+            Some(Content::Batch(received, samples)) => {
+                let identity = received.identity.unwrap_or_default();
+                let points = points::of(&identity, &received.targets, &samples);
+                self.store.apply(entry.next.0, points::DATABASE, &points)?
+            }
+            Some(Content::Change(change)) => self.store.apply_change(entry.next.0, &change)?,
         };
-        let identity = received.identity.unwrap_or_default();
-        let applied =
-            self.store.apply(entry.next.0, points::DATABASE, &points::of(&identity, &received.targets, &samples))?;
         let refused = applied.refused_points + applied.refused_values;
         if refused > 0 {
             figures::refused_many("store", usize::try_from(refused).unwrap_or(usize::MAX));
@@ -76,16 +82,36 @@ impl SeriesReader {
     }
 }
 
-/// The batch of a record with its samples, if it is one and can be read.
-fn batch(entry: &Entry) -> Option<(BatchReceived, Vec<bellwether_logic::sample::Sample>)> {
+/// What a record has for the store.
+enum Content {
+    /// A batch and its samples.
+    Batch(BatchReceived, Vec<Sample>),
+    /// What others wrote or deleted.
+    Change(Change),
+}
+
+/// What a record has for the store, if it has anything and can be read.
+fn content(entry: &Entry) -> Option<Content> {
     let record =
         Record::decode(entry.payload.as_slice()).inspect_err(|_| figures::refused("undecodable_record")).ok()?;
-    let Some(record::Body::Batch(received)) = record.body else { return None };
-    let samples = decode_alone(received.batch.as_ref()?).inspect_err(|error| {
-        figures::refused("undecodable_batch");
-        tracing::error!(%error, position = entry.position.0, "a batch in the journal can't be read");
-    });
-    Some((received, samples.ok()?))
+    let position = entry.position.0;
+    match record.body? {
+        record::Body::Batch(received) => {
+            let samples = decode_alone(received.batch.as_ref()?).inspect_err(|error| {
+                figures::refused("undecodable_batch");
+                tracing::error!(%error, position, "a batch in the journal can't be read");
+            });
+            Some(Content::Batch(received, samples.ok()?))
+        }
+        record::Body::Series(changed) => {
+            let change = Change::decode(&changed.change).inspect_err(|error| {
+                figures::refused("undecodable_change");
+                tracing::error!(%error, position, "a change in the journal can't be read");
+            });
+            Some(Content::Change(change.ok()?))
+        }
+        _ => None,
+    }
 }
 
 impl Reader for SeriesReader {

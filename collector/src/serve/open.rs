@@ -20,6 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError};
 use crate::ingest::{LedgerError, Ledgers};
 use crate::inventory::Inventory;
+use crate::points;
 use crate::readers::engine::EngineError;
 use crate::readers::{EFFECTS, ENGINE, SERIES};
 use crate::rules::{self, RulesError};
@@ -147,6 +148,11 @@ pub fn read(options: &Options) -> Result<Read, StartError> {
     Ok(Read { config, rules, agents })
 }
 
+/// The database of our own series is written by ingest alone.
+fn store_options() -> bellwether_series::Options {
+    bellwether_series::Options { closed: vec![points::DATABASE.to_owned()], ..Default::default() }
+}
+
 pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     folder::check_format(&options.data)?;
     let Read { config, rules, agents } = read(options)?;
@@ -157,7 +163,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     let now = clock.now();
     let ring = Ring::open(&folder.join(CA_FOLDER), &config.network.name, config.agent.endpoints.clone(), now)?;
     let state = State::open(&folder.join("state.sqlite"))?;
-    let series = Store::open(&folder.join("series"), bellwether_series::Options::default())?;
+    let series = Store::open(&folder.join("series"), store_options())?;
     let journal = open_journal(&folder, &config, &state, &series)?;
     let inventory = Inventory::load(&state)?;
     let ledgers = Ledgers::rebuild(&state, &journal)?;

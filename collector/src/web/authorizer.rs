@@ -6,6 +6,7 @@ use bellwether_series::http::{Authorizer, Credentials, Denied};
 
 use crate::clock::Clock;
 use crate::state::State;
+use crate::state::people::Role;
 use crate::state::secret::SecretHash;
 
 /// Takes an API token wherever InfluxDB's clients put a secret: `Token`, `Bearer`, Basic password or `p`.
@@ -23,11 +24,11 @@ impl ApiTokens {
     }
 }
 
-impl Authorizer for ApiTokens {
-    fn may_read(&self, credentials: &Credentials, _database: &str) -> Result<(), Denied> {
+impl ApiTokens {
+    fn role(&self, credentials: &Credentials) -> Result<Role, Denied> {
         let secret = credentials.secret().ok_or(Denied::Missing)?;
         match self.state.api_caller(SecretHash::of(secret), self.clock.now()) {
-            Ok(Some(_)) => Ok(()),
+            Ok(Some(caller)) => Ok(caller.role),
             Ok(None) => Err(Denied::Wrong),
             Err(error) => {
                 tracing::error!(%error, "an API token could not be checked");
@@ -37,10 +38,23 @@ impl Authorizer for ApiTokens {
     }
 }
 
+impl Authorizer for ApiTokens {
+    fn may_read(&self, credentials: &Credentials, _database: &str) -> Result<(), Denied> {
+        self.role(credentials).map(|_| ())
+    }
+
+    /// An admin's token. The database of Bellwether's own series is closed to everyone, by the store.
+    fn may_write(&self, credentials: &Credentials, _database: &str) -> Result<(), Denied> {
+        match self.role(credentials)? {
+            Role::Admin => Ok(()),
+            _ => Err(Denied::Forbidden),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::people::Role;
     use crate::state::testing::fresh;
     use bellwether_logic::time::Timestamp;
 

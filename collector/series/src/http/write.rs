@@ -81,6 +81,9 @@ fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, b
         let database = &target.database;
         return refused(denied, &format!("not authorized to write to \"{database}\""));
     }
+    if let Err(why) = face.store.require_open(&target.database) {
+        return error(StatusCode::FORBIDDEN, &why);
+    }
     let text = match unpacked(packed, body) {
         Ok(text) => text,
         Err((status, why)) => return error(status, &why),

@@ -41,6 +41,9 @@ pub(crate) fn apply(store: &Store, position: u64, statement: &Statement) -> Resu
 
 /// Whether a change has to be made at all, or why it cannot be.
 pub(crate) fn judge(store: &Store, database: &str, change: &Change, now: i64) -> Answer<bool> {
+    if !matches!(change, Change::CreateDatabase(..)) {
+        store.require_open(change.database(database))?;
+    }
     let memory = store.memory();
     let catalog = &memory.catalog;
     match change {
@@ -72,6 +75,17 @@ pub(crate) fn judge(store: &Store, database: &str, change: &Change, now: i64) ->
             require_database(catalog, database)?;
             drop(memory);
             removal(store, database, delete, now).map(|removal| !removal.streams.is_empty())
+        }
+    }
+}
+
+impl Change {
+    /// The database that it changes; `usual` where it names none.
+    fn database<'a>(&'a self, usual: &'a str) -> &'a str {
+        match self {
+            Self::CreateDatabase(name, _) | Self::DropDatabase(name) => name,
+            Self::CreatePolicy(name, _) | Self::AlterPolicy(name, _) | Self::DropPolicy(name) => &name.database,
+            Self::DropMeasurement(_) | Self::Delete(_) => usual,
         }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<Resul
             Some(_) => format!("retention policy not found: {policy}").into(),
         });
     }
+    request.store.require_open(database)?;
     let (mut text, mut rows, mut total) = (String::new(), 0, 0);
     for series in select::answer(request, select)? {
         let name = if name.is_empty() { &*series.name } else { name.as_str() };

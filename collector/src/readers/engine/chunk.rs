@@ -74,6 +74,7 @@ impl Chunk {
             | record::Body::Ticket(_)
             | record::Body::Stopped(_)
             | record::Body::Wake(_)
+            | record::Body::Series(_)
             | record::Body::Revoked(_) => {}
         }
     }

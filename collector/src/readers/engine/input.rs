@@ -43,7 +43,8 @@ fn one(body: &record::Body) -> Option<Input> {
         | record::Body::Found(_)
         | record::Body::Judged(_)
         | record::Body::Neighborhood(_)
-        | record::Body::Link(_) => return None,
+        | record::Body::Link(_)
+        | record::Body::Series(_) => return None,
         record::Body::Revoked(revoked) => Input::Revoked { device: revoked.device_id.clone() },
     })
 }

@@ -167,9 +167,21 @@ impl Site {
 
     /// One request, and the answer's status and body.
     pub(super) async fn get(&self, path: &str, token: Option<&str>) -> (u16, String) {
+        self.request_with("GET", path, token, "").await
+    }
+
+    /// As [`get`](Self::get), by any method and with a body.
+    pub(super) async fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> (u16, String) {
         let mut stream = TcpStream::connect(self.running().http).await.unwrap();
         let authorization = token.map_or_else(String::new, |token| format!("Authorization: Token {token}\r\n"));
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{authorization}\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n{authorization}");
+        let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
