@@ -3,7 +3,7 @@
 
 mod watches;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bellwether_logic::device::LifeState;
@@ -263,10 +263,10 @@ impl Known {
 
     fn managed(&self) -> Arc<[String]> {
         let devices = self.devices.values().map(|entry| &entry.facts.mac).filter(|mac| !mac.is_empty());
-        let mut all: Vec<String> = devices.chain(self.machines.keys()).chain(&self.said).cloned().collect();
-        all.sort_unstable();
-        all.dedup();
-        all.into()
+        let bases: BTreeSet<&String> = devices.chain(self.machines.keys()).collect();
+        // A switch has an address for each port, and others hardly ever learn them: they come last, where room may end.
+        let said: BTreeSet<&String> = self.said.iter().filter(|mac| !bases.contains(mac)).collect();
+        bases.into_iter().chain(said).cloned().collect()
     }
 
     fn reached_by(&self, agent: &str) -> BTreeMap<&str, &Reach> {

@@ -6,6 +6,7 @@
 
 mod access;
 mod api;
+mod api_map;
 mod assets;
 pub mod authorizer;
 mod chart;

@@ -62,8 +62,8 @@ pub struct Named {
 /// A network, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// Where devices listen.
-    port: u16,
+    /// Where devices listen; none: on SNMP's own port, and as an exclusion on any.
+    port: Option<u16>,
     first: IpAddr,
     /// How many bits of an address tell one of the range from another.
     bits: u32,
@@ -99,22 +99,29 @@ impl Snmp {
     /// The addresses that a search asks, each once.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         let all = self.ranges.iter().enumerate().flat_map(|(at, range)| range.hosts().map(move |host| (at, host)));
-        all.filter(|(at, host)| {
-            let asked = self.ranges[..*at].iter().any(|before| before.contains(*host));
-            !asked && !self.exclude.iter().any(|range| range.contains(*host))
-        })
-        .map(|(at, host)| SocketAddr::new(host, self.ranges[at].port))
+        let all = all.map(|(at, host)| (at, SocketAddr::new(host, self.ranges[at].asked_port())));
+        let is_asked = |(at, address): &(usize, SocketAddr)| {
+            let before = |range: &Range| range.contains(address.ip()) && range.asked_port() == address.port();
+            !self.ranges[..*at].iter().any(before) && !self.exclude.iter().any(|range| range.excludes(*address))
+        };
+        all.filter(is_asked).map(|(_, address)| address)
     }
 }
 
 impl Range {
-    /// Reads "10.20.0.0/16", "2001:db8::/120", an address, or a network with a port that is not SNMP's own:
-    /// "10.20.0.0/16:1161".
+    /// Reads "10.20.0.0/16", "2001:db8::/120", an address, or one of these with a port that is not SNMP's own:
+    /// "10.20.0.0/16:1161", "10.20.0.7:1161", "[2001:db8::7]:1161".
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(one) = text.parse::<SocketAddr>() {
+            let port = Some(one.port()).filter(|port| *port != 0)?;
+            return Some(Self { port: Some(port), first: one.ip(), bits: 0 });
+        }
         let (text, port) = match text.split_once('/').and_then(|(_, rest)| rest.split_once(':')) {
-            Some((_, port)) => (&text[..text.len() - port.len() - 1], port.parse().ok().filter(|port| *port != 0)?),
-            None => (text, PORT),
+            Some((_, port)) => {
+                (&text[..text.len() - port.len() - 1], Some(port.parse().ok().filter(|port| *port != 0)?))
+            }
+            None => (text, None),
         };
         let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().ok()?;
@@ -126,6 +133,15 @@ impl Range {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(bits).unwrap_or(0)).into(),
         };
         Some(Self { port, first, bits })
+    }
+
+    fn asked_port(&self) -> u16 {
+        self.port.unwrap_or(PORT)
+    }
+
+    /// Whether an address is left out for it: at whatever port, unless it names one.
+    fn excludes(&self, address: SocketAddr) -> bool {
+        self.contains(address.ip()) && self.port.is_none_or(|port| port == address.port())
     }
 
     /// How many addresses.
@@ -290,6 +306,13 @@ mod tests {
         assert!(odd.addresses().all(|address| address.port() == 1_161));
         assert!(build("ranges = [\"192.0.2.0/31:0\"]").is_err());
         assert_eq!(build("ranges = [\"10.0.0.0/16\"]").unwrap().addresses().count(), 65_534);
+        // One network at two ports is asked at both; an exclusion with a port leaves the other.
+        let ranges = "ranges = [\"192.0.2.0/31\", \"192.0.2.0/31:1161\", \"192.0.2.1:1161\"]";
+        let text = format!("{ranges}\nexclude = [\"192.0.2.1:1161\"]");
+        let asked: Vec<String> = build(&text).unwrap().addresses().map(|address| address.to_string()).collect();
+        assert_eq!(asked, ["192.0.2.0:161", "192.0.2.1:161", "192.0.2.0:1161"]);
+        let text = format!("{ranges}\nexclude = [\"192.0.2.1\"]");
+        assert_eq!(build(&text).unwrap().addresses().count(), 2, "whatever the port");
     }
 
     #[test]

@@ -31,8 +31,15 @@ const BYTES_MAX: usize = MAX_MESSAGE_BYTES - 1_024;
 /// What does not fit into what agents are told, by agent: shown to the admin until it fits.
 #[derive(Debug)]
 pub(super) struct Overflow {
-    by_agent: Mutex<BTreeMap<String, usize>>,
+    by_agent: Mutex<BTreeMap<String, LeftOut>>,
     health: Arc<Health>,
+}
+
+/// What found no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct LeftOut {
+    devices: usize,
+    addresses: usize,
 }
 
 impl Overflow {
@@ -40,24 +47,29 @@ impl Overflow {
         Self { by_agent: Mutex::default(), health }
     }
 
-    fn note(&self, device: &str, left_out: usize) {
+    fn note(&self, device: &str, left_out: LeftOut) {
         let mut by_agent = self.by_agent.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = if left_out == 0 {
+        let before = if left_out == LeftOut::default() {
             by_agent.remove(device)
         } else {
-            figures::refused_many("assignments_bound", left_out);
+            figures::refused_many("assignments_bound", left_out.devices);
+            figures::refused_many("managed_addresses_bound", left_out.addresses);
             by_agent.insert(device.to_owned(), left_out)
         };
-        if before.unwrap_or(0) == left_out {
+        if before.unwrap_or_default() == left_out {
             return;
         }
         if by_agent.is_empty() {
             self.health.well(PART);
         } else {
-            let most = by_agent.values().max().copied().unwrap_or_default();
+            let LeftOut { devices, addresses } = by_agent.values().max().copied().unwrap_or_default();
             let agents = by_agent.keys().take(5).cloned().collect::<Vec<_>>().join(", ");
-            let why = format!("closets ({agents}) can't be told up to {most} devices and addresses: add a closet");
-            self.health.trouble(PART, why);
+            self.health.trouble(PART, if devices > 0 {
+                format!("closets ({agents}) can't be told of up to {devices} devices: add a closet")
+            } else {
+                // Another closet would be told the same.
+                format!("closets ({agents}) can't be told {addresses} managed addresses: the map does not show what has them")
+            });
         }
     }
 }
@@ -155,7 +167,7 @@ impl Watchlist {
 }
 
 /// As much as a message holds, what is asked first; and how much that leaves out.
-fn fitted(assignments: Vec<Assignment>, managed: &[String]) -> (Assignments, usize) {
+fn fitted(assignments: Vec<Assignment>, managed: &[String]) -> (Assignments, LeftOut) {
     let mut room = BYTES_MAX;
     let mut fits = |bytes: usize| {
         // A tag, and a length of at most three bytes.
@@ -163,12 +175,13 @@ fn fitted(assignments: Vec<Assignment>, managed: &[String]) -> (Assignments, usi
         room = if fits { room - bytes - 4 } else { 0 };
         fits
     };
-    let count = assignments.len() + managed.len();
+    let count = assignments.len();
     let message = Assignments {
         assignments: assignments.into_iter().take_while(|one| fits(one.encoded_len())).collect(),
         managed_macs: managed.iter().take_while(|mac| fits(mac.len())).cloned().collect(),
     };
-    let left_out = count - message.assignments.len() - message.managed_macs.len();
+    let left_out =
+        LeftOut { devices: count - message.assignments.len(), addresses: managed.len() - message.managed_macs.len() };
     (message, left_out)
 }
 
@@ -244,11 +257,13 @@ mod tests {
     fn what_does_not_fit_is_shown_until_it_does() {
         let health: Arc<Health> = Arc::default();
         let overflow = Overflow::new(Arc::clone(&health));
-        overflow.note("d1", 7);
-        overflow.note("d2", 3);
-        overflow.note("d1", 0);
-        assert!(health.troubles()[0].1.starts_with("closets (d2) can't be told up to 3"), "{:?}", health.troubles());
-        overflow.note("d2", 0);
+        let left_out = |devices, addresses| LeftOut { devices, addresses };
+        overflow.note("d1", left_out(7, 0));
+        overflow.note("d2", left_out(0, 3));
+        assert!(health.troubles()[0].1.contains("of up to 7 devices: add a closet"), "{:?}", health.troubles());
+        overflow.note("d1", left_out(0, 0));
+        assert!(health.troubles()[0].1.starts_with("closets (d2) can't be told 3 managed"), "{:?}", health.troubles());
+        overflow.note("d2", left_out(0, 0));
         assert!(health.troubles().is_empty());
     }
 
@@ -258,8 +273,9 @@ mod tests {
         let managed: Vec<String> = (0..60_000).map(|number| format!("3c:52:82:{number:08}")).collect();
         let (message, left_out) = fitted(vec![one; 5_000], &managed);
         assert_eq!(message.assignments.len(), 5_000);
-        assert!(left_out > 0 && message.managed_macs.len() + left_out == 60_000);
+        assert_eq!(left_out.devices, 0);
+        assert!(left_out.addresses > 0 && message.managed_macs.len() + left_out.addresses == 60_000);
         assert!(message.encoded_len() <= MAX_MESSAGE_BYTES);
-        assert_eq!(fitted(Vec::new(), &managed[..10]).1, 0);
+        assert_eq!(fitted(Vec::new(), &managed[..10]).1, LeftOut::default());
     }
 }

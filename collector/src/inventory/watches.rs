@@ -117,7 +117,7 @@ impl Inventory {
         })
     }
 
-    /// Every address that the district manages, sorted.
+    /// Every address that the district manages: base addresses and machines' first, then those of ports; each part sorted.
     #[must_use]
     pub fn managed_macs(&self) -> Arc<[String]> {
         if let Some(managed) = self.read(|known| known.managed.clone()) {

@@ -1,4 +1,4 @@
-//! `/api/v1`: devices and tickets as JSON, for programs with an API token. Errors are `application/problem+json`.
+//! `/api/v1`: devices, tickets, the map and what is proposed as JSON, for programs with an API token. Errors are `application/problem+json`.
 
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Desk;
+use super::api_map;
 use super::configuration::{self, Configuration};
 use super::page::PageError;
 use crate::state::devices::DeviceRow;
@@ -24,7 +25,11 @@ const LIMIT_MAX: u32 = 500;
 
 /// The API's routes.
 pub(super) fn routes() -> Router<Desk> {
-    Router::new().route("/api/v1/devices", get(devices)).route("/api/v1/tickets", get(tickets))
+    Router::new()
+        .route("/api/v1/devices", get(devices))
+        .route("/api/v1/discovered", get(api_map::discovered))
+        .route("/api/v1/map", get(api_map::map))
+        .route("/api/v1/tickets", get(tickets))
 }
 
 /// An error as RFC 9457 has it.
@@ -64,7 +69,7 @@ impl From<PageError> for Problem {
 }
 
 /// A program that has shown a valid token. Every role may read.
-struct Caller;
+pub(super) struct Caller;
 
 impl FromRequestParts<Desk> for Caller {
     type Rejection = Problem;
@@ -89,7 +94,7 @@ impl FromRequestParts<Desk> for Caller {
 /// Which part of a list is asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Part {
+pub(super) struct Part {
     limit: Option<String>,
     offset: Option<String>,
     state: Option<String>,
@@ -97,19 +102,23 @@ struct Part {
     device: Option<String>,
 }
 
-type Asked = Result<Query<Part>, axum::extract::rejection::QueryRejection>;
+pub(super) type Asked = Result<Query<Part>, axum::extract::rejection::QueryRejection>;
 
 impl Part {
-    fn of(asked: Asked) -> Result<Self, Problem> {
+    pub(super) fn of(asked: Asked) -> Result<Self, Problem> {
         asked.map(|Query(part)| part).map_err(|refused| Problem::new(StatusCode::BAD_REQUEST, refused.to_string()))
     }
 
-    fn limit(&self) -> Result<u32, Problem> {
+    pub(super) fn limit(&self) -> Result<u32, Problem> {
         number("limit", self.limit.as_deref(), LIMIT_DEFAULT, 1..=LIMIT_MAX)
     }
 
-    fn offset(&self) -> Result<u32, Problem> {
+    pub(super) fn offset(&self) -> Result<u32, Problem> {
         number("offset", self.offset.as_deref(), 0, 0..=i32::MAX.unsigned_abs())
+    }
+
+    pub(super) fn site(&self) -> &str {
+        self.site.as_deref().unwrap_or_default()
     }
 
     fn filter(&self) -> Result<TicketFilter, Problem> {
@@ -222,6 +231,6 @@ fn ticket_json(ticket: &Ticket) -> Value {
     })
 }
 
-fn time(at: bellwether_logic::time::Timestamp) -> Option<String> {
+pub(super) fn time(at: bellwether_logic::time::Timestamp) -> Option<String> {
     jiff::Timestamp::from_millisecond(at.0).ok().map(|at| at.to_string())
 }

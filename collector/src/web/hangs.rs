@@ -267,7 +267,7 @@ fn beside(known: &Known, id: &str, place: &Place) -> (usize, u32) {
 }
 
 /// The way to the gateway.
-fn path(known: &Known, id: &str) -> Vec<(Item, String)> {
+pub(super) fn path(known: &Known, id: &str) -> Vec<(Item, String)> {
     let mut path = Vec::new();
     let mut at = id;
     while let Some(hanging) = known.hangings.get(at).filter(|hanging| !hanging.place.switch.is_empty()) {

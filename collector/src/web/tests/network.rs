@@ -168,3 +168,40 @@ async fn what_a_technician_says_counts_until_it_is_taken_back() {
     let page = read(&school.get("/devices/d10", Some(&technician)).await.text);
     assert!(!page.contains("Entered by hand") && page.contains("not certain"), "{page}");
 }
+
+#[tokio::test]
+async fn the_api_tells_the_map_and_what_is_proposed_with_the_facts_of_the_pages() {
+    let school = School::new();
+    school.cable();
+    let token = school.state.add_api_token("map", Role::Viewer, NOW, None).unwrap();
+    let ask = |path: &str| {
+        let bearer = format!("Bearer {}", token.reveal());
+        Request::get(path).header(header::AUTHORIZATION, bearer).body(Body::empty()).unwrap()
+    };
+    let json = |answer: &Answer| -> serde_json::Value { serde_json::from_str(&answer.text).unwrap() };
+    let map = json(&school.send(ask("/api/v1/map?site=Lincoln%20High")).await);
+    let find = |id: &str| map["devices"].as_array().unwrap().iter().find(|it| it["device"] == id).unwrap().clone();
+    assert_eq!((map["root"].as_str(), map["total"].as_u64()), (Some("d1"), Some(10)));
+    let laptop = find("d6");
+    assert_eq!(laptop["on"], serde_json::json!({ "switch": "d3", "port": "Gi1/0/3" }));
+    assert_eq!((laptop["certainty"].as_str(), laptop["how"].as_str()), (Some("sure"), Some("forwarding")));
+    assert_eq!((laptop["through"].as_str(), laptop["since"].is_string()), (Some("d5"), true));
+    let path: Vec<_> = laptop["path"].as_array().unwrap().iter().map(|step| step["switch"].as_str().unwrap()).collect();
+    assert_eq!(path, ["d3", "d2", "d1"]);
+    let east = find("d3");
+    assert_eq!((east["uplink"].as_str(), east["room"].as_str()), (Some("Gi1/0/24"), Some("IDF 210")));
+    let port = &east["ports"][2];
+    assert_eq!((&port["devices"], &port["others"]), (&serde_json::json!(["d5", "d6"]), &serde_json::json!(21)));
+    assert!(laptop["ports"].is_null());
+    let one = json(&school.send(ask("/api/v1/map?limit=1&offset=2")).await);
+    assert_eq!((one["devices"].as_array().unwrap().len(), one["total"].as_u64()), (1, Some(10)));
+    assert_eq!(json(&school.send(ask("/api/v1/map?site=Nowhere")).await)["total"], 0);
+
+    let proposed = json(&school.send(ask("/api/v1/discovered")).await);
+    let ap = proposed["proposals"].as_array().unwrap().iter().find(|it| it["name"] == "gym-ap").unwrap();
+    assert_eq!((ap["kind"].as_str(), ap["how"].as_str()), (Some("access_point"), Some("lldp")));
+    assert_eq!(ap["on"], serde_json::json!({ "switch": "d3", "port": "Gi1/0/9" }));
+    for path in ["/api/v1/map", "/api/v1/discovered"] {
+        assert_eq!(school.get(path, None).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
