@@ -15,6 +15,7 @@ mod connect;
 mod device;
 mod discovered;
 mod fleet;
+mod gist;
 mod guard;
 mod hangs;
 mod hardware;
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     logins: Mutex<Limiter>,
     hashes: Semaphore,
     latest: Mutex<Option<Latest>>,
+    gists: Mutex<gist::Kept>,
 }
 
 impl std::ops::Deref for Desk {
@@ -88,6 +90,7 @@ pub fn router(app: Arc<App>, series: Arc<dyn Series>, zone: TimeZone) -> Router 
         logins: Mutex::default(),
         hashes: Semaphore::new(HASHES_MAX),
         latest: Mutex::default(),
+        gists: Mutex::default(),
     }));
     pages()
         .merge(api::routes())

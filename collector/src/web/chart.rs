@@ -12,6 +12,8 @@ use jiff::tz::TimeZone;
 
 use super::readings::{Rows, Series, only};
 
+pub(super) mod watched;
+
 const HOUR_MS: i64 = 3_600_000;
 
 /// How much a chart shows, and how finely.
@@ -89,6 +91,10 @@ pub(super) enum Unit {
     Percent,
     Milliseconds,
     BytesPerSecond,
+    BitsPerSecond,
+    Celsius,
+    Count,
+    Minutes,
 }
 
 impl Unit {
@@ -99,6 +105,15 @@ impl Unit {
         match self {
             Self::Percent => format!("{value:.0}%"),
             Self::Milliseconds => format!("{} ms", short(value)),
+            Self::Celsius => format!("{value:.0} °C"),
+            Self::Count => format!("{value:.0}"),
+            Self::Minutes => format!("{value:.0} min"),
+            Self::BitsPerSecond => match value {
+                0.0..1e3 => format!("{value:.0} bit/s"),
+                1e3..1e6 => format!("{} kbit/s", short(value / 1e3)),
+                1e6..1e9 => format!("{} Mbit/s", short(value / 1e6)),
+                _ => format!("{} Gbit/s", short(value / 1e9)),
+            },
             Self::BytesPerSecond => match value {
                 0.0..1e3 => format!("{value:.0} B/s"),
                 1e3..1e6 => format!("{} kB/s", short(value / 1e3)),
@@ -113,7 +128,11 @@ impl Unit {
         if self == Self::Percent {
             return 100.0;
         }
-        let floor = if self == Self::Milliseconds { 1.0 } else { 1e3 };
+        let floor = match self {
+            Self::Milliseconds => 1.0,
+            Self::Count | Self::Minutes | Self::Celsius => 10.0,
+            _ => 1e3,
+        };
         let max = max.max(floor);
         let power = 10_f64.powf(max.log10().floor());
         [1.0, 2.0, 4.0, 6.0, 10.0].into_iter().map(|step| step * power).find(|top| *top >= max).unwrap_or(max)

@@ -95,6 +95,11 @@ pub(super) async fn show(
     let window = Window::since(device.enrolled_at, now);
     let (live, charts, hardware, watched) = ask_readings(&desk, &device, askers, window).await?;
     let when = |at| When::new(at, now, &desk.zone);
+    let mut hangs = parts.hangs(&device.id, when);
+    let mut watched = watched;
+    if let Some(ports) = watched.as_mut().and_then(|watched| watched.ports.take()) {
+        hangs.join(ports);
+    }
     let shown = Standing::of(&device, standing.as_ref(), tickets.iter().any(|ticket| ticket.state.is_open()));
     let role = visitor.person.role;
     Ok(render(&DevicePage {
@@ -109,7 +114,7 @@ pub(super) async fn show(
         readings: if shown == Standing::Silent { Vec::new() } else { live.map(|live| list(&live)).unwrap_or_default() },
         hardware,
         watched,
-        hangs: parts.hangs(&device.id, when),
+        hangs,
         window: window.name,
         charts,
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
@@ -138,8 +143,8 @@ async fn ask_readings(desk: &Desk, device: &DeviceRow, askers: Askers, window: W
     let asked = tokio::task::spawn_blocking(move || {
         let id = device.id.as_str();
         let live = readings::ask_latest(&*series, &readings::only(id), now).remove(id);
-        let (charts, hardware) =
-            (chart::all(&*series, id, window, now, &zone), hardware::ask(&*series, id, now, &zone));
+        let draw = if device.watch.is_some() { chart::watched::all } else { chart::all };
+        let (charts, hardware) = (draw(&*series, id, window, now, &zone), hardware::ask(&*series, id, now, &zone));
         (live, charts, hardware, watched::ask(&*series, &device, askers, now))
     });
     Ok(asked.await?)

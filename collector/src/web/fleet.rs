@@ -14,6 +14,7 @@ use bellwether_logic::time::Timestamp;
 use serde::Deserialize;
 
 use super::access::Visitor;
+use super::gist::Gist;
 use super::page::{PageError, Pager, Shell, encode, render};
 use super::readings::Live;
 use super::when::When;
@@ -150,6 +151,8 @@ struct Row {
     disk: Option<(String, Gauge)>,
     ping: Option<String>,
     lossy: bool,
+    /// What matters of a watched device.
+    gist: Option<Gist>,
 }
 
 /// A number on top of the list; a link to the devices that it counts.
@@ -244,11 +247,18 @@ pub(super) async fn show(
             })
         })
         .await?;
-    let latest = desk.latest().await?;
-    Ok(render(&page(&desk, &visitor, filter, facts, &latest.devices)))
+    let (latest, gists) = (desk.latest().await?, desk.gists().await?);
+    let live = Newest { live: &latest.devices, gists: &gists };
+    Ok(render(&page(&desk, &visitor, filter, facts, &live)))
 }
 
-fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTreeMap<String, Live>) -> FleetPage {
+/// The newest of what was read.
+struct Newest<'a> {
+    live: &'a BTreeMap<String, Live>,
+    gists: &'a BTreeMap<String, Gist>,
+}
+
+fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, newest: &Newest<'_>) -> FleetPage {
     let now = desk.app.clock.now();
     let only_own = facts.devices.len() <= 1 && desk.app.connect.this_machine_only;
     let unclear = if visitor.person.role == Role::Admin { unclear(&facts) } else { Vec::new() };
@@ -278,8 +288,10 @@ fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, live: &BTr
     let rows = on_page
         .map(|(standing, device)| {
             let (state, ticket) = (facts.standings.get(&device.id), open.get(device.id.as_str()).copied());
-            let readings = live.get(&device.id).filter(|_| standing != Standing::Silent);
-            row(standing, device, state, ticket, readings, |at| When::new(at, now, &desk.zone))
+            let readings = newest.live.get(&device.id).filter(|_| standing != Standing::Silent);
+            let gist = newest.gists.get(&device.id).filter(|_| standing != Standing::Silent && device.watch.is_some());
+            let gist = gist.cloned();
+            Row { gist, ..row(standing, device, state, ticket, readings, |at| When::new(at, now, &desk.zone)) }
         })
         .collect();
     FleetPage {
@@ -354,6 +366,7 @@ fn row(
         disk: live.and_then(Live::fullest).map(|(path, used)| (path.clone(), Gauge::new(*used))),
         ping: live.and_then(ping),
         lossy: live.and_then(|live| live.loss).is_some_and(|loss| loss >= 20.0),
+        gist: None,
         device,
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::Desk;
 use super::access::Signed;
+use super::hardware::Table;
 use super::network::{Known, carries};
 use super::page::PageError;
 use super::when::When;
@@ -196,10 +197,53 @@ pub(super) struct Hangs {
     pub(super) path: Vec<(Item, String)>,
     pub(super) former: Vec<(Item, String, When, When)>,
     pub(super) sockets: Vec<Socket>,
+    /// The same with how each port is, if that is read.
+    pub(super) ports: Option<Ports>,
     pub(super) answered: Option<When>,
     /// What the form offers.
     pub(super) switches: Vec<(String, String)>,
     pub(super) given: Place,
+}
+
+/// A switch's ports, each with how it is and what hangs on it.
+pub(super) struct Ports {
+    pub(super) title: String,
+    /// Each with its head, and what hangs there.
+    pub(super) rows: Vec<(Vec<(&'static str, String)>, Socket)>,
+    pub(super) heads: Vec<&'static str>,
+    /// Those that are down and on which nothing was seen.
+    pub(super) idle: String,
+}
+
+impl Hangs {
+    /// Brings what was read of each port together with what hangs on it.
+    pub(super) fn join(&mut self, table: Table) {
+        let mut sockets: BTreeMap<String, Socket> =
+            std::mem::take(&mut self.sockets).into_iter().map(|socket| (socket.port.clone(), socket)).collect();
+        let (mut rows, mut idle) = (Vec::new(), Vec::new());
+        for row in &table.rows {
+            let port = row.first().cloned().unwrap_or_default();
+            let socket = sockets.remove(&port).unwrap_or_default();
+            let is_down = row.iter().zip(&table.heads).any(|(value, head)| *head == "State" && value == "down");
+            if socket.is_empty() && is_down {
+                idle.push(port);
+            } else {
+                rows.push((table.cells(row).map(|(head, value)| (*head, value.clone())).collect(), socket));
+            }
+        }
+        // Bundles, and ports that are not counted.
+        for (port, socket) in sockets.into_iter().filter(|(_, socket)| !socket.is_empty()) {
+            rows.push((
+                table
+                    .heads
+                    .iter()
+                    .map(|head| (*head, if *head == "Port" { port.clone() } else { String::new() }))
+                    .collect(),
+                socket,
+            ));
+        }
+        self.ports = Some(Ports { title: table.title, rows, heads: table.heads, idle: idle.join(", ") });
+    }
 }
 
 /// Everything that the page needs, in one go.
@@ -251,6 +295,7 @@ impl Parts {
             former: former.take(FORMER_SHOWN).collect(),
             answered: answered.filter(|_| sockets.iter().any(|socket| !socket.is_empty())).map(&when),
             sockets,
+            ports: None,
             switches: switches(&known, id),
             given: given.unwrap_or_default(),
         }

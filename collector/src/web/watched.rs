@@ -39,6 +39,8 @@ pub(super) struct Watched {
     /// What there is one of.
     pub(super) readings: Vec<(String, String)>,
     pub(super) tables: Vec<Table>,
+    /// Its ports; what hangs on them is told beside it.
+    pub(super) ports: Option<Table>,
 }
 
 /// Who asks it, and who else reaches it, by name.
@@ -68,7 +70,7 @@ pub(super) fn ask(series: &dyn Series, device: &DeviceRow, askers: Askers, now: 
     let asked = Asked { series, only: only(&device.id), now };
     let state = asked.one("snmp", PORTS_LOOKED_BACK);
     let mut readings = Vec::new();
-    let mut tables: Vec<Table> = asked.ports().into_iter().collect();
+    let mut tables: Vec<Table> = Vec::new();
     let told_elsewhere = ["snmp", "snmp_closet", "interface", "poe"];
     for measurement in MEASUREMENTS.iter().filter(|measurement| !told_elsewhere.contains(&measurement.name)) {
         if measurement.tags.is_empty() {
@@ -81,14 +83,15 @@ pub(super) fn ask(series: &dyn Series, device: &DeviceRow, askers: Askers, now: 
             tables.extend(asked.table(measurement));
         }
     }
-    let ports = if watch.ports == 0 { String::new() } else { watch.ports.to_string() };
+    let sockets = if watch.ports == 0 { String::new() } else { watch.ports.to_string() };
     let facts = [
         ("Address", watch.address.clone()),
         ("Firmware", watch.firmware.clone()),
         ("Says it is in", watch.location.clone()),
-        ("Ports", ports),
+        ("Ports", sockets),
         ("Base address", device.mac.clone()),
         ("Credential", watch.credential.clone()),
+        ("Asked", if watch.credential.is_empty() { only_pinged(&watch.address) } else { String::new() }),
         ("Running for", state.get("uptime_s").or(state.get("sysUptime")).and_then(|s| seconds(s)).unwrap_or_default()),
         (
             "Answers within",
@@ -106,6 +109,7 @@ pub(super) fn ask(series: &dyn Series, device: &DeviceRow, askers: Askers, now: 
         troubles: troubles(&state),
         readings,
         tables,
+        ports: asked.ports(),
     })
 }
 
@@ -186,6 +190,16 @@ impl Asked<'_> {
         let title = measurement.description.trim_end_matches('.').to_owned();
         (!rows.is_empty()).then(|| without_empty(Table { title, heads, rows }))
     }
+}
+
+/// How a device is watched that lets nobody in.
+fn only_pinged(address: &str) -> String {
+    let how = if address.is_empty() {
+        "not at all: its address is not known, only the port on which it was seen"
+    } else {
+        "by a ping alone: switches told of it, and it takes no SNMP credential of yours"
+    };
+    how.to_owned()
 }
 
 /// Drops the columns that nobody fills.

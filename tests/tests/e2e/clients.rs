@@ -182,7 +182,7 @@ fn page(collector: &Collector, session: &str, path: &str, wanted: &[&str]) -> St
 
 /// The access point of a cloud is proposed, accepted and pinged.
 fn take_in(collector: &Collector, session: &str, switch: &str) {
-    let own = page(collector, session, &format!("/devices/{switch}"), &["What hangs on each port", "Gi1/0/3"]);
+    let own = page(collector, session, &format!("/devices/{switch}"), &["Hangs on it", "Gi1/0/3"]);
     // What a person says is drawn at once, and with it all the rest.
     let form = [("csrf", value(&own, "csrf")), ("switch", ""), ("port", "")];
     collector.client().post_form(&format!("/devices/{switch}/link"), &form, session).unwrap();
