@@ -11,8 +11,9 @@ use bellwether_proto::v1::{Neighbor, Neighborhood};
 /// Letters of a name or description; agents send fewer.
 const TEXT_MAX: usize = 120;
 
-/// Words of what a neighbor can be.
-const CAPABILITIES_MAX: usize = 8;
+/// What a neighbor can be, as agents say it; a machine that says `station` is nobody's business.
+const CAPABILITIES: [&str; 9] =
+    ["access_point", "bridge", "cable_modem", "host", "igmp", "other", "phone", "repeater", "router"];
 
 /// Whether these capabilities are those of network gear; a phone hangs on a network and is none.
 #[must_use]
@@ -52,7 +53,9 @@ pub fn watched(mut said: Neighborhood, managed: &BTreeSet<Mac>) -> (Neighborhood
     }
     said.learned.iter_mut().for_each(|learned| shorten(&mut learned.port));
     for neighbor in &mut said.neighbors {
-        neighbor.capabilities.truncate(CAPABILITIES_MAX);
+        let said = std::mem::take(&mut neighbor.capabilities);
+        let known = CAPABILITIES.iter().filter(|known| said.iter().any(|word| word == *known));
+        neighbor.capabilities = known.map(|known| (*known).to_owned()).collect();
         let Neighbor { port, protocol, chassis, remote_port, name, description, address, .. } = neighbor;
         for text in [port, protocol, chassis, remote_port, name, description, address] {
             shorten(text);
@@ -128,6 +131,16 @@ mod tests {
     fn neighbor(name: &str, capabilities: &[&str]) -> Neighbor {
         let capabilities = capabilities.iter().map(|word| (*word).to_owned()).collect();
         Neighbor { name: name.into(), capabilities, ..Neighbor::default() }
+    }
+
+    #[test]
+    fn what_a_neighbor_can_be_is_one_of_few_words() {
+        let mut words = vec!["Jane's switch"; 20];
+        words.push("bridge");
+        let said = Neighborhood { neighbors: vec![neighbor("sw-core", &words)], ..Neighborhood::default() };
+        let (kept, _) = watched(said, &BTreeSet::new());
+        assert_eq!(kept.neighbors[0].capabilities, ["bridge"]);
+        assert_eq!(watched(kept.clone(), &BTreeSet::new()), (kept, 0), "what was taken out once is out");
     }
 
     #[test]
