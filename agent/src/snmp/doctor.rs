@@ -167,6 +167,7 @@ fn refused(address: SocketAddr, trouble: &Trouble, credential: &Credential) -> F
         Credential::V3(user) => user.name.as_str(),
         _ => "",
     };
+    let encrypts = credential.without_privacy().is_some();
     let (about, remedy): (_, String) = match trouble {
         Trouble::UnknownUser => (
             "user",
@@ -190,7 +191,8 @@ fn refused(address: SocketAddr, trouble: &Trouble, credential: &Credential) -> F
         Trouble::UnsupportedLevel => (
             "security level",
             format!(
-                "the device has {user:?} with more or less protection than was asked with: compare `auth` and `privacy`"
+                "the device has no {} for {user:?}: set it up there, or leave it out here",
+                if encrypts { "encryption (`privacy`)" } else { "password (`auth`)" }
             ),
         ),
         Trouble::NotInTimeWindow => (
@@ -200,6 +202,13 @@ fn refused(address: SocketAddr, trouble: &Trouble, credential: &Credential) -> F
                 .to_owned(),
         ),
         Trouble::UnknownEngine => ("engine ID", "try again: the device changed its engine ID just now".to_owned()),
+        Trouble::NoAccess if matches!(credential, Credential::V3(_)) && !encrypts => (
+            "access",
+            format!(
+                "the device may let {user:?} read only what is encrypted: give `privacy` and `privacy_password`. Otherwise \
+                     give the user a view of 1.3.6.1 to read"
+            ),
+        ),
         Trouble::NoAccess | Trouble::NoSuchName => {
             ("view", "give the user or community a view of 1.3.6.1 to read".to_owned())
         }
@@ -244,6 +253,20 @@ mod tests {
             assert_eq!(finding.verdict, Verdict::Bad);
             assert!(!finding.remedy.is_empty() && !finding.to_string().contains("secret"), "{finding}");
         }
+    }
+
+    #[test]
+    fn what_a_user_lacks_is_told_by_what_was_asked_with() {
+        let signed = Credential::parse("user = \"closet\"\nauth = \"md5\"\nauth_password = \"very secret\"").unwrap();
+        let said = refused(address(), &Trouble::NoAccess, &signed).to_string();
+        assert!(said.contains("only what is encrypted: give `privacy`"), "{said}");
+        let file = "user = \"closet\"\nauth = \"md5\"\nauth_password = \"very secret\"\n\
+                    privacy = \"des\"\nprivacy_password = \"very hidden\"";
+        let encrypted = Credential::parse(file).unwrap();
+        let said = refused(address(), &Trouble::UnsupportedLevel, &encrypted).to_string();
+        assert!(said.contains("no encryption (`privacy`) for \"closet\""), "{said}");
+        let said = refused(address(), &Trouble::NoAccess, &encrypted).to_string();
+        assert!(said.contains("a view of 1.3.6.1 to read") && !said.contains("`privacy`"), "{said}");
     }
 
     #[test]

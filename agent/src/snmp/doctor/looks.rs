@@ -25,7 +25,13 @@ pub(super) fn answered(address: SocketAddr, bindings: &[Binding], took: Duration
     let (Some(description), name) = (text(description), text(name)) else { return no_system_group(address) };
     let up = up.and_then(Value::as_unsigned).map_or(String::new(), |ticks| {
         let hours = ticks / 360_000;
-        if hours < 48 { format!(", up {hours} h") } else { format!(", up {} days", hours / 24) }
+        if hours == 0 {
+            format!(", up {} min", ticks / 6_000)
+        } else if hours < 48 {
+            format!(", up {hours} h")
+        } else {
+            format!(", up {} days", hours / 24)
+        }
     });
     let name = name.map_or(String::new(), |name| format!("{name}, "));
     Finding::good("answer", format!("{address}: {name}{description}{up}, answered within {} ms", took.as_millis()))
