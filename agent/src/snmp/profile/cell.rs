@@ -184,8 +184,12 @@ fn cut(cell: &Cell, text: &str) -> Option<String> {
     let behind = |after: &String| text.split_once(after.as_str()).map(|(_, behind)| behind);
     let text = if cell.after.0.is_empty() { text } else { cell.after.0.iter().find_map(behind)? };
     let until = |text, until: &String| str::split_once(text, until.as_str()).map_or(text, |(before, _)| before);
-    let text = cell.until.0.iter().fold(text.trim_start(), until);
-    Some(text.trim().trim_matches('"').trim().chars().take(TEXT_MAX).collect())
+    let mut text = cell.until.0.iter().fold(text.trim_start(), until).trim().trim_matches('"').trim();
+    if !cell.until.0.is_empty() {
+        // What ended a sentence or led on to the next word.
+        text = text.trim_end_matches([' ', '-', ',', ';', '.']);
+    }
+    Some(text.chars().take(TEXT_MAX).collect())
 }
 
 /// The address of a card, written; all the same octets are none, nor is one of a group.

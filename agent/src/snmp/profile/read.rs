@@ -100,10 +100,22 @@ fn fact_of(fact: &CheckedFact, answers: &Answers) -> Option<String> {
             if fact.is == FactName::Serial {
                 // Some printers send it packed, with octets before it that are no text.
                 text.retain(|c| c.is_ascii_graphic() || c == ' ');
+                if tells_none_apart(&text) {
+                    return None;
+                }
             }
             (!says_nothing(&text)).then_some(text)
         })
     })
+}
+
+/// What many devices have for a serial number: a digit again and again, or what somebody put in its place. As an identity
+/// it would make one device of all of them.
+fn tells_none_apart(serial: &str) -> bool {
+    const SAME_MIN: usize = 4;
+    let mut bytes = serial.trim().bytes();
+    let first = bytes.next();
+    (serial.len() >= SAME_MIN && bytes.all(|byte| Some(byte) == first)) || serial.starts_with(['<', '('])
 }
 
 /// What devices write where they have nothing to say.
