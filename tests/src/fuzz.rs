@@ -9,8 +9,10 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+mod heard;
 pub mod mutate;
 mod packets;
+mod sweeps;
 mod texts;
 mod traps;
 mod walks;
@@ -29,9 +31,11 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "heard", run: heard::run },
     Target { name: "packets", run: packets::run },
     Target { name: "profiles", run: texts::profiles },
     Target { name: "recordings", run: texts::recordings },
+    Target { name: "sweeps", run: sweeps::run },
     Target { name: "traps", run: traps::run },
     Target { name: "walks", run: walks::run },
     Target { name: "wire", run: wire::run },

@@ -17,6 +17,11 @@ fn a_client_outlives_what_devices_send() {
 }
 
 #[test]
+fn what_closets_say_is_cleaned_or_refused() {
+    cases("heard", 1..=10);
+}
+
+#[test]
 fn profiles_are_read_or_refused() {
     cases("profiles", 1..=20);
 }
@@ -24,6 +29,11 @@ fn profiles_are_read_or_refused() {
 #[test]
 fn recordings_are_read_or_refused() {
     cases("recordings", 1..=5);
+}
+
+#[test]
+fn sweeps_end_whatever_is_answered() {
+    cases("sweeps", 1..=20);
 }
 
 #[test]

@@ -118,6 +118,12 @@ impl Discovery {
     }
 }
 
+/// What is written down of what a closet says that it found; nothing of what is malformed. The fuzzer tries it.
+#[must_use]
+pub fn record_of(found: Found) -> Option<Record> {
+    Heard::of("", found).map(|heard| heard.record(""))
+}
+
 impl Heard {
     fn of(agent: &str, found: Found) -> Option<Self> {
         let address = match found.address.parse::<IpAddr>() {

@@ -41,7 +41,7 @@ fn one(rng: &mut StdRng) {
     assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "in order");
 }
 
-fn oid(rng: &mut StdRng, below: &Oid) -> Oid {
+pub(super) fn oid(rng: &mut StdRng, below: &Oid) -> Oid {
     let arcs: Vec<u32> = (0..rng.random_range(0..6)).map(|_| arc(rng)).collect();
     below.join(&arcs).unwrap_or_else(|_| below.clone())
 }
@@ -55,7 +55,7 @@ fn arc(rng: &mut StdRng) -> u32 {
 }
 
 /// A name that mostly comes after another.
-fn next(rng: &mut StdRng, name: &Oid) -> Oid {
+pub(super) fn next(rng: &mut StdRng, name: &Oid) -> Oid {
     let mut arcs = name.arcs().to_vec();
     let (kind, long, step) = (rng.random_range(0..6), arcs.len() > 3, rng.random_range(1..4));
     match (kind, arcs.last_mut()) {
@@ -67,7 +67,7 @@ fn next(rng: &mut StdRng, name: &Oid) -> Oid {
     Oid::new(&arcs).unwrap_or_else(|_| name.clone())
 }
 
-fn held(rng: &mut StdRng) -> Held {
+pub(super) fn held(rng: &mut StdRng) -> Held {
     match rng.random_range(0..60) {
         0 => Held::EndOfView,
         1 => Held::NoSuchObject,
@@ -79,7 +79,7 @@ fn held(rng: &mut StdRng) -> Held {
     }
 }
 
-fn trouble(rng: &mut StdRng) -> Trouble {
+pub(super) fn trouble(rng: &mut StdRng) -> Trouble {
     match rng.random_range(0..9) {
         0 => Trouble::TooBig,
         1 => Trouble::NoSuchName,

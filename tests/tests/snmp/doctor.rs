@@ -141,7 +141,7 @@ fn a_user_with_less_protection_than_is_asked_with_is_told_so() {
     let address = simulator.device_v3(Ipv4Addr::new(127, 1, 7, 60), recording::switch(5), Fault::None, engine);
     let findings = block_on(async { examine(&Network::default(), &[address], &known()).await });
     let told = findings[0].to_string();
-    assert!(told.contains("level of security") && told.contains("compare `auth` and `privacy`"), "{told}");
+    assert!(told.contains("level of security") && told.contains("no encryption (`privacy`) for \"closet\""), "{told}");
 }
 
 #[test]

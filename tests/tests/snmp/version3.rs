@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_agent::snmp::Value;
 use bellwether_agent::snmp::client::Device;
-use bellwether_tests::snmp::v3::{Engine, Fault as Wrong};
+use bellwether_tests::snmp::v3::Fault as Wrong;
 
 use super::*;
 
