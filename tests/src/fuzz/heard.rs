@@ -145,6 +145,5 @@ fn neighborhood(rng: &mut StdRng) -> Neighborhood {
         resolved: (0..rows).map(|_| Resolved { mac: word(rng), address: word(rng) }).collect(),
         gateway_address: word(rng),
         gateway_mac: word(rng),
-        ..Neighborhood::default()
     }
 }

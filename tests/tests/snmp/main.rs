@@ -254,7 +254,7 @@ mod recordings {
                 (Login::new(&person).unwrap(), Engine::new(b"first", &[person], v3::Fault::None))
             })
             .collect();
-        walk_all(9, LINES_SIGNED_MAX, |number, simulator, address, rows| {
+        walk_all(30, LINES_SIGNED_MAX, |number, simulator, address, rows| {
             let (login, engine) = &ways[usize::from(number) % ways.len()];
             let engine = engine.beside(&[0x80, 0, 0x1f, 0x88, 4, b'r', b'e', b'c', number]);
             walk_as(login, simulator.device_v3(address, rows, Fault::None, engine), true).0
