@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use bellwether_logic::span::Span;
 use serde::Deserialize;
-use toml::Table;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::privacy::{HostPattern, NamingFile, Networks, SchoolFile};
 
@@ -167,14 +168,14 @@ impl Config {
     /// # Errors
     /// When one of them says what can't be, or all together do.
     pub fn layered(layers: &[Layer<'_>]) -> Result<Self, ConfigError> {
-        let mut merged = Table::new();
+        let mut merged = Spanned::new(0..0, DeTable::new());
         for layer in layers {
             let bad = |error: toml::de::Error| at_line(layer.path, layer.text, &error);
             toml::from_str::<Written>(layer.text).map_err(bad)?.build(layer.path)?;
-            merge(&mut merged, layer.text.parse().map_err(bad)?);
+            merge(merged.get_mut(), DeTable::parse(layer.text).map_err(bad)?.into_inner());
         }
         let path = layers.last().map_or(Path::new(""), |layer| layer.path);
-        Written::deserialize(merged).map_err(|error| at_line(path, "", &error))?.build(path)
+        Written::deserialize(toml::Deserializer::from(merged)).map_err(|error| at_line(path, "", &error))?.build(path)
     }
 }
 
@@ -205,12 +206,13 @@ pub fn read(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// Lays one table above another, key by key; lists are replaced whole.
-pub fn merge(below: &mut Table, above: Table) {
+fn merge<'t>(below: &mut DeTable<'t>, above: DeTable<'t>) {
     for (key, value) in above {
-        match (below.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+        let span = value.span();
+        match (below.get_mut(key.get_ref().as_ref()).map(Spanned::get_mut), value.into_inner()) {
+            (Some(DeValue::Table(below)), DeValue::Table(above)) => merge(below, above),
             (_, value) => {
-                below.insert(key, value);
+                below.insert(key, Spanned::new(span, value));
             }
         }
     }
@@ -475,7 +477,7 @@ mod tests {
     /// is read or written there.
     #[test]
     fn the_configuration_has_no_channel_either() {
-        fn words(table: &Table, found: &mut Vec<String>) {
+        fn words(table: &toml::Table, found: &mut Vec<String>) {
             for (key, value) in table {
                 found.extend(key.split('_').map(str::to_owned));
                 if let toml::Value::Table(inner) = value {

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod enrol;
+pub mod gather;
 pub mod generalize;
 pub mod hardware;
 pub mod host;

@@ -114,6 +114,11 @@ pub fn sample(
     }
 }
 
+/// Fields go in the order of their names.
+pub fn by_name(fields: &mut [(&'static str, Value)]) {
+    fields.sort_by_key(|(name, _)| *name);
+}
+
 /// A percentage, to 0.01: most of the compression is won here.
 #[must_use]
 pub fn percent(value: f64) -> Value {

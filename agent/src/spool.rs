@@ -31,6 +31,7 @@ use prost::Message;
 pub use self::births::Birth;
 use self::segment::{Cursor, Head, Segment};
 use crate::config::SpoolConfig;
+use crate::gather::Gather;
 use crate::reading::{integer, sample};
 
 mod acks;
@@ -168,7 +169,7 @@ impl Spool {
 
     /// A generation begins: the clock that its batches bear. What is known of generations that are gone is forgotten.
     pub fn handle_birth(&mut self, birth: Birth) {
-        let held: BTreeSet<u64> = self.held().iter().map(|receipt| receipt.generation).collect();
+        let held: BTreeSet<u64> = self.held().iter().map(|receipt| receipt.generation).gather();
         self.births.retain(|birth| held.contains(&birth.generation));
         self.births.push(birth);
         self.keep_births();
@@ -481,7 +482,7 @@ impl Spool {
         }
         // The collector also names what has left the spool long ago.
         let held: BTreeSet<u64> =
-            self.segments.iter().flat_map(Segment::ranges).map(|(generation, _)| generation).collect();
+            self.segments.iter().flat_map(Segment::ranges).map(|(generation, _)| generation).gather();
         self.acked.retain(|generation, set| !set.is_empty() && held.contains(generation));
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwether_agent::config::{Config as AgentConfig, ConfigError as AgentError, Written, merge};
+use bellwether_agent::config::{Config as AgentConfig, ConfigError as AgentError, Written};
 use bellwether_logic::device::Class;
 use bellwether_proto::configuration::{MAX_BYTES, revision};
 use bellwether_proto::v1::Configuration;
@@ -214,6 +214,18 @@ fn is_open(_path: &Path) -> std::io::Result<bool> {
 fn list(folder: &Path) -> Result<Vec<PathBuf>, AgentsError> {
     let files = toml_files(folder, FILES_MAX).map_err(|source| AgentsError::Folder { path: folder.into(), source })?;
     files.ok_or_else(|| AgentsError::TooMany { path: folder.into() })
+}
+
+/// Lays one table above another as an agent does with its own files: key by key; lists are replaced whole.
+fn merge(below: &mut Table, above: Table) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                below.insert(key, value);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

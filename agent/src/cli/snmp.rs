@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use bellwether_agent::doctor::Verdict;
+use bellwether_agent::gather::Gather;
 use bellwether_agent::run::whole_chain;
 use bellwether_agent::snmp::ask::{Client, Held, Trouble};
 use bellwether_agent::snmp::budget::Budget;
@@ -137,7 +138,7 @@ impl Who {
             return Ok(Credential::parse(&read(file)?)?);
         }
         let variable = |key: &str| std::env::var(format!("BELLWETHER_SNMP_{}", key.to_uppercase())).ok();
-        let mut said: BTreeMap<&str, String> = KEYS.into_iter().filter_map(|key| Some((key, variable(key)?))).collect();
+        let mut said: BTreeMap<&str, String> = KEYS.into_iter().filter_map(|key| Some((key, variable(key)?))).gather();
         for (key, flag) in
             [("version", self.version), ("user", self.user), ("auth", self.auth), ("privacy", self.privacy)]
         {

@@ -54,7 +54,7 @@ fn fields(values: &BTreeMap<&str, i64>) -> Vec<(&'static str, Value)> {
     fields.extend(temperature.map(|hundredths| ("temperature_c", percent(hundredths as f64 / 100.0))));
     fields.extend(positive("Voltage").map(|millivolts| ("voltage", percent(millivolts as f64 / 1_000.0))));
     fields.extend(state(values).map(|state| ("state", Value::Text(state.to_owned()))));
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     fields
 }
 

@@ -34,7 +34,7 @@ pub(super) fn read(host: &Host, time: Timestamp) -> Reading {
         ("used_percent", percent(share(used, total))),
     ];
     fields.extend(pages("Pages active").map(|active| ("active", integer(bytes(active)))));
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     Reading { samples: vec![sample("mem", Vec::new(), time, fields)], problems: Vec::new() }
 }
 

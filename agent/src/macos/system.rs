@@ -22,7 +22,7 @@ pub(super) fn read(host: &Host, time: Timestamp) -> Reading {
     if fields.is_empty() {
         return Reading::problem(Problem::new(ProblemKind::Failed, "sysctl: not understood"));
     }
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     Reading { samples: vec![sample("system", Vec::new(), time, fields)], problems: Vec::new() }
 }
 

@@ -158,7 +158,7 @@ fn fields(window: bool, outcome: Option<&Outcome>) -> Vec<(&'static str, Value)>
         fields.push(("worst_15s_loss_percent", percent(worst.loss_percent)));
         fields.extend(worst.jitter_ms.map(|jitter| ("worst_15s_jitter_ms", millis(jitter))));
     }
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     fields
 }
 

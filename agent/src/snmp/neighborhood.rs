@@ -12,6 +12,7 @@ use bellwether_logic::topology::Mac;
 use bellwether_proto::v1;
 
 use super::profile::Row;
+use crate::gather::Gather;
 
 /// Ports of one device; a stack of ten has fewer.
 pub const PORTS_MAX: usize = 1_024;
@@ -44,7 +45,7 @@ const GEAR: [&str; 4] = ["access_point", "bridge", "phone", "router"];
 #[must_use]
 pub fn of(target: &str, base: &str, rows: &[Row], managed: &BTreeSet<Mac>) -> (v1::Neighborhood, usize) {
     let bridge: BTreeMap<&str, &str> =
-        of_kind(rows, "bridge_port").filter_map(|row| Some((row.get("port")?, row.get("ifName")?))).collect();
+        of_kind(rows, "bridge_port").filter_map(|row| Some((row.get("port")?, row.get("ifName")?))).gather();
     let own = own(base, rows);
     let table = Table::new(rows, &bridge, managed, &own);
     let mut resolved: BTreeSet<(Mac, &str)> = BTreeSet::new();
@@ -62,7 +63,7 @@ pub fn of(target: &str, base: &str, rows: &[Row], managed: &BTreeSet<Mac>) -> (v
             told.entry(row.heard()).or_default().insert((address.contains(':'), address));
         }
     }
-    let neighbors = of_kind(rows, "neighbor").filter_map(|row| neighbor(row, &told)).collect::<BTreeMap<_, _>>();
+    let neighbors = of_kind(rows, "neighbor").filter_map(|row| neighbor(row, &told)).gather::<BTreeMap<_, _>>();
     let mut dropped = 0;
     let neighborhood = v1::Neighborhood {
         target_id: target.to_owned(),
@@ -86,7 +87,7 @@ pub fn of(target: &str, base: &str, rows: &[Row], managed: &BTreeSet<Mac>) -> (v
 /// The addresses that the collector says are managed, whatever it says.
 #[must_use]
 pub fn managed(list: &[String]) -> BTreeSet<Mac> {
-    list.iter().filter_map(|mac| mac.parse().ok()).filter(|mac: &Mac| !mac.is_nobodys()).collect()
+    list.iter().filter_map(|mac| mac.parse().ok()).filter(|mac: &Mac| !mac.is_nobodys()).gather()
 }
 
 /// The port that heard a neighbor and the number that it gave it.
@@ -129,7 +130,7 @@ fn some<T>(all: impl IntoIterator<Item = T>, max: usize, dropped: &mut usize) ->
 /// The device's own addresses.
 fn own(base: &str, rows: &[Row]) -> BTreeSet<Mac> {
     let ports = of_kind(rows, "port").filter_map(|row| row.mac());
-    base.parse().ok().into_iter().chain(ports).filter(|mac: &Mac| !mac.is_nobodys()).collect()
+    base.parse().ok().into_iter().chain(ports).filter(|mac: &Mac| !mac.is_nobodys()).gather()
 }
 
 /// A forwarding table.
@@ -167,7 +168,7 @@ fn ports(rows: &[Row], others: &BTreeMap<&str, u32>) -> Vec<v1::Port> {
     let powers: BTreeSet<&str> = of_kind(rows, "power")
         .filter(|row| row.get("status") == Some("delivering"))
         .filter_map(|row| row.get("ifName"))
-        .collect();
+        .gather();
     let mut known = BTreeSet::new();
     let mut ports: Vec<v1::Port> = Vec::new();
     let port = |name: &str, up| v1::Port {
@@ -201,7 +202,7 @@ fn neighbor(
     let words: BTreeSet<&str> = (0..8)
         .filter(|bit| octet & if by_cdp { 1 << bit } else { 0x80 >> bit } != 0)
         .map(|bit| if by_cdp { CDP[bit] } else { LLDP[bit] })
-        .collect();
+        .gather();
     if !GEAR.iter().any(|gear| words.contains(gear)) || words.contains("station") {
         return None;
     }

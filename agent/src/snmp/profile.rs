@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Answers, Oid};
+use crate::gather::Gather;
 
 mod cell;
 mod check;
@@ -152,13 +153,13 @@ impl Choice {
     /// The columns to ask for, in order, none below another. With the slow ones are those that say what the device is.
     #[must_use]
     pub fn wanted(&self, pace: Pace) -> Vec<Oid> {
-        none_below_another(self.profiles.iter().flat_map(|profile| profile.columns(pace)).collect())
+        none_below_another(self.profiles.iter().flat_map(|profile| profile.columns(pace)).gather())
     }
 
     /// Of these, the columns that say what the device is.
     #[must_use]
     pub fn wanted_facts(&self) -> Vec<Oid> {
-        none_below_another(self.profiles.iter().flat_map(|profile| profile.fact_columns()).collect())
+        none_below_another(self.profiles.iter().flat_map(|profile| profile.fact_columns()).gather())
     }
 }
 

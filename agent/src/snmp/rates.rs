@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use bellwether_logic::sample::{Name, Sample, Value};
 
+use crate::gather::Gather;
+
 /// Looks that are closer together say nothing: devices refresh their counters every second, and some every ten.
 const APART_MS_MIN: u64 = 1_000;
 
@@ -100,7 +102,7 @@ pub fn between(before: &Look, now: &Look) -> BTreeMap<String, Rates> {
     }
     let pairs = now.ports.iter().filter_map(|(name, port)| Some((name, before.port(name)?, port)));
     let rates = pairs.map(|(name, old, new)| (name.to_string(), port_rates(old, new, seconds(apart_ms))));
-    rates.filter(|(_, rates)| *rates != Rates::default()).collect()
+    rates.filter(|(_, rates)| *rates != Rates::default()).gather()
 }
 
 /// Whether the device began anew in between: its own clock moved much more or much less than ours. That it went back is

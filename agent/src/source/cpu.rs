@@ -12,6 +12,7 @@ use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 use serde::Deserialize;
 
 use super::{Entry, Pace, Source};
+use crate::gather::Gather;
 use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, percent, sample, share};
 
@@ -178,7 +179,7 @@ impl Times {
 
 /// The lines of processors: `cpu` is the whole, `cpu0` and so on the cores that are online.
 fn parse(text: &str) -> BTreeMap<String, Times> {
-    text.lines().filter_map(line).take(MAX_CORES + 1).collect()
+    text.lines().filter_map(line).take(MAX_CORES + 1).gather()
 }
 
 fn line(line: &str) -> Option<(String, Times)> {

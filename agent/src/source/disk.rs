@@ -155,7 +155,7 @@ fn fields(space: &Space) -> Vec<(&'static str, Value)> {
             ("inodes_used_percent", percent(share(used, space.inodes_total))),
         ]);
     }
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     fields
 }
 

@@ -12,6 +12,7 @@ use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
 use super::{Entry, Pace, Source};
 use crate::block;
+use crate::gather::Gather;
 use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, integer, millis, percent, sample};
 
@@ -107,7 +108,7 @@ impl Source for DiskIo {
             .filter(|(name, _)| block::is_fixed_disk(&self.host, name))
             .take(MAX_DISKS)
             .map(|(name, counters)| (name.to_owned(), counters))
-            .collect();
+            .gather();
         let uptime_ms = self.host.read("proc/uptime").ok().and_then(|text| uptime_ms(&text)).unwrap_or(0);
         let passed_ms = uptime_ms.saturating_sub(self.last.uptime_ms);
         let samples = disks.iter().map(|(name, counters)| {
@@ -115,7 +116,7 @@ impl Source for DiskIo {
             if let Some(earlier) = self.last.disks.get(name) {
                 fields.extend(counters.since(earlier, passed_ms));
             }
-            fields.sort_by_key(|(name, _)| *name);
+            crate::reading::by_name(&mut fields);
             sample("diskio", vec![("name", name.clone())], time, fields)
         });
         let samples: Vec<_> = samples.collect();

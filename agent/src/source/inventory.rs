@@ -14,6 +14,7 @@ use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
 use super::{Entry, Pace, Source};
+use crate::gather::Gather;
 use crate::hardware::meaningful;
 use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, count, integer, sample};
@@ -164,7 +165,7 @@ impl Inventory {
         };
         let blocks = || text.split("\n\n").filter(|block| value(block, "processor").is_some());
         let cores: BTreeSet<_> =
-            blocks().filter_map(|block| Some((value(block, "physical id")?, value(block, "core id")?))).collect();
+            blocks().filter_map(|block| Some((value(block, "physical id")?, value(block, "core id")?))).gather();
         let model = blocks().find_map(|block| value(block, "model name"));
         let told = vec![
             ("cores", (!cores.is_empty()).then(|| count(cores.len()))),

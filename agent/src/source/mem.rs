@@ -9,6 +9,7 @@ use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
 use super::{Entry, Pace, Source};
+use crate::gather::Gather;
 use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, integer, percent, sample, share};
 
@@ -117,7 +118,7 @@ impl Source for Mem {
         ];
         let told = LINES.iter().filter_map(|(field, name)| Some((*field, integer(*lines.get(*name)?))));
         fields.extend(told);
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         Reading { samples: vec![sample("mem", Vec::new(), time, fields)], problems: Vec::new() }
     }
 }
@@ -132,5 +133,5 @@ pub(super) fn parse(text: &str) -> BTreeMap<&str, u64> {
             let unit = if words.next() == Some("kB") { 1_024 } else { 1 };
             Some((name.trim(), size.saturating_mul(unit)))
         })
-        .collect()
+        .gather()
 }

@@ -136,7 +136,7 @@ impl Net {
         });
         fields.extend(duplex.map(|full| ("full_duplex", Value::Boolean(full))));
         fields.extend(up.map(|up| ("up", Value::Boolean(up))));
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         fields
     }
 }

@@ -88,7 +88,7 @@ impl Source for Own {
                 Err(problem) => problems.push(problem),
             }
         }
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         let samples = if fields.is_empty() { Vec::new() } else { vec![sample("agent_self", Vec::new(), time, fields)] };
         Reading { samples, problems }
     }

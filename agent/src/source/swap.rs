@@ -6,6 +6,7 @@ use bellwether_logic::time::Timestamp;
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 
 use super::{Entry, Pace, Source, mem};
+use crate::gather::Gather;
 use crate::host::Host;
 use crate::reading::{Problem, ProblemKind, Reading, integer, percent, sample, share};
 
@@ -76,14 +77,14 @@ impl Source for Swap {
             }
             Err(problem) => problems.push(problem),
         }
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         Reading { samples: vec![sample("swap", Vec::new(), time, fields)], problems }
     }
 }
 
 fn counters(text: &str) -> BTreeMap<&str, u64> {
     let pair = |line| str::split_once(line, ' ').and_then(|(name, number)| Some((name, number.trim().parse().ok()?)));
-    text.lines().filter_map(pair).collect()
+    text.lines().filter_map(pair).gather()
 }
 
 /// Kernels for ARM have pages of 16 and 64 KiB, too.

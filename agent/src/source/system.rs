@@ -53,7 +53,7 @@ impl Source for System {
                 Err(problem) => problems.push(problem),
             }
         }
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         let samples = if fields.is_empty() { Vec::new() } else { vec![sample("system", Vec::new(), time, fields)] };
         Reading { samples, problems }
     }

@@ -112,7 +112,7 @@ impl Pack {
             let voltage = number(status, "Voltage").filter(|voltage| VOLTAGE.contains(voltage));
             fields.extend(voltage.map(|millivolts| ("voltage", percent(milli(millivolts)))));
         }
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         fields
     }
 

@@ -52,7 +52,7 @@ fn defender(row: &Row, time: Timestamp) -> Option<Sample> {
     let mut fields = vec![("on", Value::Boolean(on)), ("present", Value::Boolean(present))];
     let age = age.and_then(|days| i64::try_from(days).ok());
     fields.extend(age.filter(|_| on).map(|days| ("definitions_age_days", Value::Integer(days))));
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     (present || on).then(|| sample("antivirus", vec![("product", DEFENDER.to_owned())], time, fields))
 }
 
@@ -85,7 +85,7 @@ fn encryption(facts: &dyn Facts, time: Timestamp) -> Result<Vec<Sample>, Problem
         let mut fields = vec![("on", Value::Boolean(on))];
         let method = number(row, "EncryptionMethod").and_then(|method| METHODS.get(usize::try_from(method).ok()?));
         fields.extend(method.map(|method| ("method", Value::Text((*method).to_owned()))));
-        fields.sort_by_key(|(name, _)| *name);
+        crate::reading::by_name(&mut fields);
         Some(sample("encryption", vec![("device", device)], time, fields))
     });
     Ok(told.collect())

@@ -51,6 +51,6 @@ fn updates(facts: &dyn Facts, time: Timestamp) -> Result<Vec<Sample>, Problem> {
     ];
     fields.extend(updates.last_install_ms.map(|at| ("last_install_days", Value::Integer(age(Timestamp(at))))));
     fields.extend(oldest.map(|at| ("oldest_days", Value::Integer(age(Timestamp(at))))));
-    fields.sort_by_key(|(name, _)| *name);
+    crate::reading::by_name(&mut fields);
     Ok(vec![sample("updates", Vec::new(), time, fields)])
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Nudge, Traps};
+use crate::gather::Gather;
 use crate::reading::{integer, sample};
 use crate::snmp::ask::Trouble;
 use crate::snmp::client::receiver::{Heard, Receiver};
@@ -61,7 +62,7 @@ pub struct Mouths {
 impl Assigned {
     /// From now on these.
     pub fn set(&self, devices: impl IntoIterator<Item = (IpAddr, String)>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = devices.into_iter().collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = devices.into_iter().gather();
     }
 
     /// The device of that address.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::gather::Gather;
 use crate::snmp::Oid;
 
 /// The list that is built in.
@@ -24,7 +25,7 @@ impl Default for Names {
                 Some((short(&name), word))
             })
         };
-        Self(tables.into_iter().flat_map(named).collect())
+        Self(tables.into_iter().flat_map(named).gather())
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 
 use bellwether_logic::time::Timestamp;
 
+use crate::gather::Gather;
 use crate::host::Host;
 use crate::privacy::day;
 use crate::state::replace_file;
@@ -32,12 +33,12 @@ pub(super) fn note(host: &Host, waiting: &[(&str, &str)], now: Timestamp) -> Opt
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(_) => return None,
     };
-    let known: BTreeMap<(&str, &str), i64> = old.lines().filter_map(entry).take(MAX_PACKAGES).collect();
+    let known: BTreeMap<(&str, &str), i64> = old.lines().filter_map(entry).take(MAX_PACKAGES).gather();
     let today = day(now);
     // A clock that was ahead once must not make an update young for ever.
     let since = |key| known.get(key).map_or(today, |first: &i64| *first).min(today);
     let seen: BTreeMap<&(&str, &str), i64> =
-        waiting.iter().take(MAX_PACKAGES).map(|update| (update, since(update))).collect();
+        waiting.iter().take(MAX_PACKAGES).map(|update| (update, since(update))).gather();
     let mut text = String::new();
     for ((package, installed), first) in &seen {
         let _ = writeln!(text, "{first} {package} {installed}");
