@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::oid::ARCS_MAX;
 use super::{Oid, Value};
 
 /// The most values that are kept of one device: a core switch with 30,000 addresses in its forwarding table and all
@@ -29,13 +30,20 @@ impl Answers {
     /// # Errors
     /// If there is no room; what was there before stays.
     pub fn insert(&mut self, oid: Oid, value: Value) -> Result<(), Full> {
-        let old = self.values.get(&oid).map_or(0, |old| weight(&oid, old));
-        let bytes = self.bytes - old + weight(&oid, &value);
-        if bytes > BYTES_MAX || (old == 0 && self.values.len() >= VALUES_MAX) {
-            return Err(Full);
+        let name = size_of::<Oid>() + size_of_val(oid.arcs());
+        let more = name + value.weight();
+        let is_full = || self.bytes + more > BYTES_MAX || self.values.len() >= VALUES_MAX;
+        // Looked for only where it matters: this is done for each value.
+        if is_full() {
+            let old = self.values.get(&oid).map(|old| name + old.weight()).ok_or(Full)?;
+            if self.bytes - old + more > BYTES_MAX {
+                return Err(Full);
+            }
         }
-        self.bytes = bytes;
-        self.values.insert(oid, value);
+        self.bytes += more;
+        if let Some(old) = self.values.insert(oid, value) {
+            self.bytes -= name + old.weight();
+        }
         Ok(())
     }
 
@@ -61,6 +69,16 @@ impl Answers {
         self.values.get(oid)
     }
 
+    /// The value below `column` in the row of `index`.
+    #[must_use]
+    pub fn cell(&self, column: &Oid, index: &[u32]) -> Option<&Value> {
+        let mut name = [0; ARCS_MAX];
+        let (arcs, length) = (column.arcs(), column.arcs().len() + index.len());
+        name.get_mut(..arcs.len())?.copy_from_slice(arcs);
+        name.get_mut(arcs.len()..length)?.copy_from_slice(index);
+        self.values.get(&name[..length])
+    }
+
     /// All values below `prefix`, in order, each with what follows the prefix in its name: a column's rows.
     pub fn column<'a>(&'a self, prefix: &'a Oid) -> impl Iterator<Item = (Oid, &'a Value)> + use<'a> {
         self.below(prefix).filter_map(|(oid, value)| oid.strip_prefix(prefix).map(|index| (index, value)))
@@ -68,7 +86,7 @@ impl Answers {
 
     /// All values at or below `prefix`, in order, with their whole names.
     pub fn below<'a>(&'a self, prefix: &'a Oid) -> impl Iterator<Item = (&'a Oid, &'a Value)> + use<'a> {
-        self.values.range(prefix..).take_while(move |(oid, _)| oid.starts_with(prefix))
+        self.values.range::<Oid, _>(prefix..).take_while(move |(oid, _)| oid.starts_with(prefix))
     }
 
     /// Everything, in order.

@@ -1,5 +1,6 @@
 //! Object identifiers: the names of what a device can be asked.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,9 +8,27 @@ use std::str::FromStr;
 pub const ARCS_MAX: usize = 128;
 
 /// A name: numbers in the order in which devices sort them.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub struct Oid(Box<[u32]>);
+
+impl Clone for Oid {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// Into the same memory if it is as long: the names of a column mostly are.
+    fn clone_from(&mut self, other: &Self) {
+        self.0.clone_from(&other.0);
+    }
+}
+
+/// So that a value can be looked up by numbers that lie anywhere.
+impl Borrow<[u32]> for Oid {
+    fn borrow(&self) -> &[u32] {
+        &self.0
+    }
+}
 
 /// Why something is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -22,6 +22,8 @@ const NAMES_MAX: u8 = 24;
 /// Values of one answer at most. A counter takes 25 bytes with its name, so that they fit one packet; a device shortens
 /// what does not.
 const BINDINGS_MAX: u8 = 60;
+/// Values that nobody wants are taken into the bargain if that saves a question.
+const BESIDE_MAX: usize = 12;
 /// A slow device is asked for no less.
 const BINDINGS_MIN: u8 = 4;
 /// Rows of a column of which only the first is known.
@@ -77,6 +79,7 @@ pub struct Sweep<'a> {
     cut: usize,
     answered: bool,
     stumbled: bool,
+    slowed: bool,
     end: Option<End>,
 }
 
@@ -167,6 +170,7 @@ impl<'a> Sweep<'a> {
             cut: 0,
             answered: false,
             stumbled: false,
+            slowed: false,
             end: None,
         }
     }
@@ -198,7 +202,8 @@ impl<'a> Sweep<'a> {
         if let Some((_, walk)) = &mut self.alone {
             return walk.handle_answer(bindings, slow);
         }
-        if slow {
+        // Once in a sweep: one slow moment is felt by several answers.
+        if slow && !std::mem::replace(&mut self.slowed, true) {
             self.memory.bindings = (self.memory.bindings / 2).max(BINDINGS_MIN);
         }
         self.silences = 0;
@@ -246,10 +251,12 @@ impl<'a> Sweep<'a> {
             self.parts[at].how = How::Alone;
         }
         let open = self.parts.iter().filter(|part| part.how != How::Done).count();
+        let memory = &mut *self.memory;
         if !self.stumbled {
-            let memory = &mut *self.memory;
             memory.names = (memory.names + memory.names / 4 + 1).min(NAMES_MAX);
-            memory.bindings = (memory.bindings + memory.bindings / 4 + 1).min(BINDINGS_MAX);
+        }
+        if !self.stumbled && !self.slowed {
+            memory.bindings = memory.bindings.saturating_mul(2).min(BINDINGS_MAX);
         }
         Swept {
             answers: self.answers,
@@ -284,7 +291,8 @@ impl<'a> Sweep<'a> {
             let most = if careful || !self.has_bulk() { 1 } else { most.min(bindings).clamp(1, REPETITIONS_MAX) };
             let fit = if careful { 1 } else { names.min((bindings / most).max(1) as usize) };
             let alike = parts().filter(open(How::Rows)).filter(|(_, part)| part.need * 2 >= most);
-            let chosen: Vec<usize> = alike.map(|(at, _)| at).take(fit).collect();
+            let mut chosen: Vec<usize> = alike.map(|(at, _)| at).take(fit).collect();
+            self.add_lone(&mut chosen, most, fit);
             let need = chosen.iter().map(|at| self.parts[*at].need).max().unwrap_or(1);
             let repetitions = need.min(most);
             let after: Vec<Oid> = chosen.iter().map(|at| self.parts[*at].last.clone()).collect();
@@ -298,6 +306,17 @@ impl<'a> Sweep<'a> {
         let roots: Vec<Oid> = chosen.iter().map(|at| self.columns[*at].clone()).collect();
         self.asked = Asked { parts: chosen, repetitions: 1, itself: true };
         (!roots.is_empty()).then_some(Request::Get(roots))
+    }
+
+    /// The last question for rows asks for the few lone values, too: what it brings beside them costs the device less than
+    /// another question.
+    fn add_lone(&self, chosen: &mut Vec<usize>, most: u32, fit: usize) {
+        let open = self.parts.iter().enumerate().filter(|(_, part)| part.how == How::Rows);
+        let rest: Vec<usize> = open.map(|(at, _)| at).filter(|at| !chosen.contains(at)).collect();
+        let are_lone = rest.iter().all(|at| self.memory.columns[*at] == Known::Scalar);
+        if most > 1 && are_lone && chosen.len() + rest.len() <= fit && rest.len() * (most as usize - 1) <= BESIDE_MAX {
+            chosen.extend(rest);
+        }
     }
 
     fn take_rows(&mut self, asked: &Asked, bindings: Vec<Binding>) {
@@ -349,7 +368,7 @@ impl<'a> Sweep<'a> {
         } else if !name.starts_with(root) {
             self.complete(at);
         } else {
-            part.last = name.clone();
+            part.last.clone_from(&name);
             part.rows += 1;
             let lone = self.memory.columns[at] == Known::Scalar && is_scalar(root, &name);
             match held {

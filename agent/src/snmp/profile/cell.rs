@@ -227,6 +227,9 @@ fn found(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<Value> {
 
 /// The value in `column` to which the row's index leads. A column that is the whole name of a value is that value.
 fn find(answers: &Answers, column: &Oid, at: &[usize], through: &[Oid], index: &[u32]) -> Option<Value> {
+    if at.is_empty() && through.is_empty() {
+        return answers.cell(column, index).or_else(|| answers.get(column)).cloned();
+    }
     let mut key: Vec<u32> = if at.is_empty() {
         index.to_vec()
     } else {
@@ -235,7 +238,7 @@ fn find(answers: &Answers, column: &Oid, at: &[usize], through: &[Oid], index: &
     for hop in through {
         key = next_key(&first_below(answers, &hop.join(&key).ok()?)?)?;
     }
-    answers.get(&column.join(&key).ok()?).or_else(|| answers.get(column)).cloned()
+    answers.cell(column, &key).or_else(|| answers.get(column)).cloned()
 }
 
 /// Some tables end their index with a part that is always the same (entAliasMappingIdentifier with 0).

@@ -1,5 +1,6 @@
 //! Reads what a device answered, by the profiles that apply to it: facts, samples, and rows that are kept apart.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_logic::sample::{Name, Sample, Value};
@@ -9,6 +10,7 @@ use bellwether_proto::schema::Measurement;
 use super::check::{CheckedFact, CheckedReading};
 use super::format::{Pace, Same};
 use super::{Choice, cell};
+use crate::gather::Gather;
 use crate::snmp::Answers;
 use crate::snmp::facts::{FactName, Facts};
 
@@ -186,12 +188,20 @@ fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mu
         if *before > 1 && reading.same == Same::Apart {
             tell_apart(&mut tags, *before);
         }
-        combine(here.entry((reading.measurement.name, tags)).or_default(), fields, reading.same);
+        match here.entry((reading.measurement.name, tags)) {
+            Entry::Vacant(place) => drop(place.insert(fields)),
+            Entry::Occupied(known) => combine(known.into_mut(), fields, reading.same),
+        }
     }
     for (key, fields) in here {
-        let known = table.entry(key).or_default();
-        for (name, value) in fields {
-            known.entry(name).or_insert(value);
+        match table.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(fields)),
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                for (name, value) in fields {
+                    known.entry(name).or_insert(value);
+                }
+            }
         }
     }
     dropped
@@ -225,19 +235,24 @@ fn row(kind: &'static Measurement, fields: Fields) -> Row {
         Value::Float(number) => number.to_string(),
         Value::Boolean(yes) => yes.to_string(),
     };
-    Row { kind: kind.name, columns: fields.into_iter().map(|(name, value)| (name, text(value))).collect() }
+    Row { kind: kind.name, columns: fields.into_iter().map(|(name, value)| (name, text(value))).gather() }
 }
 
 /// The indexes of all rows: those of its fields' own columns.
 fn indexes(reading: &CheckedReading, answers: &Answers) -> BTreeSet<Box<[u32]>> {
     let cells = reading.fields.iter().flat_map(|(_, cells)| cells);
     let own = cells.filter(|cell| cell.at.is_empty() && cell.through.is_empty());
-    let mut indexes = BTreeSet::new();
+    let mut indexes: BTreeSet<Box<[u32]>> = BTreeSet::new();
     for cell in own {
         if cell.count {
             indexes.insert(Box::from([0].as_slice()));
         } else if let Some(oid) = &cell.oid {
-            indexes.extend(answers.column(oid).map(|(index, _)| Box::from(index.arcs())));
+            // The columns of a table have the same rows: few of these are new.
+            for index in answers.below(oid).filter_map(|(name, _)| name.arcs().strip_prefix(oid.arcs())) {
+                if !indexes.contains(index) {
+                    indexes.insert(Box::from(index));
+                }
+            }
         }
     }
     indexes
@@ -253,5 +268,5 @@ fn tags(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Option<Ta
 
 fn fields(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Fields {
     let found = reading.fields.iter();
-    found.filter_map(|(field, cells)| Some((field.name, cell::value(cells, answers, index, field)?))).collect()
+    found.filter_map(|(field, cells)| Some((field.name, cell::value(cells, answers, index, field)?))).gather()
 }
