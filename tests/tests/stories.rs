@@ -43,6 +43,7 @@ stories! {
     server_silent_opens_one,
     short_breach_opens_none,
     silent_closet_opens_one_for_itself_alone,
+    switch_that_may_not_be_pinged_opens_one,
     switch_that_only_pings_opens_a_small_one,
     switch_that_stops_answering_opens_one,
     taken_commented_closed,

@@ -326,6 +326,7 @@ pub const MEASUREMENTS: &[Measurement] = &[
                  cant_decrypt, unsupported_level, not_in_time_window, unknown_engine, unsigned, not_sent, no_credential, \
                  other_device.",
             ),
+            boolean("unpinged", "That the system let nobody ask it for an echo, when it did not answer otherwise."),
             float("uptime_s", "s", "Since it was switched on."),
         ],
         privacy: Privacy::Health,

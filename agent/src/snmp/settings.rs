@@ -24,8 +24,9 @@ const RANGES_MAX: usize = 256;
 const CREDENTIALS_MAX: usize = 16;
 /// Names of credentials are shown in tables.
 const NAME_BYTES_MAX: usize = 64;
-/// More often than each ten seconds switches do not renew their counters; a fleet page is no longer alive above an hour.
-const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
+/// More often than each ten seconds switches do not renew their counters. What nobody heard of for five minutes counts as
+/// silent, and evidence with a hole of three as new: one poll may fail.
+const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(120);
 /// A whole inventory of a big switch is thousands of questions: not every minute; once a day at least.
 const SLOW_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(86_400);
 /// A search asks every address of a range.
@@ -209,7 +210,7 @@ impl SnmpFile {
                 self.interval,
                 usual.interval,
                 &INTERVAL,
-                "whole seconds from \"1s\" to \"1h\"",
+                "whole seconds from \"1s\" to \"2m\": what nobody heard of for 5 minutes counts as silent",
             )?,
             slow_interval: span(
                 "slow_interval",
@@ -324,6 +325,7 @@ mod tests {
             ("ranges = [\"::/0\", \"::/0\"]", "snmp.ranges = 18446744073709551615 addresses"),
             ("exclude = [\"closet\"]", "snmp.exclude = \"closet\": expected a network such as"),
             ("interval = \"0s\"", "snmp.interval = \"0s\": expected whole seconds"),
+            ("interval = \"10m\"", "snmp.interval = \"10m\": expected whole seconds from \"1s\" to \"2m\""),
             ("slow_interval = \"1s\"", "snmp.slow_interval = \"1s\": expected \"1m\" to \"1d\""),
             ("search_every = \"1m\"", "snmp.search_every = \"1m\": expected \"1h\" to \"30d\""),
             ("traps = \"162\"", "snmp.traps = \"162\": expected an address of this machine with a port"),

@@ -13,12 +13,13 @@ use bellwether_proto::v1;
 use prost::Message;
 
 use super::frame;
+use crate::gather::Gather;
 
 pub(super) fn load(dir: &Path) -> BTreeMap<u64, RangeSet> {
     let bytes = fs::read(file(dir)).unwrap_or_default();
     let payload = frame::payloads(&bytes, 0).next().map(|range| &bytes[range]);
     let ack = payload.and_then(|payload| v1::Ack::decode(payload).ok()).unwrap_or_default();
-    ack.receipts.iter().map(|receipt| (receipt.generation, receipt.sequences())).collect()
+    ack.receipts.iter().map(|receipt| (receipt.generation, receipt.sequences())).gather()
 }
 
 pub(super) fn store(dir: &Path, acked: &BTreeMap<u64, RangeSet>) -> io::Result<()> {

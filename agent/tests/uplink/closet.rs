@@ -119,7 +119,7 @@ async fn who_tells_something_by_itself_is_asked_at_once() {
     let file = dir.path().join("agent.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     // Its own turn would come after the test.
-    let text = text.replace("interval = \"1s\"", "interval = \"1h\"\ntraps = \"127.1.9.8:16298\"");
+    let text = text.replace("interval = \"1s\"", "interval = \"2m\"\ntraps = \"127.1.9.8:16298\"");
     std::fs::write(&file, text).unwrap();
     let agent = run(dir.path());
     let polls = |told: &Told| of(told, "d1", "snmp").filter(|row| is(row, "answered", &Value::Boolean(true))).count();

@@ -284,6 +284,10 @@ fn troubles(said: &Said) -> Vec<(String, &'static str)> {
                 "It answers a ping, but no SNMP question.".to_owned(),
                 "Check on the device that SNMP is on, and that its access list lets the closet in.",
             ),
+            (Some("no_answer"), false) if said.get("unpinged").is_some_and(|unpinged| unpinged == "true") => (
+                "It answers no SNMP question, and the closet may not ping it.".to_owned(),
+                "Check its power, its network cable and its SNMP settings, and let the closet's agent ping.",
+            ),
             (Some("no_answer") | None, _) => {
                 ("It does not answer.".to_owned(), "Check its power and its network cable.")
             }
@@ -551,6 +555,8 @@ mod tests {
     #[test]
     fn each_trouble_says_what_to_do() {
         assert!(troubles(&said(&[("answered", "true"), ("slowed", "false"), ("cut", "0")])).is_empty());
+        let unseen = troubles(&said(&[("answered", "false"), ("trouble", "no_answer"), ("unpinged", "true")]));
+        assert!(unseen[0].0.contains("may not ping"), "{unseen:?}");
         let silent = troubles(&said(&[("answered", "false"), ("trouble", "no_answer"), ("pings", "true")]));
         assert_eq!(silent[0].0, "It answers a ping, but no SNMP question.");
         let slowed =

@@ -22,6 +22,7 @@ use super::listener::{Listener, Told, told};
 use super::searcher::{self, Finds};
 use super::{Finding, Order, kept};
 use crate::clock;
+use crate::gather::Gather;
 use crate::probe::icmp::asks::{Ask, Outcome as Echo};
 use crate::probe::icmp::{Engine, IcmpProblem};
 use crate::reading::{integer, sample};
@@ -121,7 +122,7 @@ impl Watch {
         };
         Self {
             shared: Arc::new(Shared::new(&state_dir.join(PROFILES))),
-            logins: settings.credentials.iter().filter_map(login).collect(),
+            logins: settings.credentials.iter().filter_map(login).gather(),
             devices: Devices::default(),
             managed: BTreeSet::new(),
             schedule: Schedule::new(settings.interval, settings.slow_interval),
@@ -406,7 +407,8 @@ impl Watch {
             Echoed::Silent { target, time, trouble } => {
                 let mut fields =
                     vec![(Name::Borrowed("answered"), Value::Boolean(false)), trouble_field(trouble.word())];
-                fields.extend(field);
+                // Whoever judges must know that nothing is known.
+                fields.push(field.unwrap_or((Name::Borrowed("unpinged"), Value::Boolean(true))));
                 self.gather(vec![visit::row(&target, time, fields)]);
             }
             Echoed::Pinged { slot, generation, time, alone } => {
