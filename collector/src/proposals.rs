@@ -57,7 +57,7 @@ pub async fn accept(
         let reach = best(&asked, &proposal)?.ok_or(AcceptError::Gone)?;
         let place = match place {
             Some(place) => place,
-            None => of_agent(&asked, standing(&proposal, &reach))?,
+            None => probable_place(&asked, &proposal, &reach)?,
         };
         Ok::<_, AcceptError>((proposal, reach, place))
     })
@@ -85,8 +85,22 @@ pub async fn judge(clicks: &Clicks, key: String, dismissed: bool, actor: &str) -
 
 /// Whose building and room a proposed device probably shares: the switch's on which it hangs, or the agent's that reaches it.
 #[must_use]
-pub fn standing<'a>(proposal: &'a Proposal, reach: &'a Reach) -> &'a str {
+fn standing<'a>(proposal: &'a Proposal, reach: &'a Reach) -> &'a str {
     proposal.heard.as_ref().map_or(&reach.agent, |heard| &heard.on.switch)
+}
+
+/// Where a proposed device probably stands: in the building of the closet that found it or of the switch that tells of it; in
+/// the room that the device itself names, else in theirs.
+///
+/// # Errors
+/// When the database fails.
+pub fn probable_place(state: &State, proposal: &Proposal, reach: &Reach) -> Result<Place, StateError> {
+    let near = of_agent(state, standing(proposal, reach))?;
+    let said = proposal.facts.location.trim();
+    // "Lincoln High, IDF 210" in Lincoln High is IDF 210.
+    let said =
+        said.strip_prefix(near.site.as_str()).map_or(said, |rest| rest.trim_start_matches([',', ' ', '-', '/', ':']));
+    Ok(if said.is_empty() { near } else { Place { room: said.to_owned(), ..near } })
 }
 
 /// The building and the room of a device.

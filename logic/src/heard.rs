@@ -40,6 +40,8 @@ const MAKERS: &[(&str, &str)] = &[
     ("unifi", "Ubiquiti"),
     ("ubiquiti", "Ubiquiti"),
     ("uap-", "Ubiquiti"),
+    ("u6-", "Ubiquiti"),
+    ("u7-", "Ubiquiti"),
     ("usw-", "Ubiquiti"),
     ("cnpilot", "Cambium"),
     ("cambium", "Cambium"),
@@ -51,8 +53,19 @@ const MAKERS: &[(&str, &str)] = &[
 ];
 
 /// Words of descriptions that only access points have; many announce themselves as bridges.
-const ACCESS_POINTS: &[&str] =
-    &["access point", "wireless ap", "cloud managed ap", "fortiap", "uap-", "air-ap", "air-cap", "cisco ap ", "hiveos"];
+const ACCESS_POINTS: &[&str] = &[
+    "access point",
+    "wireless ap",
+    "cloud managed ap",
+    "fortiap",
+    "uap-",
+    "u6-",
+    "u7-",
+    "air-ap",
+    "air-cap",
+    "cisco ap ",
+    "hiveos",
+];
 
 /// Gear of which only others tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -264,7 +277,7 @@ mod tests {
                 "Ruckus",
                 "R650 Multimedia Hotzone Wireless AP",
             ),
-            ("U6-Lite, 6.5.28.14491", "access_point", "access_point", "", "U6-Lite"),
+            ("U6-Lite, 6.5.28.14491", "bridge", "access_point", "Ubiquiti", "U6-Lite"),
             ("Cisco IP Phone 7841", "phone", "phone", "Cisco", "IP Phone 7841"),
             (
                 "Meraki MS120-8LP Cloud Managed PoE Switch",

@@ -155,7 +155,7 @@ async fn confirm(desk: &Desk, visitor: &Visitor) -> Result<Response, PageError> 
             for proposal in all.iter().filter(|proposal| is_clear(proposal)).take(AT_ONCE_MAX) {
                 let kind = words::class(proposal.facts.kind.parse().unwrap_or(Class::Other));
                 let Some(reach) = proposals::best(state, proposal)? else { continue };
-                let site = proposals::of_agent(state, proposals::standing(proposal, &reach))?.site;
+                let site = proposals::probable_place(state, proposal, &reach)?.site;
                 *groups.entry((site, kind)).or_default() += 1;
             }
             let groups: Vec<_> = groups.into_iter().map(|((site, kind), count)| (kind, site, count)).collect();
@@ -190,7 +190,7 @@ fn done(wanted: &Wanted) -> Option<String> {
 
 fn row(state: &Database, proposal: Proposal, when: impl Fn(Timestamp) -> When) -> Result<Row, StateError> {
     let reach = proposals::best(state, &proposal)?.unwrap_or_default();
-    let place = proposals::of_agent(state, proposals::standing(&proposal, &reach))?;
+    let place = proposals::probable_place(state, &proposal, &reach)?;
     let Reach { address, agent, .. } = reach;
     let closet = state.device(&agent)?;
     let seen = match &proposal.heard {

@@ -224,8 +224,8 @@ impl Hangs {
         for row in &table.rows {
             let port = row.first().cloned().unwrap_or_default();
             let socket = sockets.remove(&port).unwrap_or_default();
-            let is_down = row.iter().zip(&table.heads).any(|(value, head)| *head == "State" && value == "down");
-            if socket.is_empty() && is_down {
+            let says = |head: &str| table.cells(row).find(|(known, _)| **known == head).map_or("", |(_, value)| value);
+            if socket.is_empty() && says("State") == "down" && says("Power").is_empty() {
                 idle.push(port);
             } else {
                 rows.push((table.cells(row).map(|(head, value)| (*head, value.clone())).collect(), socket));

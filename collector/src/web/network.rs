@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use bellwether_logic::device::{Class, LifeState};
+use bellwether_logic::device::{Class, LifeState, make};
+use bellwether_logic::topology::How;
 use bellwether_proto::v1::Neighborhood;
 use serde::Deserialize;
 
@@ -208,29 +209,21 @@ fn branch(known: &Known, id: &str) -> Branch {
     }
 }
 
-/// Each once, though several switches may have heard it.
+/// What announced itself; what only draws power is said beside its port.
 fn strangers(known: &Known) -> Vec<Unknown> {
-    let mut told = BTreeSet::new();
-    let heard = known.drawn.strangers.iter().filter(|stranger| told.insert(&stranger.said.chassis));
+    let heard = known.drawn.heard.iter().filter(|heard| heard.how != How::Power);
     heard
         .take(NAMED_MAX)
-        .map(|stranger| {
-            let said = &stranger.said;
-            let name = if said.name.is_empty() { &said.chassis } else { &said.name };
-            let is = |word: &str| said.capabilities.iter().any(|known| known == word);
-            let kind = match (is("access_point"), is("bridge")) {
-                (true, _) => "Access point",
-                (false, true) => "Switch",
-                (false, false) => "Router",
-            };
-            let what =
-                if said.description.is_empty() { kind.into() } else { format!("{kind} · {}", said.description) };
+        .map(|heard| {
+            let facts = &heard.facts;
+            let (kind, model) = (facts.kind.parse().unwrap_or(Class::Other), make(&facts.vendor, &facts.model));
+            let kind = super::words::class(kind);
             Unknown {
-                name: name.clone(),
-                what,
-                switch: known.item(&stranger.switch),
-                port: said.port.clone(),
-                by: if said.by_cdp { "CDP" } else { "LLDP" },
+                name: if facts.name.is_empty() { facts.mac.clone() } else { facts.name.clone() },
+                what: if model.is_empty() { kind.into() } else { format!("{kind} · {model}") },
+                switch: known.item(&heard.on.switch),
+                port: heard.on.port.clone(),
+                by: if heard.how == How::Cdp { "CDP" } else { "LLDP" },
             }
         })
         .collect()

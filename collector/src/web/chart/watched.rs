@@ -32,13 +32,18 @@ pub(in crate::web) fn all(
         ("Time left on battery", Unit::Minutes, minutes(one("time_left_s", "ups", "left"))),
         ("Busiest ports", Unit::BitsPerSecond, busiest(&each)),
         ("Connected devices", Unit::Count, each("clients", "ap_radio", "radio")),
-        ("Power given (PoE)", Unit::Percent, each("used_percent", "poe_supply", "group")),
-        ("Processor", Unit::Percent, each("used_percent", "device_cpu", "cpu")),
+        ("Power given (PoE)", Unit::Percent, alone(each("used_percent", "poe_supply", "group"))),
+        ("Processor", Unit::Percent, alone(each("used_percent", "device_cpu", "cpu"))),
         ("Temperature", Unit::Celsius, each("temp", "sensor", "sensor")),
         ("Answers within", Unit::Milliseconds, answers),
     ];
     let frame = Frame { window, now, zone };
     charts.into_iter().filter_map(|(title, unit, lines)| frame.draw(title, unit, lines)).collect()
+}
+
+/// The only one of its kind needs no number.
+fn alone(lines: BTreeMap<String, Points>) -> BTreeMap<String, Points> {
+    if lines.len() == 1 { named(lines, "in use") } else { lines }
 }
 
 fn minutes(lines: BTreeMap<String, Points>) -> BTreeMap<String, Points> {
