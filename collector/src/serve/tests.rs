@@ -2,12 +2,12 @@
 
 mod closets;
 mod enrolment;
-mod foreign;
 mod refusals;
 mod replay;
 mod site;
 mod streams;
 mod trust;
+mod writers;
 
 use site::Site;
 

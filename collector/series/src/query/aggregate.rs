@@ -14,6 +14,7 @@ use super::read::Piece;
 use super::select::Series;
 use super::{Answer, Value, fill, raw, transform};
 use crate::influxql::ast::Fill;
+use crate::point::FieldKind;
 use crate::query::functions::Function;
 use crate::store::Flow;
 use accumulator::{Accumulator, Picked};
@@ -66,24 +67,37 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
             }
         }
     }
+    let mut rows: Vec<(i64, Vec<Value>)> = table.into_iter().collect();
+    if series.descending() {
+        rows.reverse();
+    }
+    if series.fill() == Fill::Previous && series.plan.window.is_some() {
+        repeat_previous(&mut rows);
+    }
     let nothing = |_: usize| Value::Null;
     let row = |(time, values): (i64, Vec<Value>)| {
         let columns = series.plan.columns.iter().map(|column| column.node.value(&nothing, &values));
         std::iter::once(Value::Time(time)).chain(columns).collect()
     };
-    Ok(if series.descending() {
-        series.cut(table.into_iter().rev().map(row))
-    } else {
-        series.cut(table.into_iter().map(row))
-    })
+    Ok(series.cut(rows.into_iter().map(row)))
 }
 
-/// What a row shows for a transformation that has no value there, because another column keeps the row.
+/// A transformation that has no value in a row which another column keeps shows the one before.
+fn repeat_previous(rows: &mut [(i64, Vec<Value>)]) {
+    for at in 1..rows.len() {
+        let (before, here) = rows.split_at_mut(at);
+        for (value, previous) in here[0].1.iter_mut().zip(&before[at - 1].1) {
+            if *value == Value::Null {
+                value.clone_from(previous);
+            }
+        }
+    }
+}
+
+/// What a row shows for a call that has no value there, because another column keeps the row.
 fn missing(series: &Series<'_>, call: &Call) -> Value {
     match series.fill() {
-        Fill::Number(number) if !call.transforms.is_empty() && series.plan.window.is_some() => {
-            fill::number_as(number, call.kind(&series.plan.inputs))
-        }
+        Fill::Number(number) if series.plan.window.is_some() => fill::number_as(number, call.kind(&series.plan.inputs)),
         _ => Value::Null,
     }
 }
@@ -107,25 +121,27 @@ fn column(
         let picked = calls[slot].answer(call.function);
         picked.map_or(Value::Null, |picked| picked.value)
     };
+    // A call without any point in the series has no rows of its own, not even filled ones.
+    if passed.values().all(|calls| value(calls) == Value::Null) {
+        return Ok(Vec::new());
+    }
     let mut points = every_bucket(series, range, passed, value)?;
+    if series.plan.window.is_none() {
+        points.retain(|(_, value)| *value != Value::Null);
+    }
     if series.descending() {
         points.reverse();
     }
     let counts = matches!(call.function, Function::Count | Function::CountDistinct);
     if series.plan.window.is_some() || series.fill() != Fill::None {
         let kind = series.plan.inputs[call.input].kind.and_then(|kind| call.function.answer_kind(kind));
-        fill::apply(series.fill(), kind, counts, &mut points);
+        fill::apply(series.fill(), every(series), kind, counts, &mut points);
     }
     if call.transforms.is_empty() {
         return Ok(points);
     }
     let (first, last) = (first_bucket(series), last_bucket(series));
-    let window = series.plan.window.as_ref();
-    let made = call
-        .transforms
-        .iter()
-        .fold(points, |points, step| transform::apply(*step, window, series.descending(), &points));
-    Ok(made.into_iter().filter(|(time, _)| (first..=last).contains(time)).collect())
+    Ok(transformed(series, call, points).into_iter().filter(|(time, _)| (first..=last).contains(time)).collect())
 }
 
 /// Points that are transformed without a function between. A call over the points of a window, such as `integral`, sees all of them.
@@ -136,8 +152,21 @@ fn raw_points(series: &Series<'_>, call: &Call, slot: usize, passed: &Buckets) -
     if series.descending() {
         points.reverse();
     }
-    let window = series.plan.window.as_ref();
-    call.transforms.iter().fold(points, |points, step| transform::apply(*step, window, series.descending(), &points))
+    transformed(series, call, points)
+}
+
+/// The length of a bucket.
+fn every(series: &Series<'_>) -> i64 {
+    series.plan.window.as_ref().map_or(1, |window| window.every)
+}
+
+fn transformed(series: &Series<'_>, call: &Call, points: Vec<(i64, Value)>) -> Vec<(i64, Value)> {
+    let whole = matches!(series.plan.inputs[call.input].kind, Some(FieldKind::Integer | FieldKind::Unsigned));
+    // InfluxDB gives the area under floats the time 0, and that under integers the beginning of the range.
+    let begin = if whole { whole_bucket(series) } else { 0 };
+    let (window, descending) = (series.plan.window.as_ref(), series.descending());
+    let run = transform::Run { window, descending, begin };
+    call.transforms.iter().fold(points, |points, step| run.apply(*step, &points))
 }
 
 /// A value for every bucket of the range, null where there is no point.
@@ -147,24 +176,18 @@ fn every_bucket(
     passed: &Buckets,
     value: impl Fn(&Vec<Accumulator>) -> Value,
 ) -> Answer<Vec<(i64, Value)>> {
-    let Some(window) = &series.plan.window else {
-        return Ok(passed.iter().map(|(time, calls)| (*time, value(calls))).collect());
+    let window = match &series.plan.window {
+        Some(window) if series.fill() != Fill::None => window,
+        _ => return Ok(passed.iter().map(|(time, calls)| (*time, value(calls))).collect()),
     };
     let (Some(first), Some(last)) = (passed.keys().next(), passed.keys().next_back()) else {
         return Ok(Vec::new());
     };
-    let (start, end) = if series.fill() == Fill::None {
-        (*first, *last)
-    } else {
-        let from = if range.has_start() { window.bucket(range.from).0 } else { *first };
-        (from, window.bucket(range.to).0)
-    };
-    if series.fill() == Fill::None {
-        return Ok(passed.iter().map(|(time, calls)| (*time, value(calls))).collect());
-    }
-    series.prepared.request.budget.buckets(
-        usize::try_from((i128::from(end) - i128::from(start)) / i128::from(window.every)).unwrap_or(usize::MAX),
-    )?;
+    // Buckets of a sub-query may begin before the range that they are in.
+    let start = if range.has_start() { window.bucket(range.from).0.min(*first) } else { *first };
+    let end = window.bucket(range.to).0.max(*last);
+    let count = (i128::from(end) - i128::from(start)) / i128::from(window.every);
+    series.prepared.request.budget.buckets(usize::try_from(count).unwrap_or(usize::MAX))?;
     let mut points = Vec::new();
     let mut bucket = start;
     while bucket <= end {
@@ -188,7 +211,7 @@ fn reach(series: &Series<'_>, back: i64) -> TimeRange {
     } else if !series.descending() && range.has_start() {
         range.from = range.from.saturating_sub(more).max(TimeRange::ALL.from + 1);
     }
-    range
+    range.intersect(series.most)
 }
 
 fn first_bucket(series: &Series<'_>) -> i64 {
@@ -282,20 +305,37 @@ fn selected(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     if series.descending() {
         points.reverse();
     }
-    fill::apply(series.fill(), kind, false, &mut points);
-    let inputs = series.plan.inputs.iter().map(|input| match (series.fill(), input.kind) {
-        (Fill::Number(number), Some(kind)) => fill::number_as(number, Some(kind)),
+    fill::apply(series.fill(), every(series), kind, false, &mut points);
+    // InfluxDB fills what stands beside as well, whatever it is.
+    let filled = |at: usize| match series.fill() {
+        Fill::Number(number) if series.plan.window.is_some() => {
+            let kind = series.plan.inputs[at].kind.filter(|kind| kind.is_number());
+            fill::number_as(number, kind)
+        }
         _ => Value::Null,
-    });
-    let empty: Vec<Value> = inputs.collect();
+    };
+    let mut before: Vec<Value> = vec![Value::Null; series.plan.inputs.len()];
     let row = |(bucket, value): (i64, Value)| {
         let picked = answers.get(&bucket);
+        if let (Fill::Previous, Some(picked)) = (series.fill(), picked) {
+            for (kept, value) in before.iter_mut().zip(&picked.neighbours) {
+                if *value != Value::Null {
+                    kept.clone_from(value);
+                }
+            }
+        }
         let time = match (&series.plan.window, picked) {
             (None, Some(picked)) => picked.time,
             _ => bucket,
         };
-        let beside = picked.map_or(&empty, |picked| &picked.neighbours);
-        let input = |at: usize| beside.get(at).cloned().unwrap_or_default();
+        let input = |at: usize| {
+            let beside = picked.and_then(|picked| picked.neighbours.get(at));
+            let beside = beside.filter(|value| **value != Value::Null).cloned();
+            beside.unwrap_or_else(|| match series.fill() {
+                Fill::Previous if series.plan.window.is_some() => before[at].clone(),
+                _ => filled(at),
+            })
+        };
         let values = [value];
         let columns = series.plan.columns.iter().map(|column| column.node.value(&input, &values));
         std::iter::once(Value::Time(time)).chain(columns).collect()
@@ -308,7 +348,12 @@ fn points(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     let passed = pass(series, &[0], series.range)?;
     let call = &series.plan.calls[0];
     let mut rows: Vec<Vec<Value>> = Vec::new();
-    for accumulators in passed.values() {
+    let mut buckets: Vec<&Vec<Accumulator>> = passed.values().collect();
+    if series.descending() {
+        buckets.reverse();
+    }
+    for accumulators in buckets {
+        // In the order of time also where the buckets are not: InfluxDB orders the points of one bucket so.
         for held in accumulators[0].chosen(call.function, &call.apart) {
             let picked = held.picked();
             let input = |at: usize| picked.neighbours.get(at).cloned().unwrap_or_default();
@@ -316,9 +361,6 @@ fn points(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
             let columns = series.plan.columns.iter().map(|column| column.node.value(&input, &values));
             rows.push(std::iter::once(Value::Time(picked.time)).chain(columns).collect());
         }
-    }
-    if series.descending() {
-        rows.reverse();
     }
     Ok(series.cut(rows.into_iter()))
 }

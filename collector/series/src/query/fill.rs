@@ -5,7 +5,7 @@ use crate::influxql::ast::Fill;
 use crate::point::FieldKind;
 
 /// Fills the nulls of one column, in the order of the answer.
-pub(crate) fn apply(fill: Fill, kind: Option<FieldKind>, counts: bool, points: &mut Vec<(i64, Value)>) {
+pub(crate) fn apply(fill: Fill, every: i64, kind: Option<FieldKind>, counts: bool, points: &mut Vec<(i64, Value)>) {
     match fill {
         Fill::None => points.retain(|(_, value)| *value != Value::Null),
         // A count of nothing is zero.
@@ -22,7 +22,7 @@ pub(crate) fn apply(fill: Fill, kind: Option<FieldKind>, counts: bool, points: &
                 }
             }
         }
-        Fill::Linear => linear(points),
+        Fill::Linear => linear(every, points),
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) fn number_as(number: f64, kind: Option<FieldKind>) -> Value {
     }
 }
 
-fn linear(points: &mut [(i64, Value)]) {
+fn linear(every: i64, points: &mut [(i64, Value)]) {
     let mut before: Option<usize> = None;
     for at in 0..points.len() {
         if points[at].1 == Value::Null {
@@ -53,19 +53,19 @@ fn linear(points: &mut [(i64, Value)]) {
         if let Some(from) = before {
             let (start, end) = (points[from].clone(), points[at].clone());
             for (time, value) in &mut points[from + 1..at] {
-                *value = between(&start, &end, *time);
+                *value = between(every, &start, &end, *time);
             }
         }
         before = Some(at);
     }
 }
 
-/// In the order of InfluxDB's operations, so that the last digit is the same.
-fn between(start: &(i64, Value), end: &(i64, Value), time: i64) -> Value {
+/// In the order of InfluxDB's operations, so that the last digit is the same: it counts in intervals.
+fn between(every: i64, start: &(i64, Value), end: &(i64, Value), time: i64) -> Value {
     let line = |from: f64, rise: f64| {
         // Both differences turn their sign when the order is descending.
-        let slope = rise / end.0.wrapping_sub(start.0) as f64;
-        slope * time.wrapping_sub(start.0) as f64 + from
+        let slope = rise / (end.0 / every).wrapping_sub(start.0 / every) as f64;
+        slope * (time / every).wrapping_sub(start.0 / every) as f64 + from
     };
     match (&start.1, &end.1) {
         (Value::Integer(from), Value::Integer(to)) => {

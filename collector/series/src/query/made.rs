@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::range::TimeRange;
+use super::raw::merge::{Row, merged};
 use super::read::read_as;
 use super::select::{Group, Prepared};
 use super::view::{Stream, View};
@@ -42,25 +43,30 @@ pub(crate) fn rows<'g>(
     groups: impl Iterator<Item = &'g Group>,
     range: TimeRange,
 ) -> Answer<Chunk> {
-    let mut rows: Vec<(i64, Vec<Value>)> = Vec::new();
+    let mut series: Vec<Vec<Row>> = Vec::new();
     for group in groups {
-        let mut made = inner.rows(group, range)?;
+        let made = inner.rows(group, range)?;
         inner.request.budget.hold(made.len())?;
-        if inner.descending {
-            made.reverse();
-        }
-        for mut row in made {
-            let Some(Value::Time(time)) = row.first().cloned() else { continue };
-            row.extend(group.values.iter().map(|value| Value::Text(value.clone())));
-            rows.push((time, row));
-        }
+        let labelled = |mut values: Vec<Value>| {
+            let Some(Value::Time(time)) = values.first() else { return None };
+            let time = *time;
+            values.extend(group.values.iter().map(|value| Value::Text(value.clone())));
+            Some(Row { time, texts: Vec::new(), values })
+        };
+        series.push(made.into_iter().filter_map(labelled).collect());
     }
-    // Stable: rows of one time stay in the order of their series.
-    rows.sort_by_key(|(time, _)| *time);
-    let mut chunk = Chunk { times: rows.iter().map(|(time, _)| *time).collect(), columns: Vec::new() };
+    let mut rows: Vec<Vec<Value>> = merged(series, inner.descending).collect();
+    if inner.descending {
+        rows.reverse();
+    }
+    let times = rows.iter().filter_map(|row| match row.first() {
+        Some(Value::Time(time)) => Some(*time),
+        _ => None,
+    });
+    let mut chunk = Chunk { times: times.collect(), columns: Vec::new() };
     let kinds = inner.plan.columns.iter().map(|column| column.kind);
     let kinds: Vec<Option<FieldKind>> = kinds.chain(inner.keys.iter().map(|_| Some(FieldKind::Text))).collect();
-    for (at, (_, row)) in rows.into_iter().enumerate() {
+    for (at, row) in rows.into_iter().enumerate() {
         for (field, value) in row.into_iter().skip(1).enumerate() {
             let value = kinds[field].and_then(|kind| read_as(stored(value)?, kind));
             if let Some(value) = value {

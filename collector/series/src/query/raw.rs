@@ -1,6 +1,6 @@
 //! Rows as they are.
 
-mod merge;
+pub(crate) mod merge;
 
 use super::read::{Piece, read_as};
 use super::select::Series;

@@ -23,6 +23,7 @@ pub(crate) struct Prepared<'a> {
     pub(crate) range: TimeRange,
     /// What the query itself says of time.
     own: TimeRange,
+    is_inner: bool,
     pub(crate) fill: Fill,
     pub(crate) descending: bool,
     page: Page,
@@ -114,7 +115,8 @@ pub(crate) fn prepare<'a>(request: &'a Request<'a>, select: &Select, outer: Opti
         Ok(Source { view, meanings, condition, inner })
     };
     let sources = views.into_iter().zip(inner).map(bind).collect::<Answer<Vec<_>>>()?;
-    Ok(Prepared { request, plan, range, own, fill, descending, page: select.page, sources, keys: tags })
+    let is_inner = outer.is_some();
+    Ok(Prepared { request, plan, range, own, is_inner, fill, descending, page: select.page, sources, keys: tags })
 }
 
 fn inherited_order(select: &Select, outer: &Outer) -> Answer<bool> {
@@ -216,7 +218,8 @@ impl Prepared<'_> {
 
     /// The rows of one series in a range of time, which may be wider than that of the answer.
     pub(crate) fn rows(&self, group: &Group, range: TimeRange) -> Answer<Vec<Vec<Value>>> {
-        let series = Series { prepared: self, plan: &self.plan, group, range: self.own.intersect(range) };
+        let most = if self.is_inner { range } else { TimeRange::ALL };
+        let series = Series { prepared: self, plan: &self.plan, group, range: self.own.intersect(range), most };
         match self.plan.shape {
             Shape::Rows => raw::rows(&series),
             _ => aggregate::rows(&series),
@@ -241,6 +244,8 @@ pub(crate) struct Series<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) group: &'a Group,
     pub(crate) range: TimeRange,
+    /// What may be read to answer the first bucket: a sub-query sees nothing outside the outer one's time.
+    pub(crate) most: TimeRange,
 }
 
 impl Series<'_> {

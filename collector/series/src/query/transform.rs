@@ -6,13 +6,24 @@ use super::math::binary;
 use super::window::Window;
 use crate::influxql::ast::Op;
 
-/// The points that a transformation makes of these.
-pub(crate) fn apply(
-    transform: Transform,
-    window: Option<&Window>,
-    descending: bool,
-    points: &[(i64, Value)],
-) -> Vec<(i64, Value)> {
+/// The points of one call, and how they lie.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub(crate) window: Option<&'a Window>,
+    /// The points come newest first.
+    pub(crate) descending: bool,
+    /// The time of what is made of all of them.
+    pub(crate) begin: i64,
+}
+
+impl Run<'_> {
+    /// The points that a transformation makes of these.
+    pub(crate) fn apply(self, transform: Transform, points: &[(i64, Value)]) -> Vec<(i64, Value)> {
+        apply(transform, self, points)
+    }
+}
+
+fn apply(transform: Transform, run: Run<'_>, points: &[(i64, Value)]) -> Vec<(i64, Value)> {
     let seen = points.iter().filter(|(_, value)| *value != Value::Null);
     match transform {
         Transform::CumulativeSum => {
@@ -24,7 +35,7 @@ pub(crate) fn apply(
             seen.map(&mut next).collect()
         }
         Transform::MovingAverage(count) => moving_average(count, seen),
-        Transform::Integral(unit) => Integral { unit, window, descending }.over(seen),
+        Transform::Integral(unit) => Integral { unit, run }.over(seen),
         Transform::Derivative { unit, non_negative } => pairs(seen, non_negative, |from, to| {
             let difference = binary(Op::Subtract, &to.1, &from.1).as_f64()?;
             let elapsed = to.0.abs_diff(from.0) as f64 / unit as f64;
@@ -83,8 +94,7 @@ fn moving_average<'a>(count: usize, points: impl Iterator<Item = &'a (i64, Value
 /// The area under straight lines between the points, cut at the ends of the buckets.
 struct Integral<'a> {
     unit: i64,
-    window: Option<&'a Window>,
-    descending: bool,
+    run: Run<'a>,
 }
 
 impl Integral<'_> {
@@ -98,8 +108,8 @@ impl Integral<'_> {
                 before = point;
                 continue;
             }
-            let over = if self.descending { point.0 <= end } else { point.0 >= end };
-            if self.window.is_some() && over {
+            let over = if self.run.descending { point.0 <= end } else { point.0 >= end };
+            if self.run.window.is_some() && over {
                 if before.0 != end {
                     let share = (end - before.0) as f64 / (point.0 - before.0) as f64;
                     let cut = (end, before.1 + (point.1 - before.1) * share);
@@ -126,9 +136,9 @@ impl Integral<'_> {
 
     /// Where the bucket of a time begins and ends in the order of the answer; everything is one bucket of 1970 without an interval.
     fn bucket(&self, time: i64) -> (i64, i64) {
-        match self.window.map(|window| window.bucket(time)) {
-            None => (0, 0),
-            Some((start, end)) if self.descending => (end, start),
+        match self.run.window.map(|window| window.bucket(time)) {
+            None => (self.run.begin, self.run.begin),
+            Some((start, end)) if self.run.descending => (end, start),
             Some(bounds) => bounds,
         }
     }

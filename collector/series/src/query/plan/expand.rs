@@ -49,6 +49,8 @@ fn names(expr: &Expr, views: &[View], dimensions: &[Dimension]) -> Vec<(String, 
         Expr::Regex(regex) => regex.is_match(name),
         _ => true,
     };
+    // Who groups by a pattern of tags gets no tags as columns.
+    let tags = tags && dimensions.iter().all(|dimension| dimension.tag().is_some());
     let known: BTreeSet<&str> = views.iter().flat_map(|view| view.fields.keys().map(|name| &**name)).collect();
     let mut names = BTreeSet::new();
     for view in views {

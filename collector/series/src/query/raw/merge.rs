@@ -7,15 +7,15 @@ use std::cmp::Ordering;
 
 use crate::query::Value;
 
-pub(super) struct Row {
-    pub(super) time: i64,
+pub(crate) struct Row {
+    pub(crate) time: i64,
     /// What orders rows of one time, as far as both have a text.
-    pub(super) texts: Vec<Value>,
-    pub(super) values: Vec<Value>,
+    pub(crate) texts: Vec<Value>,
+    pub(crate) values: Vec<Value>,
 }
 
 /// The rows of streams, each of which is in the order of the answer.
-pub(super) fn merged(streams: Vec<Vec<Row>>, descending: bool) -> impl Iterator<Item = Vec<Value>> {
+pub(crate) fn merged(streams: Vec<Vec<Row>>, descending: bool) -> impl Iterator<Item = Vec<Value>> {
     let mut items = Vec::new();
     for stream in streams {
         let mut rows = stream.into_iter();
