@@ -85,7 +85,7 @@ impl SeriesReader {
 /// What a record has for the store.
 enum Content {
     /// A batch and its samples.
-    Batch(BatchReceived, Vec<Sample>),
+    Batch(Box<BatchReceived>, Vec<Sample>),
     /// What others wrote or deleted.
     Change(Change),
 }
@@ -101,7 +101,7 @@ fn content(entry: &Entry) -> Option<Content> {
                 figures::refused("undecodable_batch");
                 tracing::error!(%error, position, "a batch in the journal can't be read");
             });
-            Some(Content::Batch(received, samples.ok()?))
+            Some(Content::Batch(Box::new(received), samples.ok()?))
         }
         record::Body::Series(changed) => {
             let change = Change::decode(&changed.change).inspect_err(|error| {
