@@ -10,6 +10,7 @@ mod answer;
 mod budget;
 pub(crate) mod change;
 mod condition;
+mod explain;
 mod fill;
 mod functions;
 mod into;
@@ -127,6 +128,7 @@ impl Request<'_> {
             Statement::Select(select) if select.target.is_some() => into::answer(self, select),
             Statement::Select(select) => select::answer(self, select),
             Statement::Show(show) => show::answer(self, show),
+            Statement::Explain(select) => explain::answer(self, select),
             Statement::Change(change) => {
                 if text.contains('$') {
                     return Err("parameters cannot be bound in a statement that changes something".into());
@@ -146,7 +148,7 @@ impl Request<'_> {
         let changes = match statement {
             Statement::Change(_) => true,
             Statement::Select(select) => select.target.is_some(),
-            Statement::Show(_) => false,
+            Statement::Show(_) | Statement::Explain(_) => false,
         };
         (changes && self.options.by_get).then(|| Message {
             level: "warning",

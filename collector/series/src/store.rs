@@ -21,7 +21,7 @@ pub use apply::{Applied, Conflict, ConflictKind};
 pub use catalog::Place;
 pub(crate) use catalog::{Catalog, DAY, Database, FIRST_POLICY, Policy, Tags};
 pub(crate) use remove::Removal;
-pub(crate) use scan::{Flow, Scan};
+pub(crate) use scan::{Flow, Scan, Weight};
 
 use crate::codec::CodecError;
 use crate::limits::Options;

@@ -7,6 +7,7 @@ use regex::Regex;
 pub(crate) enum Statement {
     Select(Box<Select>),
     Show(Show),
+    Explain(Box<Select>),
     Change(Change),
 }
 

@@ -74,7 +74,14 @@ impl Cursor<'_> {
             Kind::Word("ALTER") => self.alter(),
             Kind::Word("DROP") => self.drop_something(),
             Kind::Word("DELETE") => self.delete(),
-            Kind::Word(word @ ("EXPLAIN" | "GRANT" | "REVOKE" | "SET" | "KILL")) => {
+            Kind::Word("EXPLAIN") => {
+                self.step();
+                if *self.peek() == Kind::Word("ANALYZE") {
+                    return Err(ParseError("EXPLAIN ANALYZE is not supported".to_owned()));
+                }
+                Ok(Statement::Explain(Box::new(self.select()?)))
+            }
+            Kind::Word(word @ ("GRANT" | "REVOKE" | "SET" | "KILL")) => {
                 Err(ParseError(format!("{word} is not supported")))
             }
             _ => self.unexpected("SELECT, DELETE, SHOW, CREATE, DROP, EXPLAIN, GRANT, REVOKE, ALTER, SET, KILL"),

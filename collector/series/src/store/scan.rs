@@ -36,7 +36,42 @@ struct Entry {
 /// The head stands among the blocks as the newest of all.
 const HEAD: i64 = i64::MAX;
 
+/// How much a scan would read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Weight {
+    pub(crate) head_rows: usize,
+    pub(crate) blocks: u64,
+    pub(crate) bytes: u64,
+}
+
+impl std::ops::AddAssign for Weight {
+    fn add_assign(&mut self, other: Self) {
+        self.head_rows += other.head_rows;
+        self.blocks += other.blocks;
+        self.bytes += other.bytes;
+    }
+}
+
 impl Store {
+    /// How much a scan of these fields would read. Blocks count whole.
+    pub(crate) fn weigh(&self, stream: u32, from: i64, to: i64, fields: &[u32]) -> Result<Weight, StoreError> {
+        let head = {
+            let memory = self.memory();
+            let Some(stream) = memory.catalog.streams.get(stream as usize) else { return Ok(Weight::default()) };
+            stream.head.between(from, to, |field| fields.contains(&field))
+        };
+        let filled = |row: &usize| head.columns.iter().any(|column| column.has(*row));
+        let head_rows = (0..head.times.len()).filter(filled).count();
+        let (blocks, bytes) = self.readers.with(|connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT count(*), coalesce(sum(length(data)), 0) FROM block
+                 WHERE stream = ?1 AND max_time >= ?2 AND min_time <= ?3",
+            )?;
+            select.query_row(params![stream, from, to], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+        })?;
+        Ok(Weight { head_rows, blocks: blocks as u64, bytes: bytes as u64 })
+    }
+
     /// Calls `each` with sorted rows, each time once, pieces in order. Pieces end where no block overlaps, so the memory that a
     /// scan takes is that of the blocks that overlap, not of the range.
     pub(crate) fn scan(&self, scan: &Scan<'_>, mut each: impl FnMut(&Chunk) -> Flow) -> Result<(), StoreError> {

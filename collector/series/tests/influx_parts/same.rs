@@ -81,7 +81,7 @@ const EXCUSES: &[Excuse] = &[
         },
     },
     Excuse {
-        why: "of several values that are equally frequent InfluxDB takes the one that its unstable sorting left first",
+        why: "of several values that are equally frequent InfluxDB takes one by how its sorting left them, and we the smallest",
         holds: |question, influxd, ours| {
             question.contains("mode(") && equal(&without("mode", influxd), &without("mode", ours))
         },

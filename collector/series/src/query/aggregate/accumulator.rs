@@ -409,22 +409,16 @@ fn stddev(points: &[Held]) -> Option<Value> {
     (count > 0.0).then(|| Value::Float((squares / (count - 1.0)).sqrt()))
 }
 
-/// The most frequent value; of several the one that came first, by InfluxDB's own way of looking: a value that is there once counts
-/// only if it is the smallest.
+/// The most frequent value; of several the smallest.
 fn mode(points: &[Held]) -> Option<Value> {
     let sorted = sorted(points);
-    let mut best: Option<(usize, i64, &Held)> = None;
-    for (number, run) in sorted.chunk_by(|a, b| compare(&a.value, &b.value).is_eq()).enumerate() {
-        let began = run[0].time;
-        for (at, point) in run.iter().enumerate().skip(usize::from(number > 0)) {
-            let count = at + 1;
-            let better = best.is_none_or(|(most, time, _)| count > most || (count == most && began <= time));
-            if better {
-                best = Some((count, point.time, point));
-            }
+    let mut best: Option<&[&Held]> = None;
+    for run in sorted.chunk_by(|a, b| compare(&a.value, &b.value).is_eq()) {
+        if best.is_none_or(|best| run.len() > best.len()) {
+            best = Some(run);
         }
     }
-    best.map(|(.., point)| point.value.clone().into())
+    best.map(|run| run[0].value.clone().into())
 }
 
 /// A value that can be looked up.
