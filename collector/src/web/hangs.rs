@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use bellwether_logic::device::Class;
 use bellwether_logic::tickets::Ticket;
 use bellwether_logic::topology::{How, Place};
 use bellwether_proto::record::v1::{LinkSet, Record, record};
@@ -115,9 +116,10 @@ impl Socket {
         self.ticket.is_some() || self.items.iter().any(|(item, below)| faulty(item) || below.iter().any(faulty))
     }
 
-    /// Whether more than one address was seen behind it and nothing says of what.
+    /// Whether more than one address was seen behind it and nothing says of what. Those behind an access point are on its air.
     pub(super) fn is_shared(&self) -> bool {
-        !self.is_link() && self.items.len() + usize::try_from(self.others).unwrap_or(usize::MAX) > 2
+        let on_air = self.items.iter().any(|(item, _)| item.class == super::words::class(Class::AccessPoint));
+        !self.is_link() && !on_air && self.items.len() + usize::try_from(self.others).unwrap_or(usize::MAX) > 2
     }
 }
 
