@@ -89,6 +89,11 @@ impl Answers {
         self.values.range::<Oid, _>(prefix..).take_while(move |(oid, _)| oid.starts_with(prefix))
     }
 
+    /// Everything from this name on, in order.
+    pub fn range(&self, from: &Oid) -> impl Iterator<Item = (&Oid, &Value)> {
+        self.values.range::<Oid, _>(from..)
+    }
+
     /// Everything, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Oid, &Value)> {
         self.values.iter()

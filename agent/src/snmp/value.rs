@@ -1,5 +1,6 @@
 //! What a device answers with, and what can be made of it: devices put text, numbers and addresses into each other's types.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -64,8 +65,13 @@ impl Value {
     #[must_use]
     pub fn as_text(&self) -> Option<String> {
         let Self::Octets(bytes) = self else { return None };
-        let text =
-            str::from_utf8(bytes).map_or_else(|_| bytes.iter().map(|&byte| char::from(byte)).collect(), str::to_owned);
+        let text = match str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+        };
+        if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Some(text.trim().to_owned());
+        }
         let visible: String =
             text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control()).collect();
         Some(visible.trim().to_owned())

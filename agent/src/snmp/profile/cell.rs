@@ -29,13 +29,18 @@ pub fn text(cells: &[Cell], answers: &Answers, index: &[u32]) -> Option<String> 
 pub fn holds(conditions: &[Condition], answers: &Answers, index: &[u32]) -> bool {
     conditions.iter().all(|condition| {
         let found = find(answers, &condition.oid, &condition.at, &condition.through, index);
-        let number = found.as_ref().and_then(integer);
+        let number = found.and_then(integer);
         let among = |list: &[i64]| number.is_some_and(|number| list.contains(&number));
-        let text = found.as_ref().and_then(Value::as_text).unwrap_or_default().to_lowercase();
-        let contains = |list: &[String]| list.iter().any(|part| text.contains(&part.to_lowercase()));
-        let starts = |list: &[String]| list.iter().any(|start| text.starts_with(&start.to_lowercase()));
+        // Made only for those that look at it: this is asked for every row.
+        let text = || found.and_then(Value::as_text).unwrap_or_default().to_lowercase();
+        let any = |list: &[String], fits: fn(&str, &str) -> bool| {
+            let text = text();
+            list.iter().any(|part| fits(&text, &part.to_lowercase()))
+        };
+        let contains = |list: &[String]| any(list, |text, part| text.contains(part));
+        let starts = |list: &[String]| any(list, |text, part| text.starts_with(part));
         let named = |list: &[Oid]| {
-            found.as_ref().and_then(Value::as_oid).is_some_and(|oid| list.iter().any(|name| oid.starts_with(name)))
+            found.and_then(Value::as_oid).is_some_and(|oid| list.iter().any(|name| oid.starts_with(name)))
         };
         condition.is.as_deref().is_none_or(among)
             && condition.not.as_deref().is_none_or(|list| !among(list))
@@ -54,16 +59,16 @@ fn one(cell: &Cell, answers: &Answers, index: &[u32], field: &Field) -> Option<S
         return (rows > 0).then(|| i64::try_from(rows).map(Sampled::Integer).ok()).flatten();
     }
     match field.kind {
-        FieldKind::Boolean => boolean(cell, &found(cell, answers, index)?).map(Sampled::Boolean),
+        FieldKind::Boolean => boolean(cell, found(cell, answers, index)?).map(Sampled::Boolean),
         FieldKind::Text if cell.words.is_some() => {
-            let number = integer(&found(cell, answers, index)?)?;
+            let number = integer(found(cell, answers, index)?)?;
             cell.words.as_ref()?.get(&number.to_string()).cloned().map(Sampled::Text)
         }
         FieldKind::Text => text_of(cell, answers, index).map(Sampled::Text),
         FieldKind::Integer if is_plain(cell) => {
             let value = found(cell, answers, index)?;
             let number = value.as_unsigned().map(|value| i64::try_from(value).unwrap_or(i64::MAX));
-            let number = number.or_else(|| integer(&value)).filter(|number| !cell.ignore.contains(number))?;
+            let number = number.or_else(|| integer(value)).filter(|number| !cell.ignore.contains(number))?;
             within(cell, as_float(number)).then_some(Sampled::Integer(number))
         }
         FieldKind::Integer => {
@@ -85,27 +90,26 @@ fn is_plain(cell: &Cell) -> bool {
 
 fn number(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<f64> {
     let value = found(cell, answers, index)?;
-    if integer(&value).is_some_and(|number| cell.ignore.contains(&number)) {
+    if integer(value).is_some_and(|number| cell.ignore.contains(&number)) {
         return None;
     }
-    let mut number = float(&value)?;
+    let mut number = float(value)?;
     let beside = |column: &Oid| find(answers, column, &cell.at, &[], index);
     if let Some(column) = &cell.of {
-        let whole = beside(column).as_ref().and_then(float).filter(|whole| *whole > 0.0)?;
+        let whole = beside(column).and_then(float).filter(|whole| *whole > 0.0)?;
         // A level below zero stands for a word, not for an amount.
         number = (number >= 0.0).then_some(number / whole * 100.0)?;
     }
     if let Some(column) = &cell.rest {
-        let whole = number + beside(column).as_ref().and_then(float)?;
+        let whole = number + beside(column).and_then(float)?;
         number = (number >= 0.0 && whole > 0.0).then_some(number / whole * 100.0)?;
     }
     if let Some(column) = &cell.times {
-        number *= beside(column).as_ref().and_then(float)?;
+        number *= beside(column).and_then(float)?;
     }
     if let Some((scale, precision)) = &cell.entity_scale {
-        let step =
-            i32::try_from(beside(scale).as_ref().and_then(integer)?).ok().filter(|step| (1..=17).contains(step))?;
-        let places = beside(precision).as_ref().and_then(integer).unwrap_or(0);
+        let step = i32::try_from(beside(scale).and_then(integer)?).ok().filter(|step| (1..=17).contains(step))?;
+        let places = beside(precision).and_then(integer).unwrap_or(0);
         let places = i32::try_from(places).ok().filter(|places| (-8..=9).contains(places))?;
         number *= 10_f64.powi(SMALLEST_EXPONENT + 3 * (step - 1) - places);
     }
@@ -153,13 +157,15 @@ fn text_of(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<String> {
         // Names sort before what is below them: the last one is the longest.
         return names.iter().rfind(|(name, _)| named.starts_with(name)).map(|(_, text)| text.clone());
     }
-    let text = cut(cell, &written(&value, cell.form)?)?;
+    let text = cut(cell, written(value, cell.form)?)?;
     if cell.form == Form::Mac {
         return Value::Octets(text.into_bytes()).as_mac().and_then(a_card);
     }
     let fit = cell.starts.as_ref().is_none_or(|starts| starts.iter().any(|start| text.starts_with(start)));
-    let lower = text.to_lowercase();
-    let lacks = !cell.lacks.0.iter().any(|part| lower.contains(&part.to_lowercase()));
+    let lacks = cell.lacks.0.is_empty() || {
+        let lower = text.to_lowercase();
+        !cell.lacks.0.iter().any(|part| lower.contains(&part.to_lowercase()))
+    };
     let digit = !cell.digit || text.bytes().any(|byte| byte.is_ascii_digit());
     (fit && lacks && digit && !text.is_empty()).then_some(text)
 }
@@ -180,14 +186,17 @@ fn address(index: &[u32]) -> Option<String> {
 }
 
 /// The part of a text that is meant.
-fn cut(cell: &Cell, text: &str) -> Option<String> {
-    let behind = |after: &String| text.split_once(after.as_str()).map(|(_, behind)| behind);
-    let text = if cell.after.0.is_empty() { text } else { cell.after.0.iter().find_map(behind)? };
+fn cut(cell: &Cell, whole: String) -> Option<String> {
+    let behind = |after: &String| whole.split_once(after.as_str()).map(|(_, behind)| behind);
+    let text = if cell.after.0.is_empty() { whole.as_str() } else { cell.after.0.iter().find_map(behind)? };
     let until = |text, until: &String| str::split_once(text, until.as_str()).map_or(text, |(before, _)| before);
     let mut text = cell.until.0.iter().fold(text.trim_start(), until).trim().trim_matches('"').trim();
     if !cell.until.0.is_empty() {
         // What ended a sentence or led on to the next word.
         text = text.trim_end_matches([' ', '-', ',', ';', '.']);
+    }
+    if text.len() == whole.len() && whole.len() <= TEXT_MAX {
+        return Some(whole);
     }
     Some(text.chars().take(TEXT_MAX).collect())
 }
@@ -221,14 +230,14 @@ fn mac(octets: [u8; 6]) -> String {
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
 
-fn found(cell: &Cell, answers: &Answers, index: &[u32]) -> Option<Value> {
+fn found<'a>(cell: &Cell, answers: &'a Answers, index: &[u32]) -> Option<&'a Value> {
     find(answers, cell.oid.as_ref()?, &cell.at, &cell.through, index)
 }
 
 /// The value in `column` to which the row's index leads. A column that is the whole name of a value is that value.
-fn find(answers: &Answers, column: &Oid, at: &[usize], through: &[Oid], index: &[u32]) -> Option<Value> {
+fn find<'a>(answers: &'a Answers, column: &Oid, at: &[usize], through: &[Oid], index: &[u32]) -> Option<&'a Value> {
     if at.is_empty() && through.is_empty() {
-        return answers.cell(column, index).or_else(|| answers.get(column)).cloned();
+        return answers.cell(column, index).or_else(|| answers.get(column));
     }
     let mut key: Vec<u32> = if at.is_empty() {
         index.to_vec()
@@ -236,14 +245,14 @@ fn find(answers: &Answers, column: &Oid, at: &[usize], through: &[Oid], index: &
         at.iter().map(|part| index.get(part.checked_sub(1)?).copied()).collect::<Option<_>>()?
     };
     for hop in through {
-        key = next_key(&first_below(answers, &hop.join(&key).ok()?)?)?;
+        key = next_key(first_below(answers, &hop.join(&key).ok()?)?)?;
     }
-    answers.cell(column, &key).or_else(|| answers.get(column)).cloned()
+    answers.cell(column, &key).or_else(|| answers.get(column))
 }
 
 /// Some tables end their index with a part that is always the same (entAliasMappingIdentifier with 0).
-fn first_below(answers: &Answers, name: &Oid) -> Option<Value> {
-    answers.below(name).next().map(|(_, value)| value.clone())
+fn first_below<'a>(answers: &'a Answers, name: &Oid) -> Option<&'a Value> {
+    answers.range(name).next().filter(|(oid, _)| oid.starts_with(name)).map(|(_, value)| value)
 }
 
 /// The index that a value is: a number, or the last part of a name such as ifIndex.7.

@@ -183,10 +183,12 @@ fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mu
             rows.push(row(reading.measurement, fields));
             continue;
         }
-        let before = seen.entry(tags.clone()).or_default();
-        *before += 1;
-        if *before > 1 && reading.same == Same::Apart {
-            tell_apart(&mut tags, *before);
+        if reading.same == Same::Apart {
+            let before = seen.entry(tags.clone()).or_default();
+            *before += 1;
+            if *before > 1 {
+                tell_apart(&mut tags, *before);
+            }
         }
         match here.entry((reading.measurement.name, tags)) {
             Entry::Vacant(place) => drop(place.insert(fields)),
