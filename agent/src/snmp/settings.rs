@@ -111,7 +111,7 @@ impl Snmp {
 
 impl Range {
     /// Reads "10.20.0.0/16", "2001:db8::/120", an address, or one of these with a port that is not SNMP's own:
-    /// "10.20.0.0/16:1161", "10.20.0.7:1161", "[2001:db8::7]:1161".
+    /// `10.20.0.0/16:1161`, `10.20.0.7:1161`, `[2001:db8::7]:1161`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(one) = text.parse::<SocketAddr>() {
