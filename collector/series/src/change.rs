@@ -47,6 +47,9 @@ pub struct Statement {
 #[error("not a change of a series store, or one of a newer program")]
 pub struct NotAChange;
 
+/// Reasons that are kept of one write: a body may hold millions of bad lines.
+const MAX_REASONS: usize = 20;
+
 const LINES: u8 = 1;
 const STATEMENT: u8 = 2;
 const PRECISIONS: [Precision; 6] = [
@@ -191,7 +194,7 @@ impl Store {
     pub fn sift(&self, mut written: Lines) -> Sifted {
         let keeps = self.keeps(written.place()).unwrap_or(0);
         let oldest = if keeps == 0 { i64::MIN } else { written.now_ns.saturating_sub(keeps) };
-        let mut sifted = Sifted { lines: None, unreadable: Vec::new(), old: 0, conflicts: Vec::new(), points: 0 };
+        let mut sifted = Sifted::default();
         let mut points = Vec::new();
         let mut places = Vec::new();
         for line in lines(&written.text, written.precision, written.now_ns) {
@@ -201,7 +204,12 @@ impl Store {
                     points.push(line.point);
                     places.push(line.place);
                 }
-                Err(error) => sifted.unreadable.push(error.to_string()),
+                Err(error) => {
+                    sifted.unreadable_lines += 1;
+                    if sifted.unreadable.len() < MAX_REASONS {
+                        sifted.unreadable.push(error.to_string());
+                    }
+                }
             }
         }
         let mut refused: HashMap<usize, String> = HashMap::new();
@@ -225,6 +233,8 @@ impl Store {
             }
             written.text = kept;
         }
+        let refused = sifted.unreadable_lines + sifted.old + sifted.conflicts.len();
+        self.count_refused(refused as u64);
         sifted.lines = (sifted.points > 0).then_some(written);
         sifted
     }
@@ -237,8 +247,10 @@ pub struct Sifted {
     pub lines: Option<Lines>,
     /// How many points these are.
     pub points: usize,
-    /// Lines that could not be read, each with the reason.
+    /// Lines that could not be read, with the reason; the first twenty.
     pub unreadable: Vec<String>,
+    /// How many there were.
+    pub unreadable_lines: usize,
     /// Lines older than the policy keeps.
     pub old: usize,
     /// Lines that do not fit what is stored, each with the reason.

@@ -219,6 +219,11 @@ impl Store {
         })
     }
 
+    /// Points that were turned away at the door.
+    pub(crate) fn count_refused(&self, points: u64) {
+        self.refused_points.fetch_add(points, Ordering::Relaxed);
+    }
+
     pub(crate) fn memory(&self) -> RwLockReadGuard<'_, Memory> {
         self.memory.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -141,6 +141,18 @@ fn points_older_than_their_policy_are_not_taken() {
 }
 
 #[test]
+fn of_many_bad_lines_a_few_are_named_and_all_are_counted() {
+    let house = House::new();
+    house.ask("CREATE DATABASE db");
+    let (database, policy) = ("db".to_owned(), String::new());
+    let text = format!("{}m v=1 1", "bad\n".repeat(100)).into_bytes();
+    let lines = Lines { database, policy, precision: Precision::Seconds, now_ns: NOW_NS, text };
+    let sifted = house.store.sift(lines);
+    assert_eq!((sifted.unreadable.len(), sifted.unreadable_lines, sifted.points), (20, 100, 1));
+    assert_eq!(house.store.stats().unwrap().refused_points, 100);
+}
+
+#[test]
 fn a_deletion_takes_the_rows_it_names_and_no_others() {
     let mut house = House::new();
     house.ask("CREATE DATABASE db");

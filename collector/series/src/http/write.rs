@@ -15,14 +15,12 @@ use crate::line::Precision;
 /// InfluxDB's own limit of a body.
 pub(super) const MAX_BODY_BYTES: usize = 25_000_000;
 
-/// What a packed body may become: lines shrink to a tenth, and what shrinks more is an attack.
-const MAX_UNPACKED_BYTES: u64 = 100_000_000;
+/// What a packed body may become: no more than one that is not packed, because each line takes ten times its length while
+/// it is judged.
+const MAX_UNPACKED_BYTES: u64 = MAX_BODY_BYTES as u64;
 
 /// What goes into the journal at once: a quarter of its largest record.
 const CHANGE_BYTES: usize = 1 << 20;
-
-/// Reasons that one answer names; the rest is counted.
-const MAX_REASONS: usize = 20;
 
 pub(super) async fn version_1(State(face): State<Face>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let parameters = form::decode(uri.query().unwrap_or(""));
@@ -128,7 +126,7 @@ fn no_place(face: &Face, lines: &Lines) -> Response {
     error(StatusCode::INTERNAL_SERVER_ERROR, &format!("retention policy not found: {}", lines.policy))
 }
 
-/// Cut between lines. A newline inside a quoted text is no end of a line, so a piece ends where the number of quotes is even.
+/// Cut between lines, by the reader of lines: a newline inside a quoted text is no end of one.
 fn in_pieces(lines: Lines) -> Vec<Lines> {
     if lines.text.len() <= CHANGE_BYTES {
         return vec![lines];
@@ -156,7 +154,11 @@ fn empty(lines: &Lines) -> Lines {
 fn outcome(sifted: &Sifted) -> Response {
     let dropped = sifted.old + sifted.conflicts.len();
     if !sifted.unreadable.is_empty() {
-        let reasons = first(&sifted.unreadable);
+        let mut reasons = sifted.unreadable.join("\n");
+        let more = sifted.unreadable_lines - sifted.unreadable.len();
+        if more > 0 {
+            reasons.push_str(&format!("\n... and {more} more"));
+        }
         let text = match sifted.points {
             0 => reasons,
             _ => format!("partial write: {reasons} dropped={dropped}"),
@@ -171,16 +173,6 @@ fn outcome(sifted: &Sifted) -> Response {
         return error(StatusCode::BAD_REQUEST, &text);
     }
     StatusCode::NO_CONTENT.into_response()
-}
-
-fn first(reasons: &[String]) -> String {
-    let shown = &reasons[..reasons.len().min(MAX_REASONS)];
-    let more = reasons.len() - shown.len();
-    let mut text = shown.join("\n");
-    if more > 0 {
-        text.push_str(&format!("\n... and {more} more"));
-    }
-    text
 }
 
 fn later(text: &str) -> Response {

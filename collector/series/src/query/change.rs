@@ -18,6 +18,9 @@ const SHORTEST: i64 = 3_600_000_000_000;
 pub(crate) fn apply(store: &Store, position: u64, statement: &Statement) -> Result<(), StoreError> {
     let limits = &store.options.query;
     let parsed = parse(&statement.text, &Default::default(), 1, limits.max_depth);
+    if let Err(why) = &parsed {
+        tracing::error!(statement = statement.text, %why, "a statement of the journal can't be read and was passed over");
+    }
     if let Ok(parsed) = parsed {
         for (one, _) in parsed {
             if let ast::Statement::Change(change) = one {

@@ -84,6 +84,12 @@ pub(crate) struct Measurement {
     pub(crate) streams: Vec<u32>,
 }
 
+impl Measurement {
+    fn new(policy: u32, name: Arc<str>) -> Self {
+        Self { policy, name, fields: BTreeMap::new(), tag_keys: BTreeMap::new(), streams: Vec::new() }
+    }
+}
+
 pub(crate) struct Field {
     pub(crate) measurement: u32,
     pub(crate) name: Arc<str>,
@@ -150,13 +156,7 @@ impl Catalog {
         if let Some(policy) = policies.find(|known| known.id == policy) {
             policy.measurements.insert(name.clone(), id as u32);
         }
-        self.measurements.push(Measurement {
-            policy,
-            name,
-            fields: BTreeMap::new(),
-            tag_keys: BTreeMap::new(),
-            streams: Vec::new(),
-        });
+        self.measurements.push(Measurement::new(policy, name));
     }
 
     /// False for one that was dropped.
@@ -199,13 +199,7 @@ impl Catalog {
         let policy = self.policy_mut(place)?;
         policy.measurements.insert(name.clone(), id);
         let policy = policy.id;
-        self.measurements.push(Measurement {
-            policy,
-            name,
-            fields: BTreeMap::new(),
-            tag_keys: BTreeMap::new(),
-            streams: Vec::new(),
-        });
+        self.measurements.push(Measurement::new(policy, name));
         Some(id)
     }
 
@@ -277,13 +271,7 @@ impl Catalog {
     /// Holes up to a place, where a dropped measurement was.
     pub(crate) fn skip_measurements(&mut self, to: usize) {
         while self.measurements.len() < to {
-            self.measurements.push(Measurement {
-                policy: u32::MAX,
-                name: Arc::from(""),
-                fields: BTreeMap::new(),
-                tag_keys: BTreeMap::new(),
-                streams: Vec::new(),
-            });
+            self.measurements.push(Measurement::new(u32::MAX, Arc::from("")));
         }
     }
 
