@@ -9,9 +9,13 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+mod blocks;
 mod heard;
+mod lines;
 pub mod mutate;
 mod packets;
+mod queries;
+mod segments;
 mod sweeps;
 mod texts;
 mod traps;
@@ -31,10 +35,14 @@ pub struct Target {
 
 /// All of them.
 pub const TARGETS: &[Target] = &[
+    Target { name: "blocks", run: blocks::run },
     Target { name: "heard", run: heard::run },
+    Target { name: "lines", run: lines::run },
     Target { name: "packets", run: packets::run },
     Target { name: "profiles", run: texts::profiles },
+    Target { name: "queries", run: queries::run },
     Target { name: "recordings", run: texts::recordings },
+    Target { name: "segments", run: segments::run },
     Target { name: "sweeps", run: sweeps::run },
     Target { name: "traps", run: traps::run },
     Target { name: "walks", run: walks::run },

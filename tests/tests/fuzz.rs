@@ -17,6 +17,26 @@ fn a_client_outlives_what_devices_send() {
 }
 
 #[test]
+fn blocks_are_unpacked_or_refused() {
+    cases("blocks", 1..=10);
+}
+
+#[test]
+fn lines_are_read_as_they_are_written_or_refused() {
+    cases("lines", 1..=10);
+}
+
+#[test]
+fn queries_are_answered_or_refused() {
+    cases("queries", 1..=3);
+}
+
+#[test]
+fn segments_give_what_was_appended_or_nothing() {
+    cases("segments", 1..=3);
+}
+
+#[test]
 fn what_closets_say_is_cleaned_or_refused() {
     cases("heard", 1..=10);
 }

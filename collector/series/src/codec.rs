@@ -8,6 +8,7 @@ pub(crate) mod bits;
 pub(crate) mod block;
 pub(crate) mod floats;
 pub(crate) mod integers;
+pub(crate) mod outside;
 pub(crate) mod texts;
 
 /// Why bytes are not a column, or a column cannot become bytes.

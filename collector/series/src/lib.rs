@@ -73,9 +73,10 @@ mod store;
 
 pub use change::{Change, Lines, NotAChange, NotTaken, Sifted, Statement, Writer};
 pub use codec::CodecError;
+pub use codec::outside::{Unpacked, pack_block, seal_block, unpack_block};
 pub use limits::{
-    CHECKPOINT_EVERY, CHECKPOINT_VALUES, MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES, Options, QueryLimits,
-    SEAL_AGE,
+    CHECKPOINT_EVERY, CHECKPOINT_VALUES, MAX_BLOCK_CELLS, MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES,
+    Options, QueryLimits, SEAL_AGE,
 };
 pub use line::{Line, LineError, Precision, lines, write as write_line};
 pub use point::{FieldKind, FieldValue, Point};

@@ -11,6 +11,8 @@ pub(crate) const MAX_BLOCK_ROWS: usize = 1 << 16;
 pub(crate) const MAX_BLOCK_COLUMNS: usize = 1 << 16;
 /// Bytes of packed heads in one row of the checkpoint: far below what SQLite takes in one value.
 pub(crate) const CHECKPOINT_PART_BYTES: usize = 4 << 20;
+/// Values that a block may claim, holes included: sixteen times the widest row times the rows that fill a block. Few bytes can claim many.
+pub const MAX_BLOCK_CELLS: usize = 1 << 24;
 /// A checkpoint is due this long after the one before, so that a replay is short.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 /// A checkpoint is due after this many applied values, so that a replay is short on a busy day as well.

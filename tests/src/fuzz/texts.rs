@@ -42,7 +42,7 @@ pub fn profiles(rng: &mut StdRng) {
     }
 }
 
-fn pick<'a>(rng: &mut StdRng, all: &'a [Vec<u8>]) -> &'a Vec<u8> {
+pub(super) fn pick<'a>(rng: &mut StdRng, all: &'a [Vec<u8>]) -> &'a Vec<u8> {
     &all[rng.random_range(0..all.len())]
 }
 
@@ -61,7 +61,7 @@ fn lines(rng: &mut StdRng, text: &mut Vec<u8>) {
 }
 
 /// All files of an ending below a folder of the repository, in order.
-fn read_all(folder: &str, ending: &str) -> Vec<Vec<u8>> {
+pub(super) fn read_all(folder: &str, ending: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder of the repository").join(folder);
     let mut found = Vec::new();
     collect(&root, ending, &mut found);

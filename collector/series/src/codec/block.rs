@@ -6,7 +6,7 @@
 use super::bits::{Reader, put_varint};
 use super::{CodecError, floats, integers, texts};
 use crate::chunk::{Bitmap, Chunk, Column, Values};
-use crate::limits::{MAX_BLOCK_COLUMNS, MAX_BLOCK_ROWS};
+use crate::limits::{MAX_BLOCK_CELLS, MAX_BLOCK_COLUMNS, MAX_BLOCK_ROWS};
 use crate::point::FieldKind;
 
 /// The decimal and delta codec. A later codec takes the next number, and old blocks stay readable.
@@ -35,6 +35,13 @@ pub(crate) fn encode(chunk: &Chunk) -> Result<Vec<u8>, CodecError> {
     block.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     block.extend_from_slice(&body);
     Ok(block)
+}
+
+/// Writes the checksum that fits the bytes as they are.
+pub(crate) fn seal(block: &mut [u8]) {
+    if let Some((head, body)) = block.split_at_mut_checked(5) {
+        head[1..].copy_from_slice(&crc32fast::hash(body).to_le_bytes());
+    }
 }
 
 fn encode_column(out: &mut Vec<u8>, column: &Column, rows: usize) -> Result<(), CodecError> {
@@ -109,6 +116,10 @@ pub(crate) fn decode(block: &[u8], wanted: impl Fn(u32) -> bool) -> Result<Chunk
         let field = u32::try_from(input.varint()?).map_err(|_| CodecError::Malformed("field"))?;
         let kind = FieldKind::from_code(input.byte()?).ok_or(CodecError::Malformed("kind"))?;
         directory.push((field, kind, input.length(block.len())?));
+    }
+    let claimed = directory.iter().filter(|(field, ..)| wanted(*field)).count() * rows;
+    if claimed > MAX_BLOCK_CELLS {
+        return Err(CodecError::Malformed("size"));
     }
     let mut columns = Vec::new();
     for (field, kind, length) in directory {
