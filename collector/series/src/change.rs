@@ -233,8 +233,8 @@ impl Store {
             }
             written.text = kept;
         }
-        let refused = sifted.unreadable_lines + sifted.old + sifted.conflicts.len();
-        self.count_refused(refused as u64);
+        let refused = sifted.unreadable_lines + sifted.conflicts.len();
+        self.count_refused(refused as u64, sifted.old as u64);
         sifted.lines = (sifted.points > 0).then_some(written);
         sifted
     }

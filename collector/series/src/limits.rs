@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::keeping::KeepRule;
+
 /// Rows that fill a block. Packing gains nothing beyond some hundred rows, and a query that wants one row unpacks them all.
 pub(crate) const SEAL_ROWS: usize = 1024;
 /// Rows that a block on disk may claim: the guard before memory is taken for one.
@@ -39,6 +41,14 @@ pub struct Options {
     pub max_head_values: u64,
     /// Streams of all databases together; each costs about half a KiB of memory. New ones above it are refused and counted.
     pub max_streams: usize,
+    /// Streams of one database that others may write. Less than `max_streams`, so that they leave room for its owner's.
+    pub max_streams_of_one: usize,
+    /// Databases: whoever may write may make some, and each is written anew at every checkpoint.
+    pub max_databases: usize,
+    /// Retention policies of one database.
+    pub max_policies: usize,
+    /// How long points are kept in databases whose policies keep them for ever.
+    pub keeping: Vec<KeepRule>,
     /// Connections that read blocks; one query uses one at a time.
     pub readers: usize,
     /// What a query may use.
@@ -52,6 +62,10 @@ impl Default for Options {
             closed: Vec::new(),
             max_head_values: 16_000_000,
             max_streams: 500_000,
+            max_streams_of_one: 200_000,
+            max_databases: 200,
+            max_policies: 50,
+            keeping: Vec::new(),
             readers: 4,
             query: QueryLimits::default(),
         }

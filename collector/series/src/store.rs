@@ -9,7 +9,10 @@ mod checkpoint;
 mod compact;
 mod disk;
 mod head;
+mod kept;
 mod remove;
+mod retention;
+mod rollup;
 mod scan;
 
 use std::collections::BTreeSet;
@@ -19,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 pub use apply::{Applied, Conflict, ConflictKind};
 pub use catalog::Place;
-pub(crate) use catalog::{Catalog, DAY, Database, FIRST_POLICY, Policy, Tags};
+pub(crate) use catalog::{Catalog, Database, FIRST_POLICY, Policy, Tags};
 pub(crate) use remove::Removal;
 pub(crate) use scan::{Flow, Scan, Weight};
 
@@ -44,6 +47,10 @@ pub struct Store {
     corrupt: Mutex<BTreeSet<i64>>,
     refused_points: AtomicU64,
     refused_values: AtomicU64,
+    old_points: AtomicU64,
+    refused_changes: AtomicU64,
+    removed_rows: AtomicU64,
+    keeper: Mutex<retention::Keeper>,
 }
 
 /// What the lock protects.
@@ -133,6 +140,14 @@ pub struct Stats {
     pub refused_points: u64,
     /// Values refused since the store was opened: another type than their field, or not finite.
     pub refused_values: u64,
+    /// Points refused since the store was opened: older than what is kept.
+    pub old_points: u64,
+    /// Statements refused since the store was opened: above a limit on databases or policies.
+    pub refused_changes: u64,
+    /// Rows that retention took away since the store was opened, in whole blocks.
+    pub removed_rows: u64,
+    /// Rows of roll-ups.
+    pub rolled_rows: u64,
     /// Where the points that queries see end.
     pub applied: u64,
     /// Where the content of the file ends.
@@ -163,6 +178,10 @@ impl Store {
             corrupt: Mutex::new(corrupt),
             refused_points: AtomicU64::new(0),
             refused_values: AtomicU64::new(0),
+            old_points: AtomicU64::new(0),
+            refused_changes: AtomicU64::new(0),
+            removed_rows: AtomicU64::new(0),
+            keeper: Mutex::default(),
         })
     }
 
@@ -203,6 +222,7 @@ impl Store {
     /// When the file cannot be read.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let (blocks, block_rows) = self.readers.with(disk::count_blocks)?;
+        let rolled_rows = self.readers.with(rollup::count)?;
         let memory = self.memory();
         Ok(Stats {
             streams: memory.catalog.live_streams() as u64,
@@ -214,14 +234,24 @@ impl Store {
             corrupt_blocks: lock(&self.corrupt).len() as u64,
             refused_points: self.refused_points.load(Ordering::Relaxed),
             refused_values: self.refused_values.load(Ordering::Relaxed),
+            old_points: self.old_points.load(Ordering::Relaxed),
+            refused_changes: self.refused_changes.load(Ordering::Relaxed),
+            removed_rows: self.removed_rows.load(Ordering::Relaxed),
+            rolled_rows,
             applied: memory.applied,
             durable: memory.durable,
         })
     }
 
-    /// Points that were turned away at the door.
-    pub(crate) fn count_refused(&self, points: u64) {
+    /// Points that were turned away at the door, and those among them that were too old.
+    pub(crate) fn count_refused(&self, points: u64, old: u64) {
         self.refused_points.fetch_add(points, Ordering::Relaxed);
+        self.old_points.fetch_add(old, Ordering::Relaxed);
+    }
+
+    /// A statement that would have made one database or policy too many.
+    pub(crate) fn count_refused_change(&self) {
+        self.refused_changes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn memory(&self) -> RwLockReadGuard<'_, Memory> {

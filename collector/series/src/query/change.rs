@@ -8,7 +8,8 @@ use super::{Answer, QueryError, range};
 use crate::change::Statement;
 use crate::influxql::ast::{self, Change, Delete, Measurement, Name, PolicyName, PolicyTerms};
 use crate::influxql::parse;
-use crate::store::{Catalog, DAY, FIRST_POLICY, Removal, Store, StoreError};
+use crate::keeping::DAY;
+use crate::store::{Catalog, FIRST_POLICY, Removal, Store, StoreError};
 
 /// The shortest time that a policy may keep.
 const SHORTEST: i64 = 3_600_000_000_000;
@@ -52,10 +53,14 @@ pub(crate) fn judge(store: &Store, database: &str, change: &Change, now: i64) ->
     match change {
         Change::CreateDatabase(name, terms) => {
             check_terms(terms, None)?;
-            Ok(!catalog.databases.contains_key(name.as_str()))
+            if catalog.databases.contains_key(name.as_str()) {
+                return Ok(false);
+            }
+            let most = store.options.max_databases;
+            at_most(store, catalog.databases.len(), most, "databases, the most that there may be; drop one first")
         }
         Change::DropDatabase(name) => Ok(catalog.databases.contains_key(name.as_str())),
-        Change::CreatePolicy(name, terms) => create_policy(catalog, name, terms),
+        Change::CreatePolicy(name, terms) => create_policy(store, catalog, name, terms),
         Change::AlterPolicy(name, terms) => {
             let known = require_database(catalog, &name.database)?.policy(Some(&name.name));
             let known = known.ok_or_else(|| format!("retention policy not found: {}", name.name))?;
@@ -93,19 +98,31 @@ fn require_database<'a>(catalog: &'a Catalog, name: &str) -> Answer<&'a crate::s
     catalog.databases.get(name).ok_or_else(|| no_database(name))
 }
 
-fn create_policy(catalog: &Catalog, name: &PolicyName, terms: &PolicyTerms) -> Answer<bool> {
+fn create_policy(store: &Store, catalog: &Catalog, name: &PolicyName, terms: &PolicyTerms) -> Answer<bool> {
     if name.name.is_empty() || matches!(name.name.as_str(), "." | "..") || name.name.contains(['/', '\\']) {
         return Err("invalid name".into());
     }
     let database = require_database(catalog, &name.database)?;
     check_terms(terms, None)?;
-    let Some(known) = database.policies.get(name.name.as_str()) else { return Ok(true) };
+    let Some(known) = database.policies.get(name.name.as_str()) else {
+        let (there, most) = (database.policies.len(), store.options.max_policies);
+        return at_most(store, there, most, "retention policies, the most that a database may have; drop one first");
+    };
     let same = known.duration == terms.duration.unwrap_or(0) && known.shard == shard(known.duration, terms.shard);
     let is_default = *database.default_policy == *name.name;
     if !same || (terms.default && !is_default) {
         return Err("retention policy already exists".into());
     }
     Ok(false)
+}
+
+/// True while there is room for one more.
+fn at_most(store: &Store, there: usize, most: usize, of: &str) -> Answer<bool> {
+    if there < most {
+        return Ok(true);
+    }
+    store.count_refused_change();
+    Err(format!("there are {there} {of}").into())
 }
 
 fn check_terms(terms: &PolicyTerms, known: Option<(i64, i64)>) -> Answer<()> {

@@ -81,7 +81,7 @@ fn weight(prepared: &Prepared<'_>, source: &Source<'_>, inputs: &[usize], stream
         _ => None,
     });
     let fields: Vec<u32> = fields.collect();
-    let range = prepared.range;
+    let range = source.view.kept(prepared.range, prepared.request.options.now_ns);
     Ok(prepared.request.store.weigh(stream, range.from, range.to, &fields)?)
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn view(inner: &Prepared<'_>, groups: &[Group]) -> View {
         tag_keys: inner.plan.own_keys(&inner.keys),
         labels,
         streams: groups.iter().enumerate().map(stream).collect(),
+        keeps: 0,
     }
 }
 

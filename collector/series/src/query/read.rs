@@ -92,6 +92,7 @@ impl Series<'_> {
         condition.fields(&mut fields);
         let fields: Vec<u32> = fields.into_iter().collect();
         let descending = self.descending();
+        let range = source.view.kept(range, request.options.now_ns);
         let scan = Scan { stream: stream.id, from: range.from, to: range.to, fields: &fields, descending };
         let mut outcome: Result<(), QueryError> = Ok(());
         request.store.scan(&scan, |chunk| {

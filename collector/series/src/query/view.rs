@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::range::TimeRange;
 use super::{Answer, QueryError};
 use crate::influxql::ast::{Cast, Measurement};
 use crate::point::FieldKind;
@@ -17,6 +18,8 @@ pub(crate) struct View {
     /// Of a sub-query: tags that stand in a column of its rows.
     pub(crate) labels: BTreeMap<Arc<str>, u32>,
     pub(crate) streams: Vec<Stream>,
+    /// How long its policy keeps points, in nanoseconds; 0 for ever.
+    pub(crate) keeps: i64,
 }
 
 /// One stream of a measurement, or one series of a sub-query's answer.
@@ -40,6 +43,14 @@ pub(crate) enum Meaning {
 }
 
 impl View {
+    /// The range without what is older than the policy keeps. It may not have gone from the disk yet.
+    pub(crate) fn kept(&self, range: TimeRange, now: i64) -> TimeRange {
+        match self.keeps {
+            0 => range,
+            keeps => TimeRange { from: range.from.max(now.saturating_sub(keeps)), ..range },
+        }
+    }
+
     /// A plain name is a field before it is a tag.
     pub(crate) fn meaning(&self, name: &str, cast: Option<Cast>) -> Meaning {
         let field = self.fields.get(name).filter(|_| cast != Some(Cast::Tag));
@@ -137,6 +148,7 @@ fn collect(catalog: &Catalog, policy: &Policy, source: &Measurement, found: &mut
             tag_keys: measurement.tag_keys.keys().cloned().collect(),
             labels: BTreeMap::new(),
             streams: measurement.streams.iter().map(stream).collect(),
+            keeps: policy.duration,
         });
     }
 }

@@ -17,6 +17,8 @@ pub struct Applied {
     pub refused_points: u64,
     /// Values refused alone.
     pub refused_values: u64,
+    /// Points refused because they are older than what is kept.
+    pub old_points: u64,
 }
 
 /// One reason why one point should not be written.
@@ -80,13 +82,14 @@ impl Store {
     /// # Errors
     /// Every conflict, with the index of its point.
     pub fn check<'a>(&self, place: impl Into<Place<'a>>, points: &[Point<'_>]) -> Result<(), Vec<Conflict>> {
-        let memory = self.memory();
+        let (memory, place) = (self.memory(), place.into());
+        let (most, limit) = self.most_streams(&memory, place.database);
         let mut check = Check {
             catalog: &memory.catalog,
-            place: place.into(),
+            place,
             new_fields: HashMap::new(),
-            room: self.options.max_streams.saturating_sub(memory.catalog.live_streams()),
-            limit: self.options.max_streams,
+            room: most.saturating_sub(memory.catalog.live_streams()),
+            limit,
             conflicts: Vec::new(),
         };
         for (at, point) in points.iter().enumerate() {
@@ -112,11 +115,27 @@ impl Store {
             let full = |source| StoreError::HeadsFull { limit, source: Box::new(source) };
             self.checkpoint_with(&mut writer, self.seal_for_room()).map_err(full)?;
         }
-        let applied = self.memory_mut().apply(place.into(), points, self.options.max_streams, position);
+        let (mut memory, place) = (self.memory_mut(), place.into());
+        let (most, _) = self.most_streams(&memory, place.database);
+        let applied = memory.apply(place, points, most, position);
+        drop(memory);
         drop(writer);
         self.refused_points.fetch_add(applied.refused_points, Ordering::Relaxed);
         self.refused_values.fetch_add(applied.refused_values, Ordering::Relaxed);
+        self.old_points.fetch_add(applied.old_points, Ordering::Relaxed);
         Ok(applied)
+    }
+
+    /// How many streams there may be in all when a new one of this database is made, and the limit that says so. The databases
+    /// of others have a limit of their own: they must not use up what the owner's devices need.
+    fn most_streams(&self, memory: &Memory, database: &str) -> (usize, usize) {
+        let (all, of_one) = (self.options.max_streams, self.options.max_streams_of_one);
+        if !self.is_open(database) {
+            return (all, all);
+        }
+        let room = of_one.saturating_sub(memory.catalog.streams_of(database));
+        let most = memory.catalog.live_streams().saturating_add(room);
+        if most < all { (most, of_one) } else { (all, all) }
     }
 
     /// Moves the position over records that hold no points.
@@ -151,6 +170,10 @@ impl Memory {
             applied.refused_points += 1;
             return;
         };
+        if !self.catalog.admit(id, point.time) {
+            applied.old_points += 1;
+            return;
+        }
         let mut row = None;
         for (hint, (name, value)) in point.fields.iter().enumerate() {
             let field = self.catalog.field_of(id, hint, name, value.kind());

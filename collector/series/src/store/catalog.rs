@@ -4,17 +4,17 @@
 //! Ids are places in vectors and are never used again while the store is open: what was dropped leaves a hole.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use super::head::Head;
+use super::kept::Kept;
+use crate::keeping::DAY;
 use crate::point::{FieldKind, Point};
 
 /// The policy that a database begins with, as InfluxDB names it.
 pub(crate) const FIRST_POLICY: &str = "autogen";
-
-pub(crate) const DAY: i64 = 86_400_000_000_000;
 
 /// Everything that has a name, and the heads.
 #[derive(Default)]
@@ -30,6 +30,10 @@ pub(crate) struct Catalog {
     by_hash: HashMap<u64, u32, Already>,
     texts: HashSet<Arc<str>>,
     gone_streams: usize,
+    /// Live streams of each policy.
+    policy_streams: HashMap<u32, usize>,
+    /// Streams whose bounds have changed since the last checkpoint.
+    pub(crate) kept_changed: BTreeSet<u32>,
     /// Of the hash of a stream's key.
     hasher: std::hash::RandomState,
 }
@@ -105,6 +109,8 @@ pub(crate) struct Stream {
     pub(crate) head: Head,
     /// The times that blocks on disk cover, if there are any.
     pub(crate) sealed: Option<(i64, i64)>,
+    /// The times that are there as points, and as roll-ups.
+    pub(crate) kept: Kept,
     /// Another stream of the same hash.
     same_hash: Option<u32>,
     /// It was dropped.
@@ -248,8 +254,9 @@ impl Catalog {
         for (key, _) in &tags {
             *entry.tag_keys.entry(key.clone()).or_default() += 1;
         }
-        let (head, sealed, gone) = (Head::default(), None, false);
-        self.streams.push(Stream { measurement, tags: tags.into(), head, sealed, same_hash, gone });
+        *self.policy_streams.entry(self.measurements[measurement as usize].policy).or_default() += 1;
+        let (head, sealed, kept, gone) = (Head::default(), None, Kept::default(), false);
+        self.streams.push(Stream { measurement, tags: tags.into(), head, sealed, kept, same_hash, gone });
         id
     }
 
@@ -261,6 +268,7 @@ impl Catalog {
                 tags: Vec::new().into(),
                 head: Head::default(),
                 sealed: None,
+                kept: Kept::default(),
                 same_hash: None,
                 gone: true,
             });
@@ -293,6 +301,12 @@ impl Catalog {
         self.streams.len() - self.gone_streams
     }
 
+    /// Streams of one database that are there.
+    pub(crate) fn streams_of(&self, database: &str) -> usize {
+        let policies = self.databases.get(database).into_iter().flat_map(|database| database.policies.values());
+        policies.filter_map(|policy| self.policy_streams.get(&policy.id)).sum()
+    }
+
     /// Takes a stream out: nothing finds it any more.
     pub(crate) fn forget_stream(&mut self, id: u32) {
         let stream = &mut self.streams[id as usize];
@@ -302,9 +316,14 @@ impl Catalog {
         self.gone_streams += 1;
         stream.head = Head::default();
         stream.sealed = None;
+        stream.kept = Kept::default();
+        self.kept_changed.remove(&id);
         let tags = stream.tags.clone();
         let measurement = &mut self.measurements[stream.measurement as usize];
         measurement.streams.retain(|known| *known != id);
+        if let Some(count) = self.policy_streams.get_mut(&measurement.policy) {
+            *count -= 1;
+        }
         for (key, _) in tags.iter() {
             if let Some(count) = measurement.tag_keys.get_mut(key) {
                 *count -= 1;

@@ -56,12 +56,8 @@ impl Store {
         self.checkpoint_with(&mut lock(&self.writer), EVERYTHING)
     }
 
-    /// Makes a checkpoint if one is due: [`CHECKPOINT_EVERY`], [`CHECKPOINT_VALUES`] or a head limit that comes near. `now` is in
-    /// nanoseconds, of any clock that the caller uses each time. Returns the new position if there was one.
-    ///
-    /// # Errors
-    /// As [`checkpoint`](Self::checkpoint); the next call tries again.
-    pub fn maintain(&self, now: i64) -> Result<Option<u64>, StoreError> {
+    /// Makes a checkpoint if one is due. Returns the new position if there was one.
+    pub(super) fn checkpoint_if_due(&self, now: i64) -> Result<Option<u64>, StoreError> {
         let mut writer = lock(&self.writer);
         let every = CHECKPOINT_EVERY.as_nanos() as i64;
         let last = *writer.last_checkpoint.get_or_insert(now);
@@ -201,6 +197,7 @@ impl Memory {
             stream.head = Head::from_sorted(sealed.rest);
         }
         self.count_heads();
+        self.catalog.kept_changed.clear();
         self.durable = position;
         self.since_checkpoint = 0;
     }

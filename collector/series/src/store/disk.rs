@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use super::catalog::{Catalog, Policy};
 use super::head::Head;
+use super::kept;
 use super::{Memory, StoreError, lock};
 use crate::codec::bits::Reader;
 use crate::codec::block;
@@ -17,7 +18,7 @@ use crate::point::FieldKind;
 use crate::store::catalog::Tag;
 
 /// The format of the file as a whole; blocks have a format byte of their own.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// "bwsr": tells this file from any other SQLite file.
 const APPLICATION: u32 = 0x6277_7372;
 /// Where SQLite's file header has the two numbers.
@@ -45,6 +46,20 @@ const SCHEMA: &str = "
         max_time INTEGER NOT NULL, rows INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
     CREATE INDEX block_time ON block (stream, max_time, min_time);
     PRAGMA user_version = 2;
+";
+
+/// Format 2 knew no bounds of what is kept, and no roll-ups. A new file takes this step as well.
+const FROM_FORMAT_2: &str = "
+    BEGIN IMMEDIATE;
+    CREATE TABLE kept (
+        stream INTEGER NOT NULL, step INTEGER NOT NULL, from_time INTEGER NOT NULL, to_time INTEGER NOT NULL,
+        PRIMARY KEY (stream, step)) STRICT, WITHOUT ROWID;
+    CREATE TABLE rolled (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, step INTEGER NOT NULL, min_time INTEGER NOT NULL,
+        max_time INTEGER NOT NULL, rows INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+    CREATE INDEX rolled_time ON rolled (stream, step, max_time, min_time);
+    PRAGMA user_version = 3;
+    COMMIT;
 ";
 
 /// Format 1 knew no policies: each database gets the one that it had without a name, under the database's own number.
@@ -112,9 +127,12 @@ impl Writer {
         if version == 0 {
             create(&connection).map_err(at("make the tables"))?;
         }
-        if version == 1 {
-            keep_copy(&connection, path)?;
-            connection.execute_batch(FROM_FORMAT_1).map_err(at("bring the file to the new format"))?;
+        if (1..FORMAT).contains(&version) {
+            keep_copy(&connection, path, version)?;
+            let steps = [FROM_FORMAT_1, FROM_FORMAT_2];
+            for step in steps.iter().skip(version as usize - 1) {
+                connection.execute_batch(step).map_err(at("bring the file to the new format"))?;
+            }
         }
         // FULL: the journal drops what is before the position as soon as the checkpoint has returned.
         connection
@@ -128,6 +146,7 @@ impl Writer {
         let mut catalog = Catalog::default();
         load_catalog(&self.connection, &mut catalog).map_err(at("read the catalogue"))?;
         load_ranges(&self.connection, &mut catalog).map_err(at("read the block index"))?;
+        kept::load(&self.connection, &mut catalog).map_err(at("read what is kept"))?;
         let mut corrupt = BTreeSet::new();
         load_heads(&self.connection, &mut catalog, &mut corrupt).map_err(at("read the heads"))?;
         let position = self
@@ -167,7 +186,7 @@ impl Writer {
                 insert.execute(params![id as i64, stream.measurement, tags_text(&stream.tags)])?;
             }
         }
-        Ok(())
+        kept::save(transaction, catalog)
     }
 
     pub(crate) fn mark(&self) -> SavedMark {
@@ -204,9 +223,9 @@ fn save_places(transaction: &Transaction<'_>, catalog: &Catalog) -> rusqlite::Re
 }
 
 /// A copy of a file that is about to be brought to a new format stays beside it, for the program that knows the old one.
-fn keep_copy(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+fn keep_copy(connection: &Connection, path: &Path, version: u32) -> Result<(), StoreError> {
     let mut name = path.as_os_str().to_owned();
-    name.push(".format-1");
+    name.push(format!(".format-{version}"));
     let copy = PathBuf::from(name);
     if copy.exists() {
         return Ok(());
@@ -222,7 +241,8 @@ fn keep_copy(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA page_size = 2048; BEGIN IMMEDIATE;")?;
     connection.execute_batch(SCHEMA)?;
-    connection.execute_batch("INSERT INTO meta VALUES ('position', 0); COMMIT;")
+    connection.execute_batch("INSERT INTO meta VALUES ('position', 0); COMMIT;")?;
+    connection.execute_batch(FROM_FORMAT_2)
 }
 
 fn load_catalog(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {

@@ -28,6 +28,15 @@ impl Head {
         self.rows.times.len()
     }
 
+    /// The oldest and the newest time.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        let times = &self.rows.times;
+        if self.sorted {
+            return Some((*times.first()?, *times.last()?));
+        }
+        Some((times.iter().copied().min()?, times.iter().copied().max()?))
+    }
+
     /// Cells as the limits count them.
     pub(crate) fn cells(&self) -> usize {
         self.cells

@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Memory, Store, StoreError, lock};
+use super::{Memory, Store, StoreError, kept, lock, rollup};
 use crate::chunk::Chunk;
 use crate::codec::block;
 use crate::store::checkpoint::USUAL;
@@ -44,18 +44,23 @@ impl Store {
             for id in &removal.streams {
                 let stream = &mut memory.catalog.streams[*id as usize];
                 stream.head.remove(removal.from, removal.to);
+                memory.catalog.unroll(*id, removal.from);
             }
             memory.applied = memory.applied.max(position);
         }
         let mut left = Vec::new();
         self.checkpoint_then(&mut writer, USUAL, |transaction| {
             for id in &removal.streams {
-                cut_blocks(transaction, *id, removal)?;
+                cut_blocks(transaction, *id, removal.from, removal.to)?;
+                rollup::remove(transaction, *id, removal.from, removal.to)?;
                 let range = if removal.whole { None } else { range_of(transaction, *id)? };
-                let empty =
-                    range.is_none() && (removal.whole || self.memory().catalog.streams[*id as usize].head.is_empty());
+                let empty = range.is_none()
+                    && (removal.whole
+                        || (self.memory().catalog.streams[*id as usize].head.is_empty()
+                            && !rollup::any(transaction, *id)?));
                 if empty {
                     transaction.execute("DELETE FROM stream WHERE id = ?1", [id])?;
+                    kept::forget(transaction, *id)?;
                 }
                 left.push((*id, range, empty));
             }
@@ -106,8 +111,7 @@ fn remove_place(connection: &Connection, removal: &Removal) -> rusqlite::Result<
 }
 
 /// Takes the rows of the range out of the blocks of one stream. A block that cannot be read is left for a repair.
-fn cut_blocks(connection: &Connection, stream: u32, removal: &Removal) -> rusqlite::Result<()> {
-    let (from, to) = (removal.from, removal.to);
+pub(super) fn cut_blocks(connection: &Connection, stream: u32, from: i64, to: i64) -> rusqlite::Result<()> {
     connection.execute(
         "DELETE FROM block WHERE stream = ?1 AND min_time >= ?2 AND max_time <= ?3",
         params![stream, from, to],
@@ -129,7 +133,7 @@ fn cut_blocks(connection: &Connection, stream: u32, removal: &Removal) -> rusqli
     Ok(())
 }
 
-fn range_of(connection: &Connection, stream: u32) -> rusqlite::Result<Option<(i64, i64)>> {
+pub(super) fn range_of(connection: &Connection, stream: u32) -> rusqlite::Result<Option<(i64, i64)>> {
     let mut select = connection.prepare_cached("SELECT min(min_time), max(max_time) FROM block WHERE stream = ?1")?;
     select.query_row([stream], |row| {
         let (min, max): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);

@@ -76,20 +76,22 @@ impl Store {
     /// scan takes is that of the blocks that overlap, not of the range.
     pub(crate) fn scan(&self, scan: &Scan<'_>, mut each: impl FnMut(&Chunk) -> Flow) -> Result<(), StoreError> {
         // The head first: rows that are sealed in between are then seen twice, which merging heals; never not at all.
+        let mut scan = Scan { ..*scan };
         let (head, sealed) = {
             let memory = self.memory();
             let Some(stream) = memory.catalog.streams.get(scan.stream as usize) else {
                 return Ok(());
             };
+            scan.from = scan.from.max(stream.kept.raw_from);
             let wanted = |field| scan.fields.contains(&field);
             (stream.head.between(scan.from, scan.to, wanted), stream.sealed)
         };
         let on_disk = sealed.is_some_and(|(min, max)| min <= scan.to && max >= scan.from);
         if !on_disk {
-            emit(head, scan, &mut each);
+            emit(head, &scan, &mut each);
             return Ok(());
         }
-        self.readers.with(|connection| self.scan_blocks(connection, scan, head, &mut each))
+        self.readers.with(|connection| self.scan_blocks(connection, &scan, head, &mut each))
     }
 
     fn scan_blocks(
