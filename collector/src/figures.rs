@@ -148,11 +148,17 @@ pub fn engine(counters: &Counters) {
     }
 }
 
-/// What the series store has refused or lost since it was opened.
-pub fn series(refused_points: u64, refused_values: u64, corrupt_blocks: u64) {
-    counter!(SERIES, "what" => "refused_points").absolute(refused_points);
-    counter!(SERIES, "what" => "refused_values").absolute(refused_values);
-    counter!(SERIES, "what" => "corrupt_blocks").absolute(corrupt_blocks);
+/// What the series store has refused or lost since it was opened, and the queries that ended before their answers did.
+pub fn series(stats: &bellwether_series::Stats) {
+    for (what, count) in [
+        ("refused_points", stats.refused_points),
+        ("refused_values", stats.refused_values),
+        ("corrupt_blocks", stats.corrupt_blocks),
+        ("interrupted_queries", stats.interrupted_queries),
+        ("overlong_queries", stats.overlong_queries),
+    ] {
+        counter!(SERIES, "what" => what).absolute(count);
+    }
 }
 
 /// Effects were performed.

@@ -1,20 +1,22 @@
 //! The face that InfluxDB's clients know: `/query`, `/write`, `/api/v2/write`, `/ping` and `/health` of InfluxDB 1.8.
 //!
 //! This room reads requests and credentials and writes answers; whether a secret may read or write is for the [`Authorizer`]
-//! to say, and what is written becomes durable by the [`Writer`]. Queries run on blocking threads, a limited number at once, each with a deadline; when the client hangs up, its query ends.
+//! to say, and what is written becomes durable by the [`Writer`]. Queries run on blocking threads, a limited number at once, each with a deadline; their
+//! answers flow to the client in pieces, few of which wait; when the client hangs up, its query ends.
 
+mod answer;
 mod credentials;
 mod form;
+mod outlet;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -23,7 +25,7 @@ use tokio::sync::Semaphore;
 pub use credentials::Credentials;
 
 use crate::change::Writer;
-use crate::query::{Epoch, Parameters, QueryOptions};
+use crate::query::answer::json::failure;
 use crate::store::Store;
 
 /// What we say we are: clients parse the number, and some refuse what they do not know.
@@ -76,7 +78,7 @@ pub fn router(store: Arc<Store>, authorizer: Arc<dyn Authorizer>, writer: Arc<dy
     Router::new()
         .route("/write", post(write::version_1).layer(bodies))
         .route("/api/v2/write", post(write::version_2).layer(bodies))
-        .route("/query", get(query).post(query))
+        .route("/query", get(answer::query).post(answer::query))
         .route("/ping", get(ping))
         .route("/health", get(health))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -118,77 +120,6 @@ async fn health() -> Response {
     json(StatusCode::OK, body)
 }
 
-async fn query(State(face): State<Face>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let mut parameters = form::decode(uri.query().unwrap_or(""));
-    if method == Method::POST && form::is_form(&headers) {
-        parameters.extend(form::decode(&String::from_utf8_lossy(&body)));
-    }
-    let credentials = Credentials::read(&headers, &parameters);
-    let deadline = face.store.options.query.deadline;
-    let permit = tokio::time::timeout(deadline, face.permits.clone().acquire_owned()).await;
-    let Ok(Ok(permit)) = permit else {
-        return error(StatusCode::SERVICE_UNAVAILABLE, "max-concurrent-queries limit exceeded");
-    };
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let hang_up = HangUp(cancelled.clone());
-    let by_get = method == Method::GET;
-    let answer = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        answer(&face, &parameters, &credentials, cancelled, by_get)
-    })
-    .await;
-    drop(hang_up);
-    answer.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the query failed"))
-}
-
-/// Tells the query that nobody waits any more.
-struct HangUp(Arc<AtomicBool>);
-
-impl Drop for HangUp {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn answer(
-    face: &Face,
-    parameters: &form::Parameters,
-    credentials: &Credentials,
-    cancelled: Arc<AtomicBool>,
-    by_get: bool,
-) -> Response {
-    let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
-    let database = parameter("db");
-    if let Err(denied) = face.authorizer.may_read(credentials, database) {
-        return refused(denied, "error authorizing query: not allowed to read");
-    }
-    let text = parameter("q");
-    if text.trim().is_empty() {
-        return error(StatusCode::BAD_REQUEST, "missing required parameter \"q\"");
-    }
-    let bound = match Parameters::from_json(parameter("params")) {
-        Ok(bound) => bound,
-        Err(text) => return error(StatusCode::BAD_REQUEST, &text),
-    };
-    let options = QueryOptions {
-        epoch: Epoch::from_parameter(parameter("epoch")),
-        cancelled: Some(cancelled),
-        policy: Some(parameter("rp").to_owned()).filter(|policy| !policy.is_empty()),
-        parameters: bound,
-        by_get,
-        ..QueryOptions::at(now_ns())
-    };
-    let response = match face.authorizer.may_write(credentials, database) {
-        Ok(()) => face.store.query_and_change(database, text, &options, &*face.writer),
-        Err(_) => face.store.query(database, text, &options),
-    };
-    let status = match response.error {
-        Some(_) => StatusCode::BAD_REQUEST,
-        None => StatusCode::OK,
-    };
-    json(status, response.to_json(parameter("pretty") == "true"))
-}
-
 fn refused(denied: Denied, forbidden: &str) -> Response {
     match denied {
         Denied::Missing => unauthorized("unable to parse authentication credentials"),
@@ -211,11 +142,17 @@ fn unauthorized(text: &str) -> Response {
 }
 
 fn error(status: StatusCode, text: &str) -> Response {
-    let failed = crate::query::Response { error: Some(text.to_owned()), ..Default::default() };
-    let mut response = json(status, failed.to_json(false));
+    let mut response = json(status, failure(text));
     if let Ok(value) = HeaderValue::from_str(text) {
         response.headers_mut().insert("x-influxdb-error", value);
     }
+    response
+}
+
+/// Says when to try again.
+fn later(text: &str) -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 

@@ -85,8 +85,10 @@ pub struct QueryLimits {
     pub max_series: usize,
     /// Buckets of one series.
     pub max_buckets: usize,
-    /// Rows of one request's answer.
+    /// Rows of one request's answer, where it is kept as a whole, and of a sub-query's.
     pub max_rows: usize,
+    /// Rows of one request's answer that flows to its reader. They take time and no memory.
+    pub max_flowing_rows: usize,
     /// Values that one statement may hold at once for functions that need all of them (median, percentile, distinct).
     pub max_held_values: usize,
     /// How long one request may run.
@@ -104,6 +106,7 @@ impl Default for QueryLimits {
             max_series: 100_000,
             max_buckets: 200_000,
             max_rows: 1_000_000,
+            max_flowing_rows: 100_000_000,
             max_held_values: 10_000_000,
             deadline: Duration::from_secs(30),
             max_concurrent: 4,

@@ -3,11 +3,12 @@
 //! compute), [`select`] (groups and series), then [`raw`] rows or [`aggregate`]d buckets with [`fill`] and [`transform`], and
 //! the clauses that cut. [`show`] answers from the catalogue alone.
 //!
-//! Every part works on one series at a time and holds what its answer needs, so memory is bounded by the answer and its limits.
+//! Every part works on one series at a time and hands its rows to a [`sink`]. Rows as they are stored flow through; what functions need
+//! is held, and bounded by limits.
 
 mod aggregate;
-mod answer;
-mod budget;
+pub(crate) mod answer;
+pub(crate) mod budget;
 pub(crate) mod change;
 mod condition;
 mod explain;
@@ -22,6 +23,7 @@ mod raw;
 mod read;
 mod select;
 mod show;
+pub(crate) mod sink;
 mod transform;
 mod view;
 mod window;
@@ -32,7 +34,8 @@ use crate::change::{self as journal, NotTaken, Writer};
 use crate::influxql::ast::Statement;
 use crate::influxql::parse;
 use crate::store::{Place, Store, StoreError};
-use budget::Budget;
+use budget::{Budget, Ended};
+use sink::{Gone, Sink, pour};
 
 /// Why a statement has no answer, as InfluxDB says it.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +43,9 @@ pub(crate) enum QueryError {
     /// What the client did wrong, or a limit.
     #[error("{0}")]
     Refused(String),
+    /// Nobody wants the answer any more.
+    #[error(transparent)]
+    Gone(#[from] Gone),
     /// What the store could not do.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,7 +87,7 @@ impl Request<'_> {
     }
 }
 
-/// Runs every statement of `text`. The first that fails stops the rest, which are answered with `not executed`.
+/// Runs every statement of `text` and keeps the answer.
 pub(crate) fn run(
     store: &Store,
     database: &str,
@@ -89,46 +95,70 @@ pub(crate) fn run(
     options: &QueryOptions,
     writer: Option<&dyn Writer>,
 ) -> Response {
+    let mut collected = sink::Collected::default();
+    let most_rows = store.options.query.max_rows;
+    let error = read(store, text, options)
+        .and_then(|statements| {
+            let budget = Budget::new(&store.options.query, options, most_rows);
+            let request = Request { store, database, options, writer, budget };
+            request.run(&statements, &mut collected).map_err(|gone| gone.to_string())
+        })
+        .err();
+    Response { epoch: options.epoch, error, ..collected.response }
+}
+
+/// The statements of a text that was read.
+pub(crate) type Statements<'a> = Vec<(Statement, &'a str)>;
+
+/// Reads a text. What is wrong with it fails the request as a whole.
+pub(crate) fn read<'a>(store: &Store, text: &'a str, options: &QueryOptions) -> Result<Statements<'a>, String> {
     let limits = &store.options.query;
-    let refused = |error: String| Response { error: Some(error), epoch: options.epoch, results: Vec::new() };
     if text.len() > limits.max_query_bytes {
-        return refused(format!("the query is longer than {} bytes", limits.max_query_bytes));
+        return Err(format!("the query is longer than {} bytes", limits.max_query_bytes));
     }
-    let statements = match parse(text, &options.parameters.0, limits.max_statements, limits.max_depth) {
-        Ok(statements) => statements,
-        Err(error) => return refused(error.to_string()),
-    };
-    let request = Request { store, database, options, writer, budget: Budget::new(limits, options) };
-    let mut response = Response { epoch: options.epoch, ..Response::default() };
-    let mut failed = false;
-    for (statement_id, (statement, text)) in statements.iter().enumerate() {
-        let mut result = StatementResult { statement_id, ..StatementResult::default() };
-        if failed {
-            result.error = Some("not executed".to_owned());
-        } else {
-            match request.statement(statement, text) {
-                Ok(series) => result.series = series,
-                Err(error) => result.error = Some(error.to_string()),
-            }
-            failed = result.error.is_some();
-            result.messages.extend(request.remark(statement, text));
-        }
-        response.results.push(result);
-    }
-    if response.results.is_empty() {
-        // Clients index the first result without looking.
-        response.results.push(StatementResult::default());
-    }
-    response
+    parse(text, &options.parameters.0, limits.max_statements, limits.max_depth).map_err(|error| error.to_string())
 }
 
 impl Request<'_> {
-    fn statement(&self, statement: &Statement, text: &str) -> Answer<Vec<ResultSeries>> {
+    /// Hands the answers of all statements to `sink`. The first that fails stops the rest, which are answered with `not executed`.
+    pub(crate) fn run(&self, statements: &[(Statement, &str)], sink: &mut dyn Sink) -> Result<(), Gone> {
+        let answered = self.answer(statements, sink);
+        let ended = if answered.is_err() { Some(Ended::Interrupted) } else { self.budget.ended() };
+        if let Some(ended) = ended {
+            self.store.count_ended(ended);
+        }
+        answered
+    }
+
+    fn answer(&self, statements: &[(Statement, &str)], sink: &mut dyn Sink) -> Result<(), Gone> {
+        let mut failed = false;
+        for (id, (statement, text)) in statements.iter().enumerate() {
+            sink.statement(id)?;
+            if failed {
+                sink.end(Vec::new(), Some("not executed".to_owned()))?;
+                continue;
+            }
+            let error = match self.statement(statement, text, sink) {
+                Err(QueryError::Gone(gone)) if self.budget.ended().is_none() => return Err(gone),
+                answered => answered.err().map(|error| error.to_string()),
+            };
+            failed = error.is_some();
+            sink.end(self.remark(statement, text).into_iter().collect(), error)?;
+        }
+        if statements.is_empty() {
+            // Clients index the first result without looking.
+            sink.statement(0)?;
+            sink.end(Vec::new(), None)?;
+        }
+        Ok(())
+    }
+
+    fn statement(&self, statement: &Statement, text: &str, sink: &mut dyn Sink) -> Answer<()> {
         match statement {
-            Statement::Select(select) if select.target.is_some() => into::answer(self, select),
-            Statement::Select(select) => select::answer(self, select),
-            Statement::Show(show) => show::answer(self, show),
-            Statement::Explain(select) => explain::answer(self, select),
+            Statement::Select(select) if select.target.is_some() => pour(into::answer(self, select)?, sink),
+            Statement::Select(select) => select::answer(self, select, sink),
+            Statement::Show(show) => pour(show::answer(self, show)?, sink),
+            Statement::Explain(select) => pour(explain::answer(self, select)?, sink),
             Statement::Change(change) => {
                 if text.contains('$') {
                     return Err("parameters cannot be bound in a statement that changes something".into());
@@ -138,7 +168,7 @@ impl Request<'_> {
                     let (database, text) = (self.database.to_owned(), text.to_owned());
                     self.commit(journal::Change::Statement(journal::Statement { database, text, now_ns }))?;
                 }
-                Ok(Vec::new())
+                Ok(())
             }
         }
     }

@@ -28,6 +28,7 @@ pub(crate) use scan::{Flow, Scan, Weight};
 
 use crate::codec::CodecError;
 use crate::limits::Options;
+use crate::query::budget::Ended;
 use crate::query::{QueryOptions, Response};
 
 /// The name of the file in the store's folder.
@@ -51,6 +52,8 @@ pub struct Store {
     refused_changes: AtomicU64,
     removed_rows: AtomicU64,
     keeper: Mutex<retention::Keeper>,
+    interrupted_queries: AtomicU64,
+    overlong_queries: AtomicU64,
 }
 
 /// What the lock protects.
@@ -148,6 +151,10 @@ pub struct Stats {
     pub removed_rows: u64,
     /// Rows of roll-ups.
     pub rolled_rows: u64,
+    /// Queries since the store was opened that ended because nobody wanted the answer any more.
+    pub interrupted_queries: u64,
+    /// Queries since the store was opened that ended at their deadline.
+    pub overlong_queries: u64,
     /// Where the points that queries see end.
     pub applied: u64,
     /// Where the content of the file ends.
@@ -182,6 +189,8 @@ impl Store {
             refused_changes: AtomicU64::new(0),
             removed_rows: AtomicU64::new(0),
             keeper: Mutex::default(),
+            interrupted_queries: AtomicU64::new(0),
+            overlong_queries: AtomicU64::new(0),
         })
     }
 
@@ -238,6 +247,8 @@ impl Store {
             refused_changes: self.refused_changes.load(Ordering::Relaxed),
             removed_rows: self.removed_rows.load(Ordering::Relaxed),
             rolled_rows,
+            interrupted_queries: self.interrupted_queries.load(Ordering::Relaxed),
+            overlong_queries: self.overlong_queries.load(Ordering::Relaxed),
             applied: memory.applied,
             durable: memory.durable,
         })
@@ -252,6 +263,15 @@ impl Store {
     /// A statement that would have made one database or policy too many.
     pub(crate) fn count_refused_change(&self) {
         self.refused_changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A query that ended before its answer did.
+    pub(crate) fn count_ended(&self, ended: Ended) {
+        let counter = match ended {
+            Ended::Interrupted => &self.interrupted_queries,
+            Ended::TooLong => &self.overlong_queries,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn memory(&self) -> RwLockReadGuard<'_, Memory> {

@@ -152,7 +152,7 @@ pub(super) async fn figures_of(journal: Arc<Journal>, series: Arc<Store>, kept: 
         figures::journal(journal.end().0, statistics.stored_bytes, statistics.damaged_places);
         let asked = Arc::clone(&series);
         if let Ok(Ok(stats)) = tokio::task::spawn_blocking(move || asked.stats()).await {
-            figures::series(stats.refused_points, stats.refused_values, stats.corrupt_blocks);
+            figures::series(&stats);
         }
         kept.run_upkeep();
         tokio::time::sleep(FIGURES_EVERY).await;

@@ -4,11 +4,11 @@ use std::io::Read;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use flate2::read::MultiGzDecoder;
 
-use super::{Credentials, Face, error, form, now_ns, refused};
+use super::{Credentials, Face, error, form, later, now_ns, refused};
 use crate::change::{Change, Lines, NotTaken, Sifted};
 use crate::line::Precision;
 
@@ -173,10 +173,4 @@ fn outcome(sifted: &Sifted) -> Response {
         return error(StatusCode::BAD_REQUEST, &text);
     }
     StatusCode::NO_CONTENT.into_response()
-}
-
-fn later(text: &str) -> Response {
-    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, text);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
 }

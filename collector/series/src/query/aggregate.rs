@@ -79,7 +79,7 @@ fn buckets(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
         let columns = series.plan.columns.iter().map(|column| column.node.value(&nothing, &values));
         std::iter::once(Value::Time(time)).chain(columns).collect()
     };
-    Ok(series.cut(rows.into_iter().map(row)))
+    Ok(series.cut(rows.into_iter().map(row)).collect())
 }
 
 /// A transformation that has no value in a row which another column keeps shows the one before.
@@ -340,7 +340,7 @@ fn selected(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
         let columns = series.plan.columns.iter().map(|column| column.node.value(&input, &values));
         std::iter::once(Value::Time(time)).chain(columns).collect()
     };
-    Ok(series.cut(points.into_iter().map(row)))
+    Ok(series.cut(points.into_iter().map(row)).collect())
 }
 
 /// Several points for each bucket, with the other values of their rows.
@@ -362,7 +362,7 @@ fn points(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
             rows.push(std::iter::once(Value::Time(picked.time)).chain(columns).collect());
         }
     }
-    Ok(series.cut(rows.into_iter()))
+    Ok(series.cut(rows.into_iter()).collect())
 }
 
 /// Each different value of a bucket is a row.
@@ -381,5 +381,5 @@ fn distinct(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
         let columns = series.plan.columns.iter().map(|column| column.node.value(&nothing, &values));
         std::iter::once(Value::Time(time)).chain(columns).collect()
     };
-    Ok(series.cut(rows.into_iter().map(row)))
+    Ok(series.cut(rows.into_iter().map(row)).collect())
 }

@@ -1,10 +1,15 @@
-//! What a query answers, and its JSON as InfluxDB writes it: `name`, `tags`, `columns`, `values` in this order.
+//! What a query answers, and how it is written.
+
+pub(crate) mod csv;
+pub(crate) mod json;
+pub(crate) mod pretty;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::sink::{Gone, Sink};
 use crate::influxql::lexer::duration;
 use crate::influxql::token::Kind;
 
@@ -212,180 +217,31 @@ impl Response {
     /// The JSON text, without the newline at the end.
     #[must_use]
     pub fn to_json(&self, pretty: bool) -> String {
-        let mut out = String::new();
-        self.write(&mut out);
-        if !pretty {
-            return out;
-        }
-        // Pretty printing is for people at a terminal: parsing it again costs nothing that matters.
-        match serde_json::from_str::<serde_json::Value>(&out) {
-            Ok(value) => serde_json::to_string_pretty(&value).unwrap_or(out),
-            Err(_) => out,
-        }
-    }
-
-    fn write(&self, out: &mut String) {
-        if let Some(error) = &self.error {
-            out.push_str("{\"error\":");
-            write_text(out, error);
-            out.push('}');
-            return;
-        }
-        out.push_str("{\"results\":[");
-        for (at, result) in self.results.iter().enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            result.write(out, self.epoch);
-        }
-        out.push_str("]}");
-    }
-}
-
-impl StatementResult {
-    fn write(&self, out: &mut String, epoch: Epoch) {
-        let _ = write!(out, "{{\"statement_id\":{}", self.statement_id);
-        if !self.series.is_empty() {
-            out.push_str(",\"series\":[");
-            for (at, series) in self.series.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                series.write(out, epoch);
-            }
-            out.push(']');
-        }
-        if !self.messages.is_empty() {
-            out.push_str(",\"messages\":[");
-            for (at, message) in self.messages.iter().enumerate() {
-                let comma = if at > 0 { "," } else { "" };
-                let _ = write!(out, "{comma}{{\"level\":\"{}\",\"text\":", message.level);
-                write_text(out, &message.text);
-                out.push('}');
-            }
-            out.push(']');
-        }
-        if let Some(error) = &self.error {
-            out.push_str(",\"error\":");
-            write_text(out, error);
-        }
-        out.push('}');
-    }
-}
-
-impl ResultSeries {
-    fn write(&self, out: &mut String, epoch: Epoch) {
-        out.push('{');
-        if !self.name.is_empty() {
-            out.push_str("\"name\":");
-            write_text(out, &self.name);
-            out.push(',');
-        }
-        if !self.tags.is_empty() {
-            out.push_str("\"tags\":{");
-            for (at, (key, value)) in self.tags.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_text(out, key);
-                out.push(':');
-                write_text(out, value);
-            }
-            out.push_str("},");
-        }
-        out.push_str("\"columns\":[");
-        for (at, column) in self.columns.iter().enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            write_text(out, column);
-        }
-        out.push(']');
-        if !self.values.is_empty() {
-            out.push_str(",\"values\":[");
-            for (at, row) in self.values.iter().enumerate() {
-                out.push_str(if at > 0 { ",[" } else { "[" });
-                for (at, value) in row.iter().enumerate() {
-                    if at > 0 {
-                        out.push(',');
-                    }
-                    value.write(out, epoch);
-                }
-                out.push(']');
-            }
-            out.push(']');
-        }
-        out.push('}');
-    }
-}
-
-impl Value {
-    fn write(&self, out: &mut String, epoch: Epoch) {
-        let _ = match self {
-            Self::Null => write!(out, "null"),
-            Self::Time(time) if epoch == Epoch::Rfc3339 => {
-                out.push('"');
-                out.push_str(&rfc3339(*time));
-                out.push('"');
-                Ok(())
-            }
-            Self::Time(time) => write!(out, "{}", time / epoch.unit()),
-            Self::Float(value) => {
-                write_float(out, *value);
-                Ok(())
-            }
-            Self::Integer(value) => write!(out, "{value}"),
-            Self::Unsigned(value) => write!(out, "{value}"),
-            Self::Boolean(value) => write!(out, "{value}"),
-            Self::Text(text) => {
-                write_text(out, text);
-                Ok(())
-            }
+        let mut out = Vec::new();
+        // A vector takes everything.
+        let written = match pretty {
+            true => self.pour(&mut pretty::Pretty::new(&mut out)),
+            false => self.pour(&mut out),
         };
+        debug_assert!(written.is_ok());
+        String::from_utf8_lossy(&out).into_owned()
     }
-}
 
-/// Every time of 64 bits in nanoseconds lies inside what a calendar can name.
-fn rfc3339(time: i64) -> String {
-    match jiff::Timestamp::from_nanosecond(i128::from(time)) {
-        Ok(time) => time.to_string(),
-        Err(_) => time.to_string(),
-    }
-}
-
-/// As Go writes floats into JSON: plain between 1e-6 and 1e21, with an exponent outside, and never NaN.
-fn write_float(out: &mut String, value: f64) {
-    let magnitude = value.abs();
-    let _ = if !value.is_finite() {
-        write!(out, "null")
-    } else if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{value:e}");
-        match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => {
-                write!(out, "{digits}e+{exponent}")
-            }
-            _ => write!(out, "{text}"),
+    fn pour(&self, out: &mut dyn Write) -> Result<(), Gone> {
+        if let Some(error) = &self.error {
+            return Ok(out.write_all(json::failure(error).as_bytes())?);
         }
-    } else {
-        write!(out, "{value}")
-    };
-}
-
-/// As Go's encoder with its defaults: `<`, `>` and `&` are escaped as well.
-fn write_text(out: &mut String, text: &str) {
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                let _ = write!(out, "\\u{:04x}", letter as u32);
+        let mut whole = json::Whole::new(out, self.epoch);
+        for result in &self.results {
+            whole.statement(result.statement_id)?;
+            for series in &result.series {
+                whole.begin(series)?;
+                for row in &series.values {
+                    whole.add(row)?;
+                }
             }
-            other => out.push(other),
+            whole.end(result.messages.clone(), result.error.clone())?;
         }
+        whole.finish()
     }
-    out.push('"');
 }

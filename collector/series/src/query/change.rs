@@ -28,10 +28,10 @@ pub(crate) fn apply(store: &Store, position: u64, statement: &Statement) -> Resu
                 match carry_out(store, position, statement, &change) {
                     Ok(()) => {}
                     Err(QueryError::Store(error)) => return Err(error),
-                    Err(QueryError::Refused(why)) => {
+                    Err(why) => {
                         tracing::warn!(
                             statement = statement.text,
-                            why,
+                            %why,
                             "a statement could not be carried out any more"
                         );
                     }

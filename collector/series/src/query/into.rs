@@ -36,7 +36,7 @@ pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<Resul
     }
     request.store.require_open(database)?;
     let (mut text, mut rows, mut total) = (String::new(), 0, 0);
-    for series in select::answer(request, select)? {
+    for series in select::collect(request, select)? {
         let name = if name.is_empty() { &*series.name } else { name.as_str() };
         for values in &series.values {
             let Some(point) = point(name, &series, values) else { continue };

@@ -56,6 +56,7 @@ pub(crate) fn rows<'g>(
         };
         series.push(made.into_iter().filter_map(labelled).collect());
     }
+    let series = series.into_iter().map(Vec::into_iter);
     let mut rows: Vec<Vec<Value>> = merged(series, inner.descending).collect();
     if inner.descending {
         rows.reverse();

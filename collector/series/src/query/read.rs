@@ -46,7 +46,42 @@ impl Piece<'_> {
     }
 }
 
+/// One stream, or the answer of a sub-query.
+pub(crate) struct Well<'a> {
+    source: &'a Source<'a>,
+    from: From<'a>,
+}
+
+enum From<'a> {
+    Stored(&'a Stream),
+    Made(&'a Part),
+}
+
+impl Well<'_> {
+    /// Its rows are computed, all of them at once.
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self.from, From::Made(_))
+    }
+}
+
 impl Series<'_> {
+    /// What rows with one of the fields behind `inputs` come from, in the order of reading.
+    pub(crate) fn wells(&self, inputs: &[usize]) -> Vec<Well<'_>> {
+        let mut wells = Vec::new();
+        for part in &self.group.parts {
+            let source = &self.prepared.sources[part.source];
+            if !inputs.iter().any(|input| matches!(source.meanings[*input], Meaning::Field(..))) {
+                continue;
+            }
+            if source.inner.is_some() {
+                wells.push(Well { source, from: From::Made(part) });
+                continue;
+            }
+            wells.extend(part.streams.iter().map(|stream| Well { source, from: From::Stored(stream) }));
+        }
+        wells
+    }
+
     /// Hands over every row between the ends of `range` that has one of the fields behind `inputs`. `each` may end a stream early.
     pub(crate) fn read(
         &self,
@@ -54,23 +89,25 @@ impl Series<'_> {
         range: TimeRange,
         mut each: impl FnMut(&Piece<'_>) -> Answer<Flow>,
     ) -> Answer<()> {
-        let mut number = 0;
-        for part in &self.group.parts {
-            let source = &self.prepared.sources[part.source];
-            if !inputs.iter().any(|input| matches!(source.meanings[*input], Meaning::Field(..))) {
-                continue;
-            }
-            if source.inner.is_some() {
-                self.read_made(source, part, range, number, &mut each)?;
-                number += 1;
-                continue;
-            }
-            for stream in &part.streams {
-                self.read_stored(source, inputs, stream, range, number, &mut each)?;
-                number += 1;
-            }
+        for (number, well) in self.wells(inputs).iter().enumerate() {
+            self.draw(well, inputs, range, number as u32, &mut each)?;
         }
         Ok(())
+    }
+
+    /// As [`read`](Self::read), from one well.
+    pub(crate) fn draw(
+        &self,
+        well: &Well<'_>,
+        inputs: &[usize],
+        range: TimeRange,
+        number: u32,
+        each: &mut impl FnMut(&Piece<'_>) -> Answer<Flow>,
+    ) -> Answer<()> {
+        match well.from {
+            From::Made(part) => self.read_made(well.source, part, range, number, each),
+            From::Stored(stream) => self.read_stored(well.source, inputs, stream, range, number, each),
+        }
     }
 
     fn read_stored(

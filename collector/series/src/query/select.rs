@@ -10,6 +10,7 @@ use super::condition::Condition;
 use super::plan::{Dimension, Grouping, Plan, Shape, grouping, plan};
 use super::range::TimeRange;
 use super::read::Part;
+use super::sink::{self, Sink};
 use super::view::{Meaning, Stream, View, tag, views};
 use super::window::Window;
 use super::{Answer, Request, ResultSeries, Value, aggregate, made, range, raw};
@@ -62,26 +63,31 @@ pub(crate) struct Group {
     pub(crate) parts: Vec<Part>,
 }
 
-pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<ResultSeries>> {
+/// Hands the answer to `sink`, row by row.
+pub(crate) fn answer(request: &Request<'_>, select: &Select, sink: &mut dyn Sink) -> Answer<()> {
     let prepared = prepare(request, select, None)?;
-    let mut all = Vec::new();
+    let mut count = 0;
     for group in prepared.groups()? {
         request.budget.check()?;
-        let rows = prepared.rows(&group, prepared.range)?;
-        if rows.is_empty() {
-            continue;
-        }
-        request.budget.rows(rows.len())?;
-        let names = prepared.plan.columns.iter().map(|column| column.name.clone());
-        all.push(ResultSeries {
-            name: group.name,
-            tags: prepared.keys.iter().cloned().zip(group.values).collect(),
-            columns: std::iter::once(prepared.plan.time_name.clone()).chain(names).collect(),
-            values: rows,
-        });
-        request.budget.series(all.len())?;
+        let mut begun = false;
+        prepared.each_row(&group, prepared.range, &mut |row| {
+            if !begun {
+                (begun, count) = (true, count + 1);
+                request.budget.series(count)?;
+                sink.series(prepared.head(&group))?;
+            }
+            request.budget.rows(1)?;
+            Ok(sink.row(row)?)
+        })?;
     }
-    Ok(all)
+    Ok(())
+}
+
+/// All of an answer at once.
+pub(crate) fn collect(request: &Request<'_>, select: &Select) -> Answer<Vec<ResultSeries>> {
+    let mut all = sink::Series::default();
+    answer(request, select, &mut all)?;
+    Ok(all.all)
 }
 
 /// Reads the names and the time of a SELECT and of those inside it.
@@ -218,11 +224,34 @@ impl Prepared<'_> {
 
     /// The rows of one series in a range of time, which may be wider than that of the answer.
     pub(crate) fn rows(&self, group: &Group, range: TimeRange) -> Answer<Vec<Vec<Value>>> {
-        let most = if self.is_inner { range } else { TimeRange::ALL };
-        let series = Series { prepared: self, plan: &self.plan, group, range: self.own.intersect(range), most };
+        let series = self.series(group, range);
         match self.plan.shape {
             Shape::Rows => raw::rows(&series),
             _ => aggregate::rows(&series),
+        }
+    }
+
+    /// As [`rows`](Self::rows), one by one; rows that are stored are not held.
+    fn each_row(&self, group: &Group, range: TimeRange, take: &mut dyn FnMut(Vec<Value>) -> Answer<()>) -> Answer<()> {
+        let series = self.series(group, range);
+        match self.plan.shape {
+            Shape::Rows => raw::each(&series, take),
+            _ => aggregate::rows(&series)?.into_iter().try_for_each(take),
+        }
+    }
+
+    fn series<'s>(&'s self, group: &'s Group, range: TimeRange) -> Series<'s> {
+        let most = if self.is_inner { range } else { TimeRange::ALL };
+        Series { prepared: self, plan: &self.plan, group, range: self.own.intersect(range), most }
+    }
+
+    fn head(&self, group: &Group) -> ResultSeries {
+        let names = self.plan.columns.iter().map(|column| column.name.clone());
+        ResultSeries {
+            name: group.name.clone(),
+            tags: self.keys.iter().cloned().zip(group.values.iter().cloned()).collect(),
+            columns: std::iter::once(self.plan.time_name.clone()).chain(names).collect(),
+            values: Vec::new(),
         }
     }
 }
@@ -258,17 +287,17 @@ impl Series<'_> {
     }
 
     /// The rows that LIMIT and OFFSET leave.
-    pub(crate) fn cut(&self, rows: impl Iterator<Item = Vec<Value>>) -> Vec<Vec<Value>> {
+    pub(crate) fn cut(&self, rows: impl Iterator<Item = Vec<Value>>) -> impl Iterator<Item = Vec<Value>> {
         let page = &self.prepared.page;
         let most = if page.limit == 0 { usize::MAX } else { page.limit };
-        rows.skip(page.offset).take(most).collect()
+        rows.skip(page.offset).take(most)
     }
 
     /// As many rows of a stream as the answer can show.
     pub(crate) fn enough_rows(&self) -> usize {
         let page = &self.prepared.page;
         match page.limit {
-            0 => self.prepared.request.budget.limits.max_rows.saturating_add(1),
+            0 => usize::MAX,
             limit => limit.saturating_add(page.offset),
         }
     }

@@ -14,11 +14,13 @@ pub(crate) struct Row {
     pub(crate) values: Vec<Value>,
 }
 
-/// The rows of streams, each of which is in the order of the answer.
-pub(crate) fn merged(streams: Vec<Vec<Row>>, descending: bool) -> impl Iterator<Item = Vec<Value>> {
+/// The rows of streams, each of which is in the order of the answer. Of each, no more than the next row is held here.
+pub(crate) fn merged<I: Iterator<Item = Row>>(
+    streams: impl Iterator<Item = I>,
+    descending: bool,
+) -> impl Iterator<Item = Vec<Value>> {
     let mut items = Vec::new();
-    for stream in streams {
-        let mut rows = stream.into_iter();
+    for mut rows in streams {
         items.extend(rows.next().map(|next| Item { next, rows }));
     }
     let mut heap = Heap { items, descending };
@@ -28,17 +30,17 @@ pub(crate) fn merged(streams: Vec<Vec<Row>>, descending: bool) -> impl Iterator<
     std::iter::from_fn(move || heap.pop())
 }
 
-struct Item {
+struct Item<I> {
     next: Row,
-    rows: std::vec::IntoIter<Row>,
+    rows: I,
 }
 
-struct Heap {
-    items: Vec<Item>,
+struct Heap<I> {
+    items: Vec<Item<I>>,
     descending: bool,
 }
 
-impl Heap {
+impl<I: Iterator<Item = Row>> Heap<I> {
     /// The first row, and its stream goes back with the one behind it.
     fn pop(&mut self) -> Option<Vec<Value>> {
         let last = self.items.len().checked_sub(1)?;
@@ -111,7 +113,8 @@ mod tests {
             let row = |time| Row { time, texts: Vec::new(), values: vec![Value::Text(format!("{name}{time}").into())] };
             [1, 2].map(row).into_iter().collect::<Vec<_>>()
         };
-        let rows = merged(vec![stream("a"), stream("b"), stream("c")], false);
+        let streams = ["a", "b", "c"].map(stream).into_iter().map(Vec::into_iter);
+        let rows = merged(streams, false);
         let names: Vec<String> = rows
             .map(|row| match &row[0] {
                 Value::Text(text) => text.to_string(),
