@@ -14,7 +14,7 @@ pub(crate) const FORMAT: u32 = 1;
 const MAGIC: &[u8; 8] = b"bwjournl";
 
 /// Bytes that a record takes in a segment.
-pub(crate) fn frame_bytes(payload: usize) -> u64 {
+pub(crate) const fn frame_bytes(payload: usize) -> u64 {
     (FRAME_HEADER_BYTES + payload) as u64
 }
 

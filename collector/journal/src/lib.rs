@@ -10,7 +10,8 @@
 //!   nobody needs any more, and deletes that.
 //! - What is damaged on the disk is skipped, counted and reported. It is never a panic, and never a wrong record.
 //! - The log never grows beyond [`Options::max_bytes`]: appending fails with [`AppendError::Full`] until readers catch
-//!   up. Whoever feeds the log stops acknowledging then, and nothing is lost.
+//!   up. Whoever feeds the log stops acknowledging then, and nothing is lost. Before that, readers that
+//!   [yield](Options::yielding) lose the oldest segments that nobody else needs; how much is counted.
 //!
 //! # On the disk
 //!
@@ -63,7 +64,7 @@ mod recover;
 mod segment;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,11 +114,14 @@ pub struct Options {
     pub max_bytes: u64,
     /// Everyone who must have released a record before it may be deleted, with the cursor that they have committed.
     pub readers: BTreeMap<String, Position>,
+    /// Those among them that lose the oldest segments when the log is full, instead of stopping everyone: readers that
+    /// wait for somebody else's program. They read [`JournalError::Released`] then.
+    pub yielding: BTreeSet<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, max_bytes: 20 << 30, readers: BTreeMap::new() }
+        Self { segment_bytes: 64 << 20, max_bytes: 20 << 30, readers: BTreeMap::new(), yielding: BTreeSet::new() }
     }
 }
 
@@ -132,6 +136,8 @@ pub struct Statistics {
     pub failed_groups: u64,
     /// Places since opening where readers met damage and skipped to the next segment.
     pub damaged_places: u64,
+    /// Bytes of segments that were deleted before every yielding reader had released them, since the log was opened.
+    pub yielded_bytes: u64,
     /// The farthest that each reader has released.
     pub released: BTreeMap<String, Position>,
 }

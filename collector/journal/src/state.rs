@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) wants_new_segment: bool,
     pub(crate) failed_groups: u64,
     readers: BTreeMap<String, Position>,
+    yielding: BTreeSet<String>,
+    yielded_bytes: u64,
     damaged: BTreeSet<u64>,
     damaged_places: u64,
 }
@@ -70,16 +72,37 @@ impl State {
             return Vec::new();
         };
         let mut released = Vec::new();
-        while self.segments.len() > 1 {
-            let (first, segment) = self.segments.first_key_value().expect("there are two");
-            if segment.end > needed.0 {
-                break;
-            }
-            released.push(*first);
-            let first = *first;
-            self.segments.remove(&first);
+        while let Some(first) = self.take_oldest(needed) {
+            released.push(first);
         }
         released
+    }
+
+    /// As many of the oldest segments as must go for `added` bytes, as far as yielding readers alone need them.
+    fn take_yielded(&mut self, added: u64, max_bytes: u64) -> Vec<u64> {
+        let stern = self.readers.iter().filter(|(name, _)| !self.yielding.contains(*name));
+        let Some(needed) = stern.map(|(_, position)| *position).min() else {
+            return Vec::new();
+        };
+        let mut yielded = Vec::new();
+        while self.stored_bytes() + self.queued_bytes + added > max_bytes {
+            let before = self.stored_bytes();
+            let Some(first) = self.take_oldest(needed) else { break };
+            self.yielded_bytes += before - self.stored_bytes();
+            yielded.push(first);
+        }
+        yielded
+    }
+
+    /// The oldest segment, if it ends before `needed` and is not the last.
+    fn take_oldest(&mut self, needed: Position) -> Option<u64> {
+        let (first, segment) = self.segments.first_key_value()?;
+        let first = *first;
+        if self.segments.len() < 2 || segment.end > needed.0 {
+            return None;
+        }
+        self.segments.remove(&first);
+        Some(first)
     }
 }
 
@@ -108,6 +131,8 @@ impl Shared {
                 wants_new_segment: false,
                 failed_groups: 0,
                 readers: options.readers,
+                yielding: options.yielding,
+                yielded_bytes: 0,
                 damaged: BTreeSet::new(),
                 damaged_places: 0,
             }),
@@ -122,13 +147,33 @@ impl Shared {
 
     pub(crate) fn append(&self, stamp_ms: i64, payload: Vec<u8>) -> Result<Receipt, AppendError> {
         let mut state = self.lock();
+        self.make_room(&mut state, payload.len());
         self.admit(&state, payload.len())?;
         Ok(self.enqueue(&mut state, stamp_ms, payload))
+    }
+
+    /// Readers that yield do so before anyone is refused.
+    fn make_room(&self, state: &mut State, size: usize) {
+        if state.yielding.is_empty() {
+            return;
+        }
+        let yielded = state.take_yielded(added_bytes(size), self.max_bytes);
+        if !yielded.is_empty() {
+            let (from, readers) = (yielded[0], &state.yielding);
+            tracing::error!(
+                segments = yielded.len(),
+                from,
+                ?readers,
+                "the journal is full: readers lost its oldest part"
+            );
+            self.delete(&yielded);
+        }
     }
 
     pub(crate) fn append_blocking(&self, stamp_ms: i64, payload: Vec<u8>) -> Result<Receipt, AppendError> {
         let mut state = self.lock();
         loop {
+            self.make_room(&mut state, payload.len());
             match self.admit(&state, payload.len()) {
                 // The committer empties the queue whether the disk works or not, so this ends.
                 Err(AppendError::Busy) => {
@@ -147,10 +192,8 @@ impl Shared {
         if state.closed {
             return Err(AppendError::Closed);
         }
-        // A header more, since the record may be the first of a new segment.
-        let added = frame_bytes(size) + HEADER_BYTES as u64;
         let stored = state.stored_bytes() + state.queued_bytes;
-        if stored + added > self.max_bytes {
+        if stored + added_bytes(size) > self.max_bytes {
             return Err(AppendError::Full { stored, max: self.max_bytes });
         }
         let records = state.queue.len() + state.writing_records;
@@ -257,9 +300,15 @@ impl Shared {
             segments: state.segments.len(),
             failed_groups: state.failed_groups,
             damaged_places: state.damaged_places,
+            yielded_bytes: state.yielded_bytes,
             released: state.readers.clone(),
         }
     }
+}
+
+/// What a record adds to the disk, with a header, since it may be the first of a new segment.
+const fn added_bytes(size: usize) -> u64 {
+    frame_bytes(size) + HEADER_BYTES as u64
 }
 
 /// Damaged places that are told apart, so that a reader which starts over does not report them again.

@@ -1,7 +1,7 @@
 //! What the journal promises, one story each.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// Small segments, so that a few records make several.
 fn small() -> Options {
-    Options { segment_bytes: 200, max_bytes: 100_000, readers: BTreeMap::new() }
+    Options { segment_bytes: 200, max_bytes: 100_000, readers: BTreeMap::new(), ..Options::default() }
 }
 
 fn open(folder: &TempDir) -> Journal {
@@ -209,7 +209,8 @@ fn wait_beyond_wakes_a_reader_and_gives_up_in_time() {
 #[test]
 fn a_read_stays_within_its_budget_but_always_moves() {
     let folder = TempDir::new().unwrap();
-    let options = Options { segment_bytes: 1 << 20, max_bytes: 8 << 20, readers: BTreeMap::new() };
+    let options =
+        Options { segment_bytes: 1 << 20, max_bytes: 8 << 20, readers: BTreeMap::new(), ..Options::default() };
     let (journal, _) = Journal::open(folder.path(), options).unwrap();
     for _ in 0..20 {
         journal.append(0, vec![7; 1000]).unwrap().wait().unwrap();
@@ -257,8 +258,12 @@ fn a_cursor_beyond_the_end_keeps_what_is_still_to_come() {
 #[test]
 fn a_full_log_refuses_until_its_readers_catch_up() {
     let folder = TempDir::new().unwrap();
-    let options =
-        Options { segment_bytes: 500, max_bytes: 2000, readers: BTreeMap::from([("store".to_owned(), Position(0))]) };
+    let options = Options {
+        segment_bytes: 500,
+        max_bytes: 2000,
+        readers: BTreeMap::from([("store".to_owned(), Position(0))]),
+        ..Options::default()
+    };
     let (journal, _) = Journal::open(folder.path(), options).unwrap();
     let mut taken = 0;
     let refusal = loop {
@@ -273,6 +278,29 @@ fn a_full_log_refuses_until_its_readers_catch_up() {
     journal.release("store", journal.end());
     let receipt = journal.append(0, vec![0; 50]).unwrap();
     receipt.wait().unwrap();
+}
+
+#[test]
+fn a_reader_that_yields_loses_the_oldest_segments_of_a_full_log_and_stops_nobody() {
+    let folder = TempDir::new().unwrap();
+    let readers = ["store", "remote"].map(|reader| (reader.to_owned(), Position(0)));
+    let yielding = BTreeSet::from(["remote".to_owned()]);
+    let options = Options { segment_bytes: 500, max_bytes: 2000, readers: BTreeMap::from(readers), yielding };
+    let (journal, _) = Journal::open(folder.path(), options).unwrap();
+    for _ in 0..100 {
+        let committed = journal.append(0, vec![0; 50]).unwrap().wait().unwrap();
+        journal.release("store", committed.next);
+    }
+    assert!(journal.statistics().stored_bytes <= 2000);
+    let lost = journal.statistics().yielded_bytes;
+    assert!(lost > 0);
+    assert!(matches!(journal.read(Position(0), 100), Err(JournalError::Released { start, .. }) if start.0 > 0));
+    assert!(!read_all(&journal).is_empty(), "the newest is still there for it");
+    // Those that do not yield are waited for, as ever.
+    while let Ok(receipt) = journal.append(0, vec![0; 50]) {
+        receipt.wait().unwrap();
+    }
+    assert!(journal.append(0, vec![0; 50]).is_err());
 }
 
 #[test]

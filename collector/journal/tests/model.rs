@@ -55,6 +55,7 @@ impl Sut {
             segment_bytes: 300,
             max_bytes: 1 << 20,
             readers: BTreeMap::from([("reader".to_owned(), Position(0))]),
+            ..Options::default()
         };
         let (journal, recovery) = Journal::open(self.folder.path(), options).unwrap();
         self.journal = Some(journal);
