@@ -240,7 +240,8 @@ pub fn shown(text: &str, line: usize) -> String {
 /// Whether a line may not be repeated: one of a credential, or one that names a password, whatever is wrong with it.
 fn may_hold_a_secret(text: &str, line: usize) -> bool {
     let within = text.lines().take(line + 1).filter(|line| line.trim_start().starts_with('[')).last();
-    let names = |line: &str| ["credential", "password", "community"].iter().any(|word| line.contains(word));
+    let names =
+        |line: &str| ["credential", "password", "community", "token", "proxy"].iter().any(|word| line.contains(word));
     within.is_some_and(names) || text.lines().nth(line).is_some_and(names)
 }
 

@@ -4,6 +4,7 @@
 //! a misspelt key that is quietly ignored costs an afternoon months later.
 
 mod discovery;
+mod store;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 pub use discovery::{Accept, Discovery};
+pub use store::{Api, Hidden, Influxdb, Kind, Store};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "collector.toml";
@@ -37,6 +39,8 @@ pub struct Config {
     pub engine: Settings,
     /// How much of the disk the journal may take.
     pub journal: Journal,
+    /// Where series are kept.
+    pub store: Store,
     /// The agent that watches the collector's own machine.
     pub own_agent: OwnAgent,
     /// What agents are told.
@@ -345,7 +349,7 @@ impl Config {
                 "at least 1",
             ),
         ];
-        match wrong.into_iter().find(|(is_wrong, ..)| *is_wrong) {
+        match wrong.into_iter().chain(self.store.wrong()).find(|(is_wrong, ..)| *is_wrong) {
             None => Ok(()),
             Some((_, key, value, expected)) => Err(ConfigError::Value { path: path.into(), key, value, expected }),
         }

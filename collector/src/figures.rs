@@ -24,6 +24,7 @@ const ACKNOWLEDGE: &str = "bellwether_acknowledge_seconds";
 const EFFECTS: &str = "bellwether_effects_total";
 const ENGINE: &str = "bellwether_engine_total";
 const SERIES: &str = "bellwether_series_total";
+const INFLUX: &str = "bellwether_influxdb_total";
 
 /// Where the figures are kept; begins counting for the whole process at the first call. A second collector in one
 /// process, which happens in tests alone, shares them.
@@ -60,6 +61,7 @@ fn describe() {
     describe_histogram!(ACKNOWLEDGE, "Time from a batch's arrival to its acknowledgement");
     describe_counter!(ENGINE, "What the engine has looked at, and what it has refused");
     describe_counter!(SERIES, "What the series store has refused or lost");
+    describe_counter!(INFLUX, "What was sent to InfluxDB, and what became of it");
     describe_counter!(EFFECTS, "Effects of the engine that were performed");
 }
 
@@ -159,6 +161,11 @@ pub fn series(stats: &bellwether_series::Stats) {
     ] {
         counter!(SERIES, "what" => what).absolute(count);
     }
+}
+
+/// Something happened on the way to InfluxDB, so many times.
+pub fn influx(what: &'static str, count: u64) {
+    counter!(INFLUX, "what" => what).increment(count);
 }
 
 /// Effects were performed.

@@ -17,6 +17,7 @@ pub mod foreign;
 pub mod grpc;
 pub mod health;
 pub mod http;
+pub mod influx;
 pub mod ingest;
 pub mod inventory;
 pub mod neighborhoods;

@@ -2,6 +2,7 @@
 //! records. A reader that fails tries again, calmly: what it has not done waits in the journal.
 
 pub mod engine;
+pub mod influx;
 pub mod series;
 
 use std::sync::Arc;
@@ -20,6 +21,12 @@ pub const EFFECTS: &str = "effects";
 
 /// The series reader's name in the journal; its place is in the store's own file.
 pub const SERIES: &str = "series";
+
+/// The InfluxDB reader's name, in the journal and in `state.sqlite`.
+pub const INFLUX: &str = "influxdb";
+
+/// When what the InfluxDB reader last sent was received, in milliseconds since 1970, beside its place.
+pub const INFLUX_STAMP: &str = "influxdb_stamp";
 
 /// What is read of the journal at a time: enough for a good transaction, little enough that a page does not wait.
 const READ_BYTES: usize = 1 << 20;
@@ -47,6 +54,8 @@ pub enum Step {
 pub trait Reader: Send + 'static {
     /// Its name.
     const NAME: &'static str;
+    /// Whether it is let read to the end of the journal when the program ends.
+    const READS_TO_THE_END: bool = true;
     /// Why a step can fail.
     type Error: std::error::Error;
 
@@ -61,6 +70,11 @@ pub trait Reader: Send + 'static {
     /// # Errors
     /// As [`step`](Self::step).
     fn finish(&mut self) -> Result<(), Self::Error>;
+
+    /// How long to wait at least after such a failure, whatever the pace.
+    fn least_wait(_error: &Self::Error) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A reader on its thread.
@@ -127,7 +141,12 @@ fn drive<R: Reader>(mut reader: R, health: &Health, stop: &AtomicBool) {
     let mut wait = RETRY_FIRST;
     loop {
         match reader.step() {
-            Ok(Step::Moved) => recovered::<R>(health, &mut wait),
+            Ok(Step::Moved) => {
+                recovered::<R>(health, &mut wait);
+                if !R::READS_TO_THE_END && stop.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
             Ok(Step::Idle) => {
                 recovered::<R>(health, &mut wait);
                 if stop.load(Ordering::SeqCst) {
@@ -139,7 +158,7 @@ fn drive<R: Reader>(mut reader: R, health: &Health, stop: &AtomicBool) {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                pause(wait, stop);
+                pause(wait.max(R::least_wait(&error)), stop);
                 wait = (wait * 2).min(RETRY_LONGEST);
             }
         }

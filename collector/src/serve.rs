@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::middleware::from_fn_with_state;
 use bellwether_journal::{AppendError, Journal};
 use bellwether_logic::rules::RuleSet;
 use bellwether_proto::record::v1::{CollectorStarted, CollectorStopped, record};
@@ -25,18 +26,21 @@ use crate::accept::{self, Accepted, Bounds};
 use crate::agents::Shared;
 use crate::app::{App, Clicks, Connect, Pin};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::foreign::ForeignWrites;
 use crate::grpc::discovery::Parts;
 use crate::grpc::{self, Backfill, Centre, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
 use crate::health::Health;
+use crate::influx::reads::{self, Reads};
 use crate::ingest::{self, Ingest};
 use crate::readers::Driven;
 use crate::readers::engine::{self, EngineReader};
+use crate::readers::influx::InfluxReader;
 use crate::readers::series::SeriesReader;
 use crate::refusals::Refusals;
 use crate::scribe::Scribe;
 use crate::web::authorizer::ApiTokens;
+use crate::web::readings::Series;
 use crate::{figures, http, own_agent, tls, web};
 
 use open::Opened;
@@ -160,10 +164,20 @@ impl Starting {
             applied,
         )?;
         let series = SeriesReader::new(Arc::clone(&opened.journal), Arc::clone(&opened.series), clock.clone(), shown);
-        let readers = vec![
+        let series = match opened.config.store.kind {
+            Kind::Influxdb => series.without_points(),
+            Kind::Embedded | Kind::Both => series,
+        };
+        let mut readers = vec![
             Driven::start(engine, Arc::clone(&health)).map_err(StartError::Thread)?,
             Driven::start(series, Arc::clone(&health)).map_err(StartError::Thread)?,
         ];
+        if let Some(client) = &opened.influx {
+            let (journal, state) = (Arc::clone(&opened.journal), Arc::clone(&opened.state));
+            let influx = InfluxReader::new(journal, state, clock.clone(), client.clone(), opened.folder.path())?;
+            // The last, so that it is stopped last: the others must not wait for somebody else's program.
+            readers.push(Driven::start(influx, Arc::clone(&health)).map_err(StartError::Thread)?);
+        }
         let (clicks, clicked) = Clicks::channel();
         let scribe = Scribe {
             journal: Arc::clone(&opened.journal),
@@ -340,8 +354,16 @@ impl Starting {
         let journal = Arc::clone(&opened.journal);
         let writes = Arc::new(ForeignWrites::new(journal, app.clock.clone(), self.visible.clone()));
         let zone = opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC);
-        let routes = web::router(Arc::clone(app), Arc::clone(&opened.series) as Arc<_>, zone)
-            .merge(bellwether_series::http::router(Arc::clone(&opened.series), tokens, writes))
+        let mut face =
+            bellwether_series::http::router(Arc::clone(&opened.series), Arc::clone(&tokens) as Arc<_>, writes);
+        let mut series: Arc<dyn Series> = Arc::clone(&opened.series) as Arc<_>;
+        if let (Kind::Influxdb, Some(client)) = (opened.config.store.kind, &opened.influx) {
+            let reads = Arc::new(Reads::new(client.clone(), tokens));
+            face = face.layer(from_fn_with_state(Arc::clone(&reads), reads::pass));
+            series = reads;
+        }
+        let routes = web::router(Arc::clone(app), series, zone)
+            .merge(face)
             .merge(http::own_routes(Arc::clone(&self.health), handle));
         let tls = match opened.config.network.tls {
             true => Some(Arc::new(tls::for_people(Arc::clone(&opened.ring))?)),

@@ -10,13 +10,14 @@ mod form;
 mod outlet;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -118,6 +119,28 @@ async fn health() -> Response {
         "{{\"checks\":[],\"message\":\"ready for queries and writes\",\"name\":\"influxdb\",\"status\":\"pass\",\"version\":\"{VERSION}\"}}"
     );
     json(StatusCode::OK, body)
+}
+
+/// The parameters of a request, wherever its client put them: for whoever answers `/query` instead of this face.
+#[must_use]
+pub fn parameters(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> BTreeMap<String, String> {
+    let mut parameters = form::decode(uri.query().unwrap_or(""));
+    if method == Method::POST && form::is_form(headers) {
+        parameters.extend(form::decode(&String::from_utf8_lossy(body)));
+    }
+    parameters
+}
+
+/// As this face answers whoever may not.
+#[must_use]
+pub fn denied(why: Denied, forbidden: &str) -> Response {
+    refused(why, forbidden)
+}
+
+/// As this face answers what can't be answered.
+#[must_use]
+pub fn failed(status: StatusCode, text: &str) -> Response {
+    error(status, text)
 }
 
 fn refused(denied: Denied, forbidden: &str) -> Response {

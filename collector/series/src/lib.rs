@@ -65,6 +65,7 @@ mod codec;
 #[cfg(feature = "http")]
 pub mod http;
 mod influxql;
+mod intent;
 mod keeping;
 mod limits;
 mod line;
@@ -75,6 +76,7 @@ mod store;
 pub use change::{Change, Lines, NotAChange, NotTaken, Sifted, Statement, Writer};
 pub use codec::CodecError;
 pub use codec::outside::{Unpacked, pack_block, seal_block, unpack_block};
+pub use intent::Intent;
 pub use keeping::{Keep, KeepRule, Step, Tier};
 pub use limits::{
     CHECKPOINT_EVERY, CHECKPOINT_VALUES, MAX_BLOCK_CELLS, MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES,

@@ -25,6 +25,8 @@ pub struct SeriesReader {
     /// Tells who waits for it how far queries see.
     visible: watch::Sender<u64>,
     position: Position,
+    /// Whether points are stored here, or elsewhere alone.
+    keeps_points: bool,
 }
 
 /// Why a step failed.
@@ -50,11 +52,18 @@ impl SeriesReader {
         }
         let position = position.max(journal.start());
         visible.send_replace(position.0);
-        Self { journal, store, clock, visible, position }
+        Self { journal, store, clock, visible, position, keeps_points: true }
+    }
+
+    /// Stores no points, because they are kept elsewhere: only databases and policies, so that the door knows them.
+    #[must_use]
+    pub fn without_points(self) -> Self {
+        Self { keeps_points: false, ..self }
     }
 
     fn apply(&self, entry: &Entry) -> Result<(), StoreError> {
-        let applied = match content(entry) {
+        let content = content(entry).filter(|content| self.keeps_points || content.is_statement());
+        let applied = match content {
             None => {
                 self.store.advance(entry.next.0);
                 return Ok(());
@@ -83,15 +92,22 @@ impl SeriesReader {
 }
 
 /// What a record has for the store.
-enum Content {
+pub enum Content {
     /// A batch and its samples.
     Batch(Box<BatchReceived>, Vec<Sample>),
     /// What others wrote or deleted.
     Change(Change),
 }
 
+impl Content {
+    /// Whether it brings no points.
+    fn is_statement(&self) -> bool {
+        matches!(self, Self::Change(Change::Statement(_)))
+    }
+}
+
 /// What a record has for the store, if it has anything and can be read.
-fn content(entry: &Entry) -> Option<Content> {
+pub(crate) fn content(entry: &Entry) -> Option<Content> {
     let record =
         Record::decode(entry.payload.as_slice()).inspect_err(|_| figures::refused("undecodable_record")).ok()?;
     let position = entry.position.0;

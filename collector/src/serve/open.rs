@@ -1,7 +1,7 @@
 //! Everything that a start needs, opened in an order that damages nothing: what can be wrong is looked at before
 //! anything is written, and the folder is taken before the ports, so that a second collector hears the true reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,11 +18,12 @@ use crate::ca::{Ring, RingError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError};
+use crate::influx::client::{Client, ClientError};
 use crate::ingest::{LedgerError, Ledgers};
 use crate::inventory::Inventory;
 use crate::points;
 use crate::readers::engine::EngineError;
-use crate::readers::{EFFECTS, ENGINE, SERIES};
+use crate::readers::{EFFECTS, ENGINE, INFLUX, SERIES};
 use crate::rules::{self, RulesError};
 use crate::state::{State, StateError};
 use crate::tls::TlsError;
@@ -70,6 +71,9 @@ pub enum StartError {
     /// The series store.
     #[error(transparent)]
     Series(#[from] StoreError),
+    /// The way to InfluxDB.
+    #[error(transparent)]
+    Influx(#[from] ClientError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -108,6 +112,7 @@ pub(super) struct Opened {
     pub(super) ring: Arc<Ring>,
     pub(super) state: Arc<State>,
     pub(super) series: Arc<Store>,
+    pub(super) influx: Option<Client>,
     pub(super) journal: Arc<Journal>,
     pub(super) inventory: Arc<Inventory>,
     pub(super) ledgers: Arc<Ledgers>,
@@ -164,6 +169,10 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     let ring = Ring::open(&folder.join(CA_FOLDER), &config.network.name, config.agent.endpoints.clone(), now)?;
     let state = State::open(&folder.join("state.sqlite"))?;
     let series = Store::open(&folder.join("series"), store_options())?;
+    let influx = match config.store.has_influxdb() {
+        true => Some(Client::new(&config.store.influxdb, folder.path())?),
+        false => None,
+    };
     let journal = open_journal(&folder, &config, &state, &series)?;
     let inventory = Inventory::load(&state)?;
     let ledgers = Ledgers::rebuild(&state, &journal)?;
@@ -178,6 +187,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
         ring,
         state: Arc::new(state),
         series: Arc::new(series),
+        influx,
         journal: Arc::new(journal),
         inventory: Arc::new(inventory),
         ledgers: Arc::new(ledgers),
@@ -200,11 +210,16 @@ fn open_journal(folder: &Folder, config: &Config, state: &State, series: &Store)
     let path = folder.join("journal");
     let snapshot = state.engine_snapshot()?.map_or(0, |kept| kept.position);
     let effects = state.cursor(ENGINE)?.unwrap_or(0);
-    let readers = [(ENGINE, snapshot), (EFFECTS, effects), (SERIES, series.position())];
+    let mut readers = BTreeMap::from([(ENGINE, snapshot), (EFFECTS, effects), (SERIES, series.position())]);
+    if config.store.has_influxdb() {
+        // At its first start it begins with whatever the journal still has.
+        readers.insert(INFLUX, state.cursor(INFLUX)?.unwrap_or(0));
+    }
     let options = bellwether_journal::Options {
         segment_bytes: config.journal.segment_bytes,
         max_bytes: max_bytes(config, folder.path()),
-        readers: BTreeMap::from(readers.map(|(reader, position)| (reader.to_owned(), Position(position)))),
+        readers: readers.into_iter().map(|(reader, position)| (reader.to_owned(), Position(position))).collect(),
+        yielding: BTreeSet::from([INFLUX.to_owned()]),
     };
     let (journal, recovery) = Journal::open(path, options)?;
     tracing::debug!(?recovery, "the journal is open");

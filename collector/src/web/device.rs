@@ -59,6 +59,8 @@ struct DevicePage {
     hangs: Hangs,
     window: &'static str,
     charts: Vec<Chart>,
+    /// Readings can't be asked for just now.
+    away: bool,
     tickets: Vec<Card>,
     edit: Edit,
     sites: Vec<String>,
@@ -117,6 +119,7 @@ pub(super) async fn show(
         hangs,
         window: window.name,
         charts,
+        away: desk.series.is_away(),
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
         edit: Edit {
             state: role.may(Deed::ChangeDeviceState),

@@ -178,6 +178,8 @@ struct FleetPage {
     shown: usize,
     pager: Pager,
     only_own: bool,
+    /// Readings can't be asked for just now.
+    away: bool,
     /// Parts of the collector that do not do their work, and why; for admins, because they name paths.
     troubles: Vec<(&'static str, String)>,
     /// Devices of which somebody must say which machine they are, with their names and why.
@@ -308,6 +310,7 @@ fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, newest: &N
         pager,
         only_own,
         unclear,
+        away: desk.series.is_away(),
         troubles: if visitor.person.role == Role::Admin { desk.app.health.troubles() } else { Vec::new() },
     }
 }

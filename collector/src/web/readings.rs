@@ -25,6 +25,11 @@ pub trait Series: Send + Sync + 'static {
 
     /// The same, for what is not only numbers.
     fn tell(&self, query: &str, now: Timestamp) -> Vec<Told>;
+
+    /// Whether what is asked for has no answer just now, so that nothing is shown where there may be something.
+    fn is_away(&self) -> bool {
+        false
+    }
 }
 
 /// One series of an answer.

@@ -79,10 +79,7 @@ pub(super) async fn query(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let mut parameters = form::decode(uri.query().unwrap_or(""));
-    if method == Method::POST && form::is_form(&headers) {
-        parameters.extend(form::decode(&String::from_utf8_lossy(&body)));
-    }
+    let parameters = super::parameters(&method, &uri, &headers, &body);
     let deadline = face.store.options.query.deadline;
     let permit = tokio::time::timeout(deadline, face.permits.clone().acquire_owned()).await;
     let Ok(Ok(permit)) = permit else { return later("max-concurrent-queries limit exceeded") };

@@ -1,9 +1,9 @@
 //! Finds the secret in a request, in every place where InfluxDB's clients put one.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderMap, header};
 use data_encoding::BASE64;
-
-use super::form::Parameters;
 
 /// What a request shows. Not yet judged.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,7 +44,8 @@ impl Credentials {
     }
 
     /// As InfluxDB 1.8: the parameters stand over the header.
-    pub(super) fn read(headers: &HeaderMap, parameters: &Parameters) -> Self {
+    #[must_use]
+    pub fn read(headers: &HeaderMap, parameters: &BTreeMap<String, String>) -> Self {
         if let (Some(user), Some(password)) = (parameters.get("u"), parameters.get("p")) {
             return Self::Password { user: user.clone(), password: password.clone() };
         }
