@@ -44,6 +44,13 @@ fn refuse_kinds(series: &Series<'_>) -> Answer<()> {
             let name = call.function.name();
             return Err(format!("unsupported {name} iterator type: *query.{kind}InterruptIterator").into());
         }
+        let given = series.plan.inputs[call.input].kind.and_then(|kind| call.function.answer_kind(kind));
+        if let (Some(kind), Some(transform)) = (given, call.transforms.first())
+            && !transform.takes(kind)
+        {
+            let name = transform.words();
+            return Err(format!("unsupported {name} iterator type: *query.{kind}InterruptIterator").into());
+        }
     }
     Ok(())
 }
@@ -111,7 +118,7 @@ fn column(
     passed: &Buckets,
 ) -> Answer<Vec<(i64, Value)>> {
     if call.function == Function::Points {
-        return Ok(raw_points(series, call, slot, passed));
+        return raw_points(series, call, slot, passed);
     }
     if call.function.gives_points() {
         let chosen = passed.values().flat_map(|calls| calls[slot].chosen(call.function, &call.apart));
@@ -141,11 +148,15 @@ fn column(
         return Ok(points);
     }
     let (first, last) = (first_bucket(series), last_bucket(series));
-    Ok(transformed(series, call, points).into_iter().filter(|(time, _)| (first..=last).contains(time)).collect())
+    let mut points = transformed(series, call, points)?;
+    if !call.transforms.iter().any(|transform| transform.goes_beyond()) {
+        points.retain(|(time, _)| (first..=last).contains(time));
+    }
+    Ok(points)
 }
 
 /// Points that are transformed without a function between. A call over the points of a window, such as `integral`, sees all of them.
-fn raw_points(series: &Series<'_>, call: &Call, slot: usize, passed: &Buckets) -> Vec<(i64, Value)> {
+fn raw_points(series: &Series<'_>, call: &Call, slot: usize, passed: &Buckets) -> Answer<Vec<(i64, Value)>> {
     let held = passed.values().flat_map(|calls| calls[slot].points());
     let mut points: Vec<(i64, Value)> = held.map(|held| (held.time, held.value.clone().into())).collect();
     points.sort_by_key(|(time, _)| *time);
@@ -160,13 +171,14 @@ fn every(series: &Series<'_>) -> i64 {
     series.plan.window.as_ref().map_or(1, |window| window.every)
 }
 
-fn transformed(series: &Series<'_>, call: &Call, points: Vec<(i64, Value)>) -> Vec<(i64, Value)> {
+fn transformed(series: &Series<'_>, call: &Call, points: Vec<(i64, Value)>) -> Answer<Vec<(i64, Value)>> {
     let whole = matches!(series.plan.inputs[call.input].kind, Some(FieldKind::Integer | FieldKind::Unsigned));
     // InfluxDB gives the area under floats the time 0, and that under integers the beginning of the range.
     let begin = if whole { whole_bucket(series) } else { 0 };
     let (window, descending) = (series.plan.window.as_ref(), series.descending());
-    let run = transform::Run { window, descending, begin };
-    call.transforms.iter().fold(points, |points, step| run.apply(*step, &points))
+    let budget = &series.prepared.request.budget;
+    let run = transform::Run { window, descending, begin, budget };
+    call.transforms.iter().try_fold(points, |points, step| run.apply(*step, &points))
 }
 
 /// A value for every bucket of the range, null where there is no point.

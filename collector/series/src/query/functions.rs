@@ -1,5 +1,7 @@
 //! The functions of SELECT: their names, what they take, what they give. One list; a new function is a line here and an arm where it is computed.
 
+use super::forecast::Forecast;
+use super::technical::{self, Technical};
 use crate::point::FieldKind;
 
 /// A function that turns the points of a bucket into a value.
@@ -40,7 +42,10 @@ pub(crate) enum Transform {
     Elapsed(i64),
     /// The area under the points, in values times this many nanoseconds.
     Integral(i64),
+    /// What comes next.
+    Forecast(Forecast),
     MovingAverage(usize),
+    Technical(Technical),
 }
 
 impl Function {
@@ -112,33 +117,65 @@ impl Function {
 
 /// Names of the transformations.
 pub(crate) fn is_transform(name: &str) -> bool {
-    matches!(
+    let plain = matches!(
         name,
         "cumulative_sum"
             | "derivative"
             | "difference"
             | "elapsed"
+            | "holt_winters"
+            | "holt_winters_with_fit"
             | "integral"
             | "moving_average"
             | "non_negative_derivative"
             | "non_negative_difference"
-    )
+    );
+    plain || technical::Kind::named(name).is_some()
 }
 
 impl Transform {
     /// Buckets before the range that are read so that the first one can be answered. InfluxDB reads one, also for a moving average.
     pub(crate) fn look_back(self) -> i64 {
         match self {
-            Self::CumulativeSum | Self::Integral(_) => 0,
+            Self::CumulativeSum | Self::Integral(_) | Self::Forecast(_) => 0,
             _ => 1,
         }
+    }
+
+    /// Its points are not those that were put in.
+    pub(crate) fn goes_beyond(self) -> bool {
+        matches!(self, Self::Forecast(_))
+    }
+
+    /// False for values that it can make nothing of.
+    pub(crate) fn takes(self, kind: FieldKind) -> bool {
+        kind.is_number() || matches!(self, Self::Elapsed(_))
+    }
+
+    /// As InfluxDB calls it in its messages.
+    pub(crate) fn words(self) -> String {
+        let name = match self {
+            Self::CumulativeSum => "cumulative sum",
+            Self::Derivative { .. } => "derivative",
+            Self::Difference { .. } => "difference",
+            Self::Elapsed(_) => "elapsed",
+            Self::Forecast(_) => "holt winters",
+            Self::Integral(_) => "integral",
+            Self::MovingAverage(_) => "moving average",
+            Self::Technical(technical) => return technical.name().replace('_', " "),
+        };
+        name.to_owned()
     }
 
     /// The kind of what it makes of this kind.
     pub(crate) fn answer_kind(self, kind: FieldKind) -> FieldKind {
         match self {
             Self::CumulativeSum | Self::Difference { .. } => kind,
-            Self::Derivative { .. } | Self::MovingAverage(_) | Self::Integral(_) => FieldKind::Float,
+            Self::Derivative { .. }
+            | Self::Forecast(_)
+            | Self::Integral(_)
+            | Self::MovingAverage(_)
+            | Self::Technical(_) => FieldKind::Float,
             Self::Elapsed(_) => FieldKind::Integer,
         }
     }

@@ -1,9 +1,10 @@
 //! Functions over the values of one series in the order of the answer. Nulls are not seen.
 
-use super::Value;
+use super::budget::Budget;
 use super::functions::Transform;
 use super::math::binary;
 use super::window::Window;
+use super::{Answer, Value};
 use crate::influxql::ast::Op;
 
 /// The points of one call, and how they lie.
@@ -14,12 +15,20 @@ pub(crate) struct Run<'a> {
     pub(crate) descending: bool,
     /// The time of what is made of all of them.
     pub(crate) begin: i64,
+    pub(crate) budget: &'a Budget<'a>,
 }
 
 impl Run<'_> {
     /// The points that a transformation makes of these.
-    pub(crate) fn apply(self, transform: Transform, points: &[(i64, Value)]) -> Vec<(i64, Value)> {
-        apply(transform, self, points)
+    pub(crate) fn apply(self, transform: Transform, points: &[(i64, Value)]) -> Answer<Vec<(i64, Value)>> {
+        let floats = || points.iter().filter_map(|(time, value)| Some((*time, value.as_f64()?)));
+        let every = self.window.map_or(1, |window| window.every);
+        let made = match transform {
+            Transform::Forecast(forecast) => forecast.of(&floats().collect::<Vec<_>>(), every, self.budget)?,
+            Transform::Technical(technical) => technical.over(floats()),
+            other => return Ok(apply(other, self, points)),
+        };
+        Ok(made.into_iter().map(|(time, value)| (time, Value::Float(value))).collect())
     }
 }
 
@@ -47,6 +56,8 @@ fn apply(transform: Transform, run: Run<'_>, points: &[(i64, Value)]) -> Vec<(i6
         Transform::Elapsed(unit) => {
             pairs(seen, false, |from, to| Some(Value::Integer(to.0.wrapping_sub(from.0) / unit)))
         }
+        // They know no values but numbers.
+        Transform::Forecast(_) | Transform::Technical(_) => Vec::new(),
     }
 }
 

@@ -3,7 +3,9 @@
 use super::{Call, Planner};
 use crate::influxql::ast::Expr;
 use crate::query::Answer;
+use crate::query::forecast::{self, Forecast};
 use crate::query::functions::{Function, Transform, is_transform};
+use crate::query::technical::{self, Technical};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -39,7 +41,7 @@ impl Planner<'_> {
             }
             ("top" | "bottom", _) => self.ranked(name, arguments),
             _ => {
-                let function = Function::plain(name).ok_or_else(|| unknown(name))?;
+                let function = Function::plain(name).ok_or_else(|| format!("undefined function {name}()"))?;
                 require_arguments(name, arguments, 1, 1)?;
                 Ok(Call::of(function, self.argument(name, &arguments[0])?))
             }
@@ -85,11 +87,16 @@ impl Planner<'_> {
     }
 
     fn transform(&mut self, name: &str, arguments: &[Expr]) -> Answer<Call> {
+        if name.starts_with("holt_winters") {
+            return self.forecast(name, arguments);
+        }
+        let technical = technical::Kind::named(name);
         let most = match name {
+            _ if technical.is_some() => technical.map_or(0, technical::Kind::most_arguments),
             "cumulative_sum" | "difference" | "non_negative_difference" => 1,
             _ => 2,
         };
-        let least = if name == "moving_average" { 2 } else { 1 };
+        let least = if name == "moving_average" || technical.is_some() { 2 } else { 1 };
         require_arguments(name, arguments, least, most)?;
         let own_buckets = name == "integral";
         let (mut call, over_buckets) = match (&arguments[0], self.window) {
@@ -106,7 +113,43 @@ impl Planner<'_> {
             Some(window) if over_buckets => window.every,
             _ => SECOND,
         };
-        call.transforms.push(parameter(name, arguments.get(1), usual)?);
+        call.transforms.push(match technical {
+            Some(kind) => Transform::Technical(Technical::new(kind, name, &arguments[1..])?),
+            None => parameter(name, arguments.get(1), usual)?,
+        });
+        Ok(call)
+    }
+
+    /// `holt_winters(function, count, season)`.
+    fn forecast(&mut self, name: &str, arguments: &[Expr]) -> Answer<Call> {
+        require_arguments(name, arguments, 3, 3)?;
+        let whole = |at: usize, place: &str| match arguments[at] {
+            Expr::Integer(number) => Ok(number),
+            _ => Err(format!("expected integer argument as {place} arg in {name}")),
+        };
+        let too_many = |number: i64, place: &str, most: i64| match number > most {
+            true => Err(format!("{place} arg to {name} cannot be greater than {most}, got {number}")),
+            false => Ok(number as usize),
+        };
+        let (count, season) = (whole(1, "second")?, whole(2, "third")?);
+        if count <= 0 {
+            return Err(format!("second arg to {name} must be greater than 0, got {count}").into());
+        }
+        if season < 0 {
+            return Err(format!("third arg to {name} cannot be negative, got {season}").into());
+        }
+        let Expr::Call(inner, of) = &arguments[0] else {
+            return Err(format!("must use aggregate function with {name}").into());
+        };
+        if self.window.is_none() {
+            return Err(format!("{name} aggregate requires a GROUP BY interval").into());
+        }
+        let mut call = self.call(inner, of)?;
+        call.transforms.push(Transform::Forecast(Forecast {
+            count: too_many(count, "second", forecast::MAX_COUNT)?,
+            season: too_many(season, "third", forecast::MAX_SEASON)?,
+            with_fit: name == "holt_winters_with_fit",
+        }));
         Ok(call)
     }
 }
@@ -163,15 +206,6 @@ fn parameter(name: &str, argument: Option<&Expr>, usual: i64) -> Answer<Transfor
             _ => return Err("second argument for moving_average must be an integer".into()),
         },
     })
-}
-
-fn unknown(name: &str) -> String {
-    match name {
-        "holt_winters" | "holt_winters_with_fit" => {
-            format!("{name}() is not supported")
-        }
-        _ => format!("undefined function {name}()"),
-    }
 }
 
 pub(super) fn require_arguments(name: &str, arguments: &[Expr], least: usize, most: usize) -> Answer<()> {
