@@ -26,10 +26,12 @@
 //!
 //! | table | what |
 //! | --- | --- |
-//! | `meta` | `position`: where the content ends in the journal |
+//! | `meta` | `position`: where the content ends in the journal; `kept_time`: the clock of retention |
 //! | `database`, `policy`, `measurement`, `field`, `stream` | the catalogue; tags as line protocol writes them |
 //! | `head` | all heads of the last checkpoint, packed, in parts |
 //! | `block` | sealed rows: stream, oldest and newest time, number of rows, packed columns |
+//! | `kept` | for each stream and step, from when on it is there: step 0 for points, else nanoseconds of roll-ups |
+//! | `rolled` | roll-ups, packed as rows are: what the points of each bucket come to |
 //!
 //! A *block* has about a thousand rows of one stream. It begins with a format byte and a checksum; a directory of columns lets a
 //! reader skip the fields that it does not want. Columns become integers (floats by a power of ten when that is exact to the last bit),
@@ -57,7 +59,14 @@
 //! - **changes** of others, lines and statements, are judged at the door, made durable by the owner as a [`Change`], and applied
 //!   in their order like everything else.
 //!
-//! Not here yet: rows that grow older than their policy stay, and there are no roll-ups.
+//! - **keep** is the hourly round of retention: days that have ended are rolled up, and what a policy's duration or a
+//!   [`KeepRule`] has outlived goes, whole blocks first. It goes over the streams in slices, each one transaction that moves no
+//!   position; queries hide what is too old whether it has gone or not. A late point or a deletion takes the roll-ups of its day
+//!   back until they are made anew, and a point older than what is kept is refused and counted. The round's clock does not
+//!   believe leaps: a machine that wakes in another decade loses a day of the oldest points in an hour, not all of them.
+//! - **roll-ups** never change an answer as long as the points are there: the plan takes them only where no bound of the
+//!   question cuts through their buckets, and only for functions that they answer. Past the points edges are widened, other
+//!   functions answer from what points are left, and a message says so.
 
 mod change;
 mod chunk;

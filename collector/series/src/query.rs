@@ -22,10 +22,13 @@ mod plan;
 mod range;
 mod raw;
 mod read;
+pub(crate) mod remarks;
+mod rolled;
 mod select;
 mod show;
 pub(crate) mod sink;
 mod technical;
+mod tiers;
 mod transform;
 mod view;
 mod window;
@@ -37,6 +40,7 @@ use crate::influxql::ast::Statement;
 use crate::influxql::parse;
 use crate::store::{Place, Store, StoreError};
 use budget::{Budget, Ended};
+use remarks::Remarks;
 use sink::{Gone, Sink, pour};
 
 /// Why a statement has no answer, as InfluxDB says it.
@@ -75,6 +79,7 @@ pub(crate) struct Request<'a> {
     /// Nobody: the request may only read.
     pub(crate) writer: Option<&'a dyn Writer>,
     pub(crate) budget: Budget<'a>,
+    pub(crate) remarks: Remarks,
 }
 
 impl Request<'_> {
@@ -102,7 +107,7 @@ pub(crate) fn run(
     let error = read(store, text, options)
         .and_then(|statements| {
             let budget = Budget::new(&store.options.query, options, most_rows);
-            let request = Request { store, database, options, writer, budget };
+            let request = Request { store, database, options, writer, budget, remarks: Remarks::default() };
             request.run(&statements, &mut collected).map_err(|gone| gone.to_string())
         })
         .err();
@@ -145,7 +150,8 @@ impl Request<'_> {
                 answered => answered.err().map(|error| error.to_string()),
             };
             failed = error.is_some();
-            sink.end(self.remark(statement, text).into_iter().collect(), error)?;
+            let messages = self.remark(statement, text).into_iter().chain(self.remarks.take());
+            sink.end(messages.collect(), error)?;
         }
         if statements.is_empty() {
             // Clients index the first result without looking.

@@ -16,6 +16,7 @@ use super::{Credentials, Face, error, form, later, now_ns, refused};
 use crate::query::answer::csv::{self, Csv};
 use crate::query::answer::json::{self, Chunked, Whole};
 use crate::query::budget::Budget;
+use crate::query::remarks::Remarks;
 use crate::query::sink::Gone;
 use crate::query::{Epoch, Parameters, QueryOptions, Request, Statements};
 
@@ -152,7 +153,7 @@ fn answer(face: &Face, question: &Question, outlet: Outlet) -> Option<Response> 
     let limits = &store.options.query;
     let budget = Budget::new(limits, &options, limits.max_flowing_rows);
     let writer = may_write.then_some(&*face.writer);
-    let request = Request { store, database, options: &options, writer, budget };
+    let request = Request { store, database, options: &options, writer, budget, remarks: Remarks::default() };
     // Nobody is there any more to be told.
     let _ = write(&request, &statements, question, outlet);
     None

@@ -4,19 +4,21 @@
 //! pass of its own, over a longer range. What comes out of a pass is one value for each bucket and call, in the order of the
 //! answer; then fill, then the transformation, then the rows.
 
-mod accumulator;
+pub(crate) mod accumulator;
 
 use std::collections::BTreeMap;
 
 use super::plan::{Call, Shape};
 use super::range::TimeRange;
 use super::read::Piece;
+use super::rolled::{Buckets as Rolled, Rows};
 use super::select::Series;
+use super::view::Meaning;
 use super::{Answer, Value, fill, raw, transform};
 use crate::influxql::ast::Fill;
 use crate::point::FieldKind;
 use crate::query::functions::Function;
-use crate::store::Flow;
+use crate::store::{Fields, Flow, Spot};
 use accumulator::{Accumulator, Picked};
 
 /// The accumulators of every bucket that has a point, by the start of the bucket.
@@ -254,8 +256,11 @@ fn pass(series: &Series<'_>, chosen: &[usize], range: TimeRange) -> Answer<Bucke
     };
     let budget = &series.prepared.request.budget;
     let mut buckets = Buckets::new();
-    series.read(&inputs, range, |piece| {
-        budget.hold(feed(series, &calls, piece, &mut buckets))?;
+    series.read_either(&calls, &inputs, range, |rows| {
+        match rows {
+            Rows::Points(piece) => budget.hold(feed(series, &calls, piece, &mut buckets))?,
+            Rows::Rolled(rolled) => feed_rolled(series, &calls, rolled, range, &mut buckets),
+        }
         budget.buckets(buckets.len())?;
         Ok(Flow::More)
     })?;
@@ -296,6 +301,29 @@ fn feed(series: &Series<'_>, calls: &[&Call], piece: &Piece<'_>, buckets: &mut B
         from = to;
     }
     held
+}
+
+/// Feeds buckets of roll-ups. One that begins before the range, because its edge was widened, belongs to the range's first bucket.
+fn feed_rolled(series: &Series<'_>, calls: &[&Call], rolled: &Rolled<'_>, range: TimeRange, buckets: &mut Buckets) {
+    let times = &rolled.chunk.times;
+    for (slot, call) in calls.iter().enumerate() {
+        let Meaning::Field(id, _) = rolled.meanings[call.input] else { continue };
+        let Some(field) = Fields::of(rolled.chunk, id) else { continue };
+        let beside = |spot: &Spot| match series.plan.shape {
+            Shape::Selected => rolled.meanings.iter().map(|meaning| rolled.beside(meaning, spot)).collect(),
+            _ => Vec::new(),
+        };
+        for (row, time) in times.iter().enumerate() {
+            let Some(summary) = field.at(row) else { continue };
+            let bucket = match &series.plan.window {
+                None => whole_bucket(series),
+                Some(window) => window.bucket((*time).max(range.from)).0,
+            };
+            let new = || calls.iter().map(|call| Accumulator::new(call.function)).collect();
+            let accumulators = buckets.entry(bucket).or_insert_with(new);
+            accumulators[slot].take(call.function, rolled.stream, &summary, &beside);
+        }
+    }
 }
 
 /// One selector, alone or beside plain fields and tags.

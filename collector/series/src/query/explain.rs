@@ -1,14 +1,18 @@
 //! `EXPLAIN`: what a SELECT would read, without reading it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::plan::Input;
+use super::plan::{Call, Input};
+use super::rolled::{Wanted, rolled};
 use super::select::{Prepared, Source, prepare};
-use super::view::Meaning;
+use super::tiers::split;
+use super::view::{Meaning, Stream};
 use super::{Answer, Request, ResultSeries, Value};
 use crate::influxql::ast::Select;
+use crate::keeping::Step;
 use crate::point::FieldKind;
-use crate::store::Weight;
+use crate::store::{self, Weight};
 
 /// For each function, or for the rows as they are: the lines that InfluxDB shows. A shard is what we have one of, a file too.
 pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<ResultSeries>> {
@@ -30,11 +34,11 @@ fn explain(prepared: &Prepared<'_>, lines: &mut Vec<String>) -> Answer<()> {
     let calls: Vec<usize> = plan.calls.iter().map(|call| call.input).collect();
     let beside: Vec<usize> = (0..plan.inputs.len()).filter(|input| !calls.contains(input)).collect();
     if plan.calls.is_empty() {
-        return section(prepared, "<nil>", &beside, &beside, lines);
+        return section(prepared, "<nil>", &beside, &beside, None, lines);
     }
     for call in &plan.calls {
         let expression = format!("{}({})", call.function.name(), named(&plan.inputs[call.input], None));
-        section(prepared, &expression, &beside, &[call.input], lines)?;
+        section(prepared, &expression, &beside, &[call.input], Some(call), lines)?;
     }
     Ok(())
 }
@@ -44,6 +48,7 @@ fn section(
     expression: &str,
     beside: &[usize],
     inputs: &[usize],
+    call: Option<&Call>,
     lines: &mut Vec<String>,
 ) -> Answer<()> {
     if !lines.is_empty() {
@@ -58,13 +63,23 @@ fn section(
     }
     let mut series = 0;
     let mut total = Weight::default();
+    let mut steps = BTreeSet::new();
     for group in prepared.groups()? {
         for part in &group.parts {
             series += part.streams.len();
             for stream in &part.streams {
-                total += weight(prepared, &prepared.sources[part.source], inputs, stream.id)?;
+                let source = &prepared.sources[part.source];
+                total += match call.and_then(|call| rolled(prepared.plan.shape, &[call], source, stream)) {
+                    Some(wanted) => rolled_weight(prepared, source, &wanted, stream, &mut steps)?,
+                    None => weight(prepared, source, inputs, stream.id)?,
+                };
             }
         }
+    }
+    if !steps.is_empty() {
+        // InfluxDB has no such line; it is there only where roll-ups are read.
+        let names: Vec<&str> = steps.iter().map(|step: &Step| step.name()).collect();
+        lines.push(format!("ROLL-UPS: {}", names.join(", ")));
     }
     lines.push(format!("NUMBER OF SHARDS: {}", usize::from(series > 0)));
     lines.push(format!("NUMBER OF SERIES: {series}"));
@@ -83,6 +98,29 @@ fn weight(prepared: &Prepared<'_>, source: &Source<'_>, inputs: &[usize], stream
     let fields: Vec<u32> = fields.collect();
     let range = source.view.kept(prepared.range, prepared.request.options.now_ns);
     Ok(prepared.request.store.weigh(stream, range.from, range.to, &fields)?)
+}
+
+/// Of the points and roll-ups that a stream is read from.
+fn rolled_weight(
+    prepared: &Prepared<'_>,
+    source: &Source<'_>,
+    wanted: &Wanted,
+    stream: &Stream,
+    steps: &mut BTreeSet<Step>,
+) -> Answer<Weight> {
+    let store = prepared.request.store;
+    let range = source.view.kept(prepared.range, prepared.request.options.now_ns);
+    let mut total = Weight::default();
+    for part in split(range, &store.kept(stream.id), prepared.plan.window.as_ref()).segments {
+        total += match part.source {
+            store::Source::Points => store.weigh(stream.id, part.from, part.to, &wanted.fields)?,
+            store::Source::Rolled(step) => {
+                steps.insert(step);
+                store.weigh_rolled(stream.id, step, part.from, part.to)?
+            }
+        };
+    }
+    Ok(total)
 }
 
 /// A name with its kind, as InfluxDB writes it.

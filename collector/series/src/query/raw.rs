@@ -155,7 +155,7 @@ pub(crate) fn value(piece: &Piece<'_>, input: usize, row: usize) -> Value {
 }
 
 /// A tag as a column shows it: an absent one is null.
-fn tag_value(tags: &Tags, key: &str) -> Value {
+pub(super) fn tag_value(tags: &Tags, key: &str) -> Value {
     match tag(tags, key) {
         "" => Value::Null,
         text => Value::Text(text.into()),

@@ -48,11 +48,11 @@ impl Piece<'_> {
 
 /// One stream, or the answer of a sub-query.
 pub(crate) struct Well<'a> {
-    source: &'a Source<'a>,
-    from: From<'a>,
+    pub(super) source: &'a Source<'a>,
+    pub(super) from: From<'a>,
 }
 
-enum From<'a> {
+pub(super) enum From<'a> {
     Stored(&'a Stream),
     Made(&'a Part),
 }
@@ -130,6 +130,10 @@ impl Series<'_> {
         let fields: Vec<u32> = fields.into_iter().collect();
         let descending = self.descending();
         let range = source.view.kept(range, request.options.now_ns);
+        let kept = request.store.kept(stream.id);
+        if range.from < kept.raw_from && !kept.tiers.is_empty() {
+            request.remarks.gone(kept.raw_from);
+        }
         let scan = Scan { stream: stream.id, from: range.from, to: range.to, fields: &fields, descending };
         let mut outcome: Result<(), QueryError> = Ok(());
         request.store.scan(&scan, |chunk| {

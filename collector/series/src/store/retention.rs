@@ -121,7 +121,7 @@ impl Store {
             known.optional().map_err(at("read the retention's clock"))?
         };
         let memory = self.memory();
-        let spans = memory.catalog.streams.iter().filter_map(|stream| span(stream));
+        let spans = memory.catalog.streams.iter().filter_map(span);
         let whole = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let Some((oldest, newest)) = whole else { return Ok(None) };
         let tick = keeping::tick(before, now, oldest.max(FIRST), newest);
@@ -314,7 +314,9 @@ impl Store {
         if keep.newest {
             to = to.min(floor(self.newest_of_all(id)?, DAY));
         }
-        bounds.raw_from = bounds.raw_from.max(to);
+        if due.span.is_some_and(|(oldest, _)| oldest < to) {
+            bounds.raw_from = bounds.raw_from.max(to);
+        }
         Ok(bounds.raw_from)
     }
 
@@ -358,7 +360,8 @@ impl Due {
             (Some(keep), Phase::Cut) => {
                 let old = |own: &Tier| {
                     let tier = self.kept.tiers.iter().find(|tier| tier.step == own.step);
-                    tier.is_some_and(|tier| tier.from < horizon(round.tick, own.keep))
+                    // As long as every point is there, nothing older was rolled up.
+                    self.kept.raw_from != i64::MIN && tier.is_some_and(|tier| tier.from < horizon(round.tick, own.keep))
                 };
                 let to = self.raw_to(keep, round.tick);
                 let hidden = self.kept.raw_from >= to || self.span.is_none_or(|(oldest, _)| oldest >= to);

@@ -10,11 +10,13 @@
 
 pub(crate) mod columns;
 mod fold;
+mod read;
 
 use rusqlite::{Connection, params};
 
-pub(crate) use columns::{Aspects, Fields, Summary};
+pub(crate) use columns::{Aspects, Fields, Spot, Summary};
 pub(crate) use fold::{Folder, Rollup};
+pub(crate) use read::{Parts, Segment, Source};
 
 use super::kept::{Kept, Rolled};
 use crate::codec::block;

@@ -94,7 +94,7 @@ impl Store {
         self.readers.with(|connection| self.scan_blocks(connection, &scan, head, &mut each))
     }
 
-    fn scan_blocks(
+    pub(super) fn scan_blocks(
         &self,
         connection: &Connection,
         scan: &Scan<'_>,

@@ -1,5 +1,7 @@
 //! What a bucket remembers for one function.
 
+mod rolled;
+
 use std::cmp::Ordering;
 
 use crate::chunk::{Column, Values};
@@ -7,6 +9,8 @@ use crate::point::{FieldKind, FieldValue};
 use crate::query::Value;
 use crate::query::functions::Function;
 use crate::query::read::read_as;
+
+pub(crate) use rolled::aspects;
 
 /// Grows by a point at a time. Functions that need every point hold them all; the budget counts those.
 #[derive(Debug)]
