@@ -82,20 +82,7 @@ impl Series<'_> {
         wells
     }
 
-    /// Hands over every row between the ends of `range` that has one of the fields behind `inputs`. `each` may end a stream early.
-    pub(crate) fn read(
-        &self,
-        inputs: &[usize],
-        range: TimeRange,
-        mut each: impl FnMut(&Piece<'_>) -> Answer<Flow>,
-    ) -> Answer<()> {
-        for (number, well) in self.wells(inputs).iter().enumerate() {
-            self.draw(well, inputs, range, number as u32, &mut each)?;
-        }
-        Ok(())
-    }
-
-    /// As [`read`](Self::read), from one well.
+    /// Hands over every row of a well between the ends of `range` that has one of the fields behind `inputs`. `each` may end it early.
     pub(crate) fn draw(
         &self,
         well: &Well<'_>,

@@ -40,7 +40,7 @@ impl Buckets<'_> {
 }
 
 impl Series<'_> {
-    /// As [`read`](Self::read), for these calls alone.
+    /// Hands over what these calls need of every well, from roll-ups where they do.
     pub(crate) fn read_either(
         &self,
         calls: &[&Call],

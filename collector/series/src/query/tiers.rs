@@ -75,9 +75,10 @@ impl Zone<'_> {
         match self.rest {
             Rest::Points => split.segments.push(Segment { from, to: to - 1, source: Source::Points }),
             Rest::Widen(step) => {
+                // The beginning of time is no edge that anybody asked for.
+                split.widened |= from > TimeRange::ALL.from;
                 let (from, to) = (floor(from, step.ns()), ceil(to, step.ns()) - 1);
                 split.segments.push(Segment { from, to, source: Source::Rolled(step) });
-                split.widened = true;
             }
             Rest::Nothing => {}
         }
@@ -181,8 +182,8 @@ mod tests {
 
     #[test]
     fn everything_is_covered_once_from_the_first_time_to_the_last() {
-        let ends = split(TimeRange::ALL, &kept(), None).segments;
-        assert_eq!(ends.first().map(|part| part.from), Some(TimeRange::ALL.from));
+        let Split { segments: ends, widened } = split(TimeRange::ALL, &kept(), None);
+        assert!(!widened && ends[0].from <= TimeRange::ALL.from);
         assert_eq!(ends.last().map(|part| part.to), Some(TimeRange::ALL.to));
         assert!(ends.windows(2).all(|pair| pair[0].to + 1 == pair[1].from), "{ends:?}");
         assert_eq!(split(TimeRange { from: 5, to: 4 }, &kept(), None), Split::default());
