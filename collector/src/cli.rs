@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what is answered.
 
 mod ca;
+mod copies;
 mod setup;
 mod token;
 
@@ -40,6 +41,10 @@ enum Command {
     /// Look at the certificate authority, or replace it by another without losing an agent
     #[command(subcommand)]
     Ca(ca::Step),
+    /// Copy everything in the data folder to another, also while the collector runs
+    Backup(copies::Backup),
+    /// Make a data folder from a backup
+    Restore(copies::Restore),
     /// Say whether configuration and rules are understood
     CheckConfig(Serve),
 }
@@ -100,6 +105,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Token(Token::Api(token))) => token.run()?,
         Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
         Some(Command::Ca(step)) => step.run()?,
+        Some(Command::Backup(backup)) => backup.run()?,
+        Some(Command::Restore(restore)) => restore.run()?,
         Some(Command::CheckConfig(options)) => check_config(options)?,
     };
     say(&said);

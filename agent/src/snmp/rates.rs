@@ -71,6 +71,34 @@ pub enum Counter {
     Long(u64),
 }
 
+/// The counters of one direction, by the fields of `interface`: in 64 bits (`long`), and in 32.
+struct Names {
+    octets_long: &'static str,
+    octets: &'static str,
+    packets_long: [&'static str; 3],
+    packets: [&'static str; 2],
+    errors: &'static str,
+    discards: &'static str,
+}
+
+const IN: Names = Names {
+    octets_long: "ifHCInOctets",
+    octets: "ifInOctets",
+    packets_long: ["ifHCInUcastPkts", "ifHCInMulticastPkts", "ifHCInBroadcastPkts"],
+    packets: ["ifInUcastPkts", "ifInNUcastPkts"],
+    errors: "ifInErrors",
+    discards: "ifInDiscards",
+};
+
+const OUT: Names = Names {
+    octets_long: "ifHCOutOctets",
+    octets: "ifOutOctets",
+    packets_long: ["ifHCOutUcastPkts", "ifHCOutMulticastPkts", "ifHCOutBroadcastPkts"],
+    packets: ["ifOutUcastPkts", "ifOutNUcastPkts"],
+    errors: "ifOutErrors",
+    discards: "ifOutDiscards",
+};
+
 /// What an interface did between two looks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rates {
@@ -235,24 +263,26 @@ impl Port {
         };
         // ifHighSpeed is 0 below a megabit, and ifSpeed ends at 4.29 gigabits.
         let fast = number("ifHighSpeed").filter(|mbit| *mbit > 0).and_then(|mbit| mbit.checked_mul(1_000_000));
-        let counts = |direction: &str| {
-            let of = |prefix: &str, what: &str| number(&format!("if{prefix}{direction}{what}"));
-            let long = |what: &str| of("HC", what).map(Counter::Long);
-            let short = |what: &str| of("", what).and_then(|value| u32::try_from(value).ok()).map(Counter::Short);
-            let all_long = ["UcastPkts", "MulticastPkts", "BroadcastPkts"].map(long);
-            let all_short = || [short("UcastPkts"), short("NUcastPkts"), None];
+        let counts = |names: &Names| {
+            let long = |name: &str| number(name).map(Counter::Long);
+            let short = |name: &str| number(name).and_then(|value| u32::try_from(value).ok()).map(Counter::Short);
+            let all_long = names.packets_long.map(long);
+            let all_short = || {
+                let [one, many] = names.packets.map(short);
+                [one, many, None]
+            };
             Counts {
-                octets: long("Octets").or_else(|| short("Octets")),
+                octets: long(names.octets_long).or_else(|| short(names.octets)),
                 packets: if all_long == [None; 3] { all_short() } else { all_long },
-                errors: short("Errors"),
-                discards: short("Discards"),
+                errors: short(names.errors),
+                discards: short(names.discards),
             }
         };
         Self {
             speed: fast.or_else(|| number("ifSpeed")),
             discontinuity: number("ifCounterDiscontinuityTime").and_then(|ticks| i64::try_from(ticks).ok()),
-            received: counts("In"),
-            sent: counts("Out"),
+            received: counts(&IN),
+            sent: counts(&OUT),
         }
     }
 }

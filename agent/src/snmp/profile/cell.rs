@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use bellwether_logic::sample::Value as Sampled;
 use bellwether_proto::schema::{Field, FieldKind};
 
-use super::format::{Cell, Condition, Form};
+use super::format::{Cell, Condition, Folded, Form};
 use crate::snmp::{Answers, Oid, Value};
 
 /// What the scales of ENTITY-SENSOR-MIB (RFC 3433, `EntitySensorDataScale`) begin with: 1 is 10^-24, and each further one
@@ -29,28 +29,38 @@ pub fn text(cells: &[Cell], answers: &Answers, index: &[u32]) -> Option<String> 
 pub fn holds(conditions: &[Condition], answers: &Answers, index: &[u32]) -> bool {
     conditions.iter().all(|condition| {
         let found = find(answers, &condition.oid, &condition.at, &condition.through, index);
-        let number = found.and_then(integer);
-        let among = |list: &[i64]| number.is_some_and(|number| list.contains(&number));
-        // Made only for those that look at it: this is asked for every row.
-        let text = || found.and_then(Value::as_text).unwrap_or_default().to_lowercase();
-        let any = |list: &[String], fits: fn(&str, &str) -> bool| {
-            let text = text();
-            list.iter().any(|part| fits(&text, &part.to_lowercase()))
-        };
-        let contains = |list: &[String]| any(list, |text, part| text.contains(part));
-        let starts = |list: &[String]| any(list, |text, part| text.starts_with(part));
-        let named = |list: &[Oid]| {
-            found.and_then(Value::as_oid).is_some_and(|oid| list.iter().any(|name| oid.starts_with(name)))
-        };
-        condition.is.as_deref().is_none_or(among)
-            && condition.not.as_deref().is_none_or(|list| !among(list))
-            && condition.is_oid.as_deref().is_none_or(named)
-            && condition.least.is_none_or(|least| number.is_some_and(|number| number >= least))
-            && condition.contains.as_deref().is_none_or(contains)
-            && !condition.lacks.as_deref().is_some_and(contains)
-            && condition.starts.as_deref().is_none_or(starts)
-            && !condition.starts_not.as_deref().is_some_and(starts)
+        has_number(condition, found) && is_named(condition, found) && has_text(condition, found)
     })
+}
+
+fn has_number(condition: &Condition, found: Option<&Value>) -> bool {
+    if condition.is.is_none() && condition.not.is_none() && condition.least.is_none() {
+        return true;
+    }
+    let number = found.and_then(integer);
+    let among = |list: &[i64]| number.is_some_and(|number| list.contains(&number));
+    condition.is.as_deref().is_none_or(among)
+        && condition.not.as_deref().is_none_or(|list| !among(list))
+        && condition.least.is_none_or(|least| number.is_some_and(|number| number >= least))
+}
+
+fn is_named(condition: &Condition, found: Option<&Value>) -> bool {
+    let Some(names) = &condition.is_oid else { return true };
+    found.and_then(Value::as_oid).is_some_and(|oid| names.iter().any(|name| oid.starts_with(name)))
+}
+
+fn has_text(condition: &Condition, found: Option<&Value>) -> bool {
+    let Condition { contains, lacks, starts, starts_not, .. } = condition;
+    if [contains, lacks, starts, starts_not].iter().all(|list| list.is_none()) {
+        return true;
+    }
+    let text = found.and_then(Value::as_text).unwrap_or_default().to_lowercase();
+    let within = |list: &[Folded]| list.iter().any(|part| text.contains(part.as_str()));
+    let begins = |list: &[Folded]| list.iter().any(|part| text.starts_with(part.as_str()));
+    contains.as_deref().is_none_or(within)
+        && !lacks.as_deref().is_some_and(within)
+        && starts.as_deref().is_none_or(begins)
+        && !starts_not.as_deref().is_some_and(begins)
 }
 
 fn one(cell: &Cell, answers: &Answers, index: &[u32], field: &Field) -> Option<Sampled> {

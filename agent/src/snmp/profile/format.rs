@@ -138,13 +138,31 @@ pub struct Condition {
     /// It must be at least this.
     pub least: Option<i64>,
     /// It must contain one of these texts, whatever the case.
-    pub contains: Option<Vec<String>>,
+    pub contains: Option<Vec<Folded>>,
     /// It must contain none of these texts, whatever the case.
-    pub lacks: Option<Vec<String>>,
+    pub lacks: Option<Vec<Folded>>,
     /// It must begin with one of these texts, whatever the case.
-    pub starts: Option<Vec<String>>,
+    pub starts: Option<Vec<Folded>>,
     /// It must begin with none of these texts, whatever the case.
-    pub starts_not: Option<Vec<String>>,
+    pub starts_not: Option<Vec<Folded>>,
+}
+
+/// A text to compare with whatever the case: in small letters, made once and not for every row of every device.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "String")]
+pub struct Folded(String);
+
+impl From<String> for Folded {
+    fn from(text: String) -> Self {
+        Self(text.to_lowercase())
+    }
+}
+
+impl Folded {
+    /// In small letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Where a value is found and what it means.
