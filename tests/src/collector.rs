@@ -172,6 +172,21 @@ impl Collector {
         program::run(NAME, arguments)
     }
 
+    /// Another of the same configuration and ports, on a data folder that is made from this one's backup. It does not run yet.
+    ///
+    /// # Panics
+    /// If the backup can't be put back.
+    #[must_use]
+    pub fn restored(&self, backup: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("bellwether-").tempdir().expect("a temporary folder");
+        let other = Self { program: None, folder, http: self.http, grpc: self.grpc, client: Http::new(self.http) };
+        fs::copy(self.config(), other.config()).expect("a folder takes a file");
+        let from = backup.to_str().expect("temporary folders have plain names");
+        let said = other.command(&["restore", "--from", from]).success();
+        assert!(said.contains("agents come back by themselves"), "{said}");
+        other
+    }
+
     /// Uses the first-login link; answers the session's cookie.
     ///
     /// # Panics

@@ -1,6 +1,7 @@
 //! End to end, with the real programs: started, spoken to, killed and restarted as in a school.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod backup;
 mod certificates;
 mod clients;
 mod closet;
