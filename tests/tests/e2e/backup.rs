@@ -17,7 +17,8 @@ fn restored_elsewhere_agents_come_back_by_themselves() {
     agent.configure("interval = \"2s\"\nping_gateway = false\n");
     agent.go();
     let (token, cookie, device) = (collector.grafana_token(), collector.log_in(), agent.device_id());
-    let readings = |collector: &Collector| stored(collector.client(), &token, &device).unwrap_or_else(|_| BTreeMap::new());
+    let readings =
+        |collector: &Collector| stored(collector.client(), &token, &device).unwrap_or_else(|_| BTreeMap::new());
     wait::until_true("readings", SOON, || readings(&collector).len() >= 3);
 
     let before = readings(&collector);

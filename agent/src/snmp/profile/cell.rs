@@ -15,6 +15,11 @@ const SMALLEST_EXPONENT: i32 = -24;
 /// Longer texts are cut: a model name of 2,000 characters is a fault of the device.
 const TEXT_MAX: usize = 200;
 
+/// Whether any of `cells` can hold something in any row.
+pub fn is_there(cells: &[Cell], answers: &Answers) -> bool {
+    cells.iter().any(|cell| cell.oid.as_ref().is_none_or(|oid| answers.below(oid).next().is_some()))
+}
+
 /// The first of `cells` that holds something fit for `field`, in the row of `index`.
 pub fn value(cells: &[Cell], answers: &Answers, index: &[u32], field: &Field) -> Option<Sampled> {
     cells.iter().find_map(|cell| one(cell, answers, index, field))

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bellwether_logic::sample::{Name, Sample, Value};
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::schema::Measurement;
+use bellwether_proto::schema::{Field, Measurement};
 
 use super::check::{CheckedFact, CheckedReading};
-use super::format::{Pace, Same};
+use super::format::{Cell, Pace, Same};
 use super::{Choice, cell};
 use crate::gather::Gather;
 use crate::snmp::Answers;
@@ -163,11 +163,13 @@ fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mu
     let mut dropped = 0;
     let mut seen: BTreeMap<Tags, usize> = BTreeMap::new();
     let mut here = Table::new();
+    // Of the columns that a profile knows most devices have a few: the others are not looked for in every row.
+    let there: Vec<_> = reading.fields.iter().filter(|(_, cells)| cell::is_there(cells, answers)).collect();
     for (number, index) in indexes(reading, answers).into_iter().enumerate() {
         if !cell::holds(&reading.conditions, answers, &index) {
             continue;
         }
-        let fields = fields(reading, answers, &index);
+        let fields = fields(&there, answers, &index);
         let Some(mut tags) = tags(reading, answers, &index) else {
             dropped += usize::from(!fields.is_empty());
             continue;
@@ -268,7 +270,7 @@ fn tags(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Option<Ta
     (reading.tags.is_empty() || !tags.is_empty()).then_some(tags)
 }
 
-fn fields(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Fields {
-    let found = reading.fields.iter();
+fn fields(there: &[&(&'static Field, Vec<Cell>)], answers: &Answers, index: &[u32]) -> Fields {
+    let found = there.iter();
     found.filter_map(|(field, cells)| Some((field.name, cell::value(cells, answers, index, field)?))).gather()
 }
