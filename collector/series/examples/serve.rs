@@ -24,6 +24,9 @@ struct Arguments {
     /// The folder of the data; it is made.
     #[arg(long)]
     data: PathBuf,
+    /// How many values are held before they are packed into blocks.
+    #[arg(long, default_value_t = Options::default().max_head_values)]
+    head_values: u64,
 }
 
 /// What the journal is read in at a time.
@@ -99,7 +102,7 @@ fn follow(journal: &Journal, store: &Store, visible: &watch::Sender<u64>, stop: 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let options = Options { databases: Vec::new(), ..Options::default() };
+    let options = Options { databases: Vec::new(), max_head_values: arguments.head_values, ..Options::default() };
     let store = Arc::new(Store::open(&arguments.data.join("series"), options)?);
     let readers = [(SERIES.to_owned(), Position(store.position()))].into();
     let (journal, _) =
