@@ -23,7 +23,9 @@
 pub mod answer;
 pub mod batch;
 pub mod client;
+pub mod compare;
 pub mod gather;
+pub mod history;
 pub mod outbox;
 pub mod reads;
 pub mod rejects;
@@ -33,3 +35,6 @@ pub const BATCH_POINTS: usize = 5_000;
 
 /// Bytes of lines in one request before packing: a tenth of what InfluxDB takes, so that long texts are no reason for a 413.
 pub const BATCH_BYTES: usize = 2_500_000;
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ use crate::foreign::ForeignWrites;
 use crate::grpc::discovery::Parts;
 use crate::grpc::{self, Backfill, Centre, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
 use crate::health::Health;
+use crate::influx::compare::Comparison;
 use crate::influx::reads::{self, Reads};
 use crate::ingest::{self, Ingest};
 use crate::readers::Driven;
@@ -175,6 +176,10 @@ impl Starting {
         if let Some(client) = &opened.influx {
             let (journal, state) = (Arc::clone(&opened.journal), Arc::clone(&opened.state));
             let influx = InfluxReader::new(journal, state, clock.clone(), client.clone(), opened.folder.path())?;
+            let influx = match opened.config.store.kind {
+                Kind::Both => influx.with_embedded(Arc::clone(&opened.series)),
+                Kind::Embedded | Kind::Influxdb => influx,
+            };
             // The last, so that it is stopped last: the others must not wait for somebody else's program.
             readers.push(Driven::start(influx, Arc::clone(&health)).map_err(StartError::Thread)?);
         }
@@ -399,6 +404,16 @@ impl Starting {
             opened.config.certificates.grace(),
             self.clock.clone(),
         )));
+        if let (Kind::Both, Some(client)) = (opened.config.store.kind, &opened.influx) {
+            let comparison = Comparison {
+                store: Arc::clone(&opened.series),
+                client: client.clone(),
+                state: Arc::clone(&opened.state),
+                clock: self.clock.clone(),
+                health: Arc::clone(&self.health),
+            };
+            self.helpers.push(tokio::spawn(comparison.run()));
+        }
         self.helpers.push(tokio::spawn(tend::own_clock(Arc::clone(&self.registry))));
         self.helpers.push(tokio::spawn(tend::figures_of(
             Arc::clone(&opened.journal),

@@ -9,6 +9,7 @@ pub mod firehose;
 pub mod fuzz;
 pub mod grafana;
 pub mod http;
+pub mod influxdb;
 pub mod ledger;
 pub mod program;
 pub mod snmp;

@@ -293,7 +293,9 @@ mod order {
     #[test]
     fn every_crate_takes_the_lints_of_the_workspace() {
         let manifests = files().into_iter().filter(|file| file.ends_with("/Cargo.toml"));
-        let without: Vec<_> = manifests.filter(|file| !read(file).contains("[lints]\nworkspace = true")).collect();
+        // Programs of others' making are built outside of the workspace, so that nothing of theirs comes into its lock file.
+        let ours = manifests.filter(|file| !file.starts_with("tests/clients/"));
+        let without: Vec<_> = ours.filter(|file| !read(file).contains("[lints]\nworkspace = true")).collect();
         nothing("manifests without the workspace's lints", &without);
     }
 }

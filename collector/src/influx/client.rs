@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bellwether_series::Statement;
@@ -24,6 +25,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// How much of an answer to a write is read. A server may repeat every bad line of a batch.
 const ANSWER_BYTES: usize = 4 << 20;
 
+/// How much of a refusal is repeated in a log.
+const SHOWN_CHARS: usize = 200;
+
 /// How we name ourselves.
 const USER_AGENT: &str = concat!("bellwether-collector/", env!("CARGO_PKG_VERSION"));
 
@@ -42,6 +46,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     settings: Influxdb,
+    /// How it is written to, once it has said so; forgotten when it does not answer, because it may come back as a newer one.
+    dialect: Arc<Mutex<Option<Dialect>>>,
 }
 
 /// Why there can be no client.
@@ -74,6 +80,28 @@ pub struct Away {
     source: reqwest::Error,
 }
 
+/// Why a question has no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// There is none.
+    #[error(transparent)]
+    Away(#[from] Away),
+    /// It is another than 200.
+    #[error("InfluxDB answered a question with {status} {text}")]
+    Status {
+        /// Which.
+        status: u16,
+        /// What it said, cut.
+        text: String,
+    },
+    /// It is too large.
+    #[error("InfluxDB's answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// It is something else.
+    #[error("InfluxDB's answer is not JSON")]
+    NotJson(#[source] serde_json::Error),
+}
+
 impl Client {
     /// A client for these settings; files are looked for in `folder`.
     ///
@@ -99,7 +127,7 @@ impl Client {
             builder = builder.tls_certs_only([]);
         }
         let http = builder.build().map_err(ClientError::Settings)?;
-        Ok(Self { http, base, settings: settings.clone() })
+        Ok(Self { http, base, settings: settings.clone(), dialect: Arc::default() })
     }
 
     /// Where it is, for messages.
@@ -118,10 +146,18 @@ impl Client {
             Api::V2 => return Ok(Dialect::V2),
             Api::Auto => {}
         }
+        let known = *self.known();
+        if let Some(known) = known {
+            return Ok(known);
+        }
         let request = self.http.get(self.url(&["ping"])).timeout(WRITE_LIMIT);
         let answer = self.allowed(request, Dialect::V2).send().await.map_err(|error| self.away(error))?;
         let version = answer.headers().get("x-influxdb-version").and_then(|value| value.to_str().ok()).unwrap_or("");
-        Ok(dialect_of(version))
+        Ok(*self.known().insert(dialect_of(version)))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Dialect>> {
+        self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes lines; the answer is not judged here.
@@ -176,9 +212,37 @@ impl Client {
         self.allowed(request, dialect).send().await.map_err(|error| self.away(error))
     }
 
+    /// Asks `/query` and reads all of the answer, at most `bytes_max` of it.
+    ///
+    /// # Errors
+    /// When there is none that can be used.
+    pub async fn whole(
+        &self,
+        form: &[(&str, &str)],
+        limit: Duration,
+        bytes_max: usize,
+    ) -> Result<serde_json::Value, Unanswered> {
+        let dialect = self.dialect().await?;
+        let mut answer = self.ask(dialect, form, None, limit).await?;
+        let status = answer.status().as_u16();
+        if status != 200 {
+            let text = self.read(answer).await?.body;
+            return Err(Unanswered::Status { status, text: text.chars().take(SHOWN_CHARS).collect() });
+        }
+        let mut body = Vec::new();
+        while let Some(more) = answer.chunk().await.map_err(|error| self.away(error))? {
+            if body.len() + more.len() > bytes_max {
+                return Err(Unanswered::TooLarge(bytes_max));
+            }
+            body.extend_from_slice(&more);
+        }
+        serde_json::from_slice(&body).map_err(Unanswered::NotJson)
+    }
+
     /// That a read of an answer failed.
     #[must_use]
     pub fn away(&self, error: reqwest::Error) -> Away {
+        *self.known() = None;
         Away { base: self.base.to_string(), source: error.without_url() }
     }
 

@@ -4,7 +4,7 @@
 //! because that secret may do more than whoever asks. Every question has an end and every answer a bound.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::client::{Away, Client, Dialect};
+use super::client::{Client, Unanswered};
 use crate::health::chain;
 use crate::points;
 use crate::web::readings::{Rows, Series, Told};
@@ -55,28 +55,8 @@ pub struct Reads {
     authorizer: Arc<dyn Authorizer>,
     permits: Arc<Semaphore>,
     runtime: Handle,
-    known: Mutex<Known>,
-}
-
-/// What the last questions came to.
-#[derive(Default)]
-struct Known {
-    dialect: Option<Dialect>,
-    /// When there was no answer, if there was none since.
-    away: Option<Instant>,
-}
-
-/// Why a page's question has no answer.
-#[derive(Debug, thiserror::Error)]
-enum Unanswered {
-    #[error(transparent)]
-    Away(#[from] Away),
-    #[error("it answered {0}")]
-    Status(u16),
-    #[error("its answer is larger than {PAGE_BYTES} bytes")]
-    TooLarge,
-    #[error("its answer is not JSON")]
-    NotJson(#[source] serde_json::Error),
+    /// When a page's question had no answer, if none had one since.
+    away: Mutex<Option<Instant>>,
 }
 
 impl Reads {
@@ -84,27 +64,11 @@ impl Reads {
     #[must_use]
     pub fn new(client: Client, authorizer: Arc<dyn Authorizer>) -> Self {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
-        Self { client, authorizer, permits, runtime: Handle::current(), known: Mutex::default() }
+        Self { client, authorizer, permits, runtime: Handle::current(), away: Mutex::default() }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn ask(
-        &self,
-        form: &[(&str, &str)],
-        accept: Option<&str>,
-        limit: Duration,
-    ) -> Result<reqwest::Response, Away> {
-        let known = self.known().dialect;
-        let dialect = match known {
-            Some(dialect) => dialect,
-            None => self.client.dialect().await?,
-        };
-        let answer = self.client.ask(dialect, form, accept, limit).await;
-        self.known().dialect = answer.is_ok().then_some(dialect);
-        answer
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer to a page's question, parsed.
@@ -114,32 +78,20 @@ impl Reads {
         if !policy.is_empty() {
             form.push(("rp", policy));
         }
-        let mut answer = self.ask(&form, None, PAGE_LIMIT).await?;
-        let status = answer.status().as_u16();
-        if status != 200 {
-            return Err(Unanswered::Status(status));
-        }
-        let mut body = Vec::new();
-        while let Some(more) = answer.chunk().await.map_err(|error| self.client.away(error))? {
-            if body.len() + more.len() > PAGE_BYTES {
-                return Err(Unanswered::TooLarge);
-            }
-            body.extend_from_slice(&more);
-        }
-        serde_json::from_slice(&body).map_err(Unanswered::NotJson)
+        self.client.whole(&form, PAGE_LIMIT, PAGE_BYTES).await
     }
 
     fn series(&self, query: &str) -> Vec<Value> {
-        if self.known().away.is_some_and(|since| since.elapsed() < SPARE) {
+        if self.away().is_some_and(|since| since.elapsed() < SPARE) {
             return Vec::new();
         }
         let answer = self.runtime.block_on(async {
             let asked = tokio::time::timeout(PAGE_LIMIT, self.page(query));
-            asked.await.unwrap_or(Err(Unanswered::Status(StatusCode::REQUEST_TIMEOUT.as_u16())))
+            asked.await.unwrap_or_else(|_| Err(Unanswered::Status { status: 408, text: String::new() }))
         });
         match answer {
             Ok(mut answer) => {
-                self.known().away = None;
+                *self.away() = None;
                 if let Some(error) = answer["results"][0]["error"].as_str().or_else(|| answer["error"].as_str()) {
                     tracing::warn!(error, query, "a page's question to InfluxDB failed");
                 }
@@ -150,7 +102,7 @@ impl Reads {
             }
             Err(error) => {
                 tracing::warn!(why = chain(&error), "a page's question to InfluxDB has no answer");
-                self.known().away = Some(Instant::now());
+                *self.away() = Some(Instant::now());
                 Vec::new()
             }
         }
@@ -176,7 +128,7 @@ impl Series for Reads {
     }
 
     fn is_away(&self) -> bool {
-        self.known().away.is_some()
+        self.away().is_some()
     }
 }
 
@@ -275,7 +227,11 @@ impl Reads {
         let permit = tokio::time::timeout(QUERY_LIMIT, Arc::clone(&self.permits).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return busy() };
         let form: Vec<_> = question.form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let answer = match self.ask(&form, question.accept.as_deref(), QUERY_LIMIT).await {
+        let asked = async {
+            let dialect = self.client.dialect().await?;
+            self.client.ask(dialect, &form, question.accept.as_deref(), QUERY_LIMIT).await
+        };
+        let answer = match asked.await {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(why = chain(&error), "a question has no answer from InfluxDB");

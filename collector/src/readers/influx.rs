@@ -9,16 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether_journal::{Entry, Journal, JournalError, Position};
-use bellwether_series::Statement;
+use bellwether_logic::time::Timestamp;
+use bellwether_series::{Statement, Store};
 
 use super::series::content;
 use super::{IDLE, INFLUX, INFLUX_STAMP, READ_BYTES, Reader, Step};
+use tokio::runtime::{Builder, Runtime};
+
 use crate::clock::Clock;
 use crate::figures;
 use crate::influx::answer::Answer;
 use crate::influx::batch::{Batch, Place};
 use crate::influx::client::{Away, Client, Dialect};
 use crate::influx::gather::Gathered;
+use crate::influx::history::{History, Untold};
 use crate::influx::outbox::{NotSent, Outbox, Remote, pinned};
 use crate::influx::rejects::Rejects;
 use crate::points;
@@ -26,6 +30,9 @@ use crate::state::{State, StateError};
 
 /// How long points wait for others to share a request with.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How far back the embedded store is asked for what was lost: so long it keeps raw values.
+const RAW: Duration = Duration::from_secs(30 * 86_400);
 
 /// How often the place is written down while there is nothing to send.
 const COMMIT_EVERY: Duration = Duration::from_secs(5);
@@ -47,6 +54,10 @@ pub struct InfluxReader {
     since: Option<Instant>,
     committed: Position,
     committed_at: Instant,
+    /// Where what the journal lost can be had again.
+    embedded: Option<Arc<Store>>,
+    /// What it has lost, as far as it is not sent again.
+    history: Option<History>,
 }
 
 /// Why a step failed.
@@ -58,6 +69,9 @@ pub enum InfluxError {
     /// The place could not be written down.
     #[error("cannot write down what InfluxDB has")]
     State(#[from] StateError),
+    /// The embedded store could not be read.
+    #[error(transparent)]
+    History(#[from] Untold),
     /// There is no way to it.
     #[error("cannot begin to talk to InfluxDB")]
     Runtime(#[source] std::io::Error),
@@ -83,7 +97,7 @@ impl InfluxReader {
             journal,
             state,
             clock,
-            link: Link { client, runtime: None, dialect: None },
+            link: Link { client, runtime: None },
             outbox: Outbox::new(Rejects::new(folder)),
             gathered: Gathered::default(),
             unread: VecDeque::new(),
@@ -92,7 +106,15 @@ impl InfluxReader {
             since: None,
             committed: position,
             committed_at: Instant::now(),
+            embedded: None,
+            history: None,
         })
+    }
+
+    /// Has a store that applies the same records, so that nothing is lost when the journal runs full.
+    #[must_use]
+    pub fn with_embedded(self, store: Arc<Store>) -> Self {
+        Self { embedded: Some(store), ..self }
     }
 
     /// Looks at records until there is enough for a request; says whether there were any.
@@ -112,21 +134,46 @@ impl InfluxReader {
         Ok(had_some)
     }
 
-    fn read(&mut self) -> Result<Vec<Entry>, JournalError> {
+    fn read(&mut self) -> Result<Vec<Entry>, InfluxError> {
         match self.journal.read(self.position, READ_BYTES) {
             Err(JournalError::Released { from, start }) => {
-                let bytes = start.0 - from.0;
-                figures::influx("lost_bytes", bytes);
-                tracing::error!(
-                    from = from.0,
-                    to = start.0,
-                    "InfluxDB was away for so long that the journal ran full: it will never get a part"
-                );
+                self.lost(start.0 - from.0)?;
                 self.position = start;
-                self.journal.read(start, READ_BYTES)
+                Ok(Vec::new())
             }
-            read => read,
+            read => Ok(read?),
         }
+    }
+
+    /// The journal ran full and gave up a part that the server has not had.
+    fn lost(&mut self, bytes: u64) -> Result<(), StateError> {
+        figures::influx("lost_bytes", bytes);
+        if self.embedded.is_none() {
+            tracing::error!(bytes, "InfluxDB was away until the journal was full: it will never get a part");
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let since = Timestamp(self.state.cursor(INFLUX_STAMP)?.unwrap_or_default().cast_signed());
+        tracing::warn!(bytes, "InfluxDB was away until the journal was full: it gets a part from the embedded store");
+        self.history = Some(History::arrived(since.max(now - RAW), now));
+        Ok(())
+    }
+
+    /// Sends the next slice of what was lost; says whether there was any. The place stays where it is until all is sent.
+    fn recall(&mut self) -> Result<bool, InfluxError> {
+        let (Some(history), Some(store)) = (&mut self.history, &self.embedded) else { return Ok(false) };
+        let mut told = Gathered::default();
+        history.tell(store, &mut told)?;
+        if history.is_over() {
+            self.history = None;
+        }
+        if told.is_empty() {
+            return Ok(false);
+        }
+        figures::influx("recalled_slices", 1);
+        self.outbox.add(told.take());
+        self.send()?;
+        Ok(true)
     }
 
     /// What was gathered is sent from now on.
@@ -137,8 +184,8 @@ impl InfluxReader {
     }
 
     fn send(&mut self) -> Result<(), InfluxError> {
-        let runtime = self.link.runtime()?;
-        self.outbox.send(&mut Talk { runtime, link: &mut self.link }, self.clock.now())?;
+        let now = self.clock.now();
+        self.outbox.send(&mut self.link.talk()?, now)?;
         if self.outbox.is_empty() {
             self.commit()?;
         }
@@ -173,6 +220,17 @@ impl Reader for InfluxReader {
         if !self.outbox.is_empty() {
             self.send()?;
             return Ok(Step::Moved);
+        }
+        if self.history.is_some() {
+            // Before anything newer is read: the place must not move over what is not there yet.
+            if !self.gathered.is_empty() {
+                self.close();
+                self.send()?;
+                return Ok(Step::Moved);
+            }
+            if self.recall()? {
+                return Ok(Step::Moved);
+            }
         }
         let had_some = self.gather()?;
         if self.is_due() {
@@ -214,41 +272,29 @@ impl Reader for InfluxReader {
 struct Link {
     client: Client,
     /// Made on the reader's own thread: it must not end with the collector's while a request is under way.
-    runtime: Option<Arc<tokio::runtime::Runtime>>,
-    /// How the server is written to; asked again after it was away, because it may have come back as a newer one.
-    dialect: Option<Dialect>,
+    runtime: Option<Runtime>,
 }
 
 impl Link {
-    fn runtime(&mut self) -> Result<Arc<tokio::runtime::Runtime>, InfluxError> {
-        if let Some(runtime) = &self.runtime {
-            return Ok(Arc::clone(runtime));
+    fn talk(&mut self) -> Result<Talk<'_>, InfluxError> {
+        if self.runtime.is_none() {
+            let made = Builder::new_current_thread().enable_all().build().map_err(InfluxError::Runtime)?;
+            self.runtime = Some(made);
         }
-        let made = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(InfluxError::Runtime)?;
-        Ok(Arc::clone(self.runtime.insert(Arc::new(made))))
+        let runtime = self.runtime.as_ref().expect("it was made");
+        Ok(Talk { runtime, client: &self.client })
     }
 }
 
 /// A [`Link`] that can be used.
 struct Talk<'a> {
-    runtime: Arc<tokio::runtime::Runtime>,
-    link: &'a mut Link,
+    runtime: &'a Runtime,
+    client: &'a Client,
 }
 
 impl Talk<'_> {
-    fn with<T>(&mut self, ask: impl AsyncFnOnce(&Client, Dialect) -> Result<T, Away>) -> Result<T, Away> {
-        let Link { client, dialect, .. } = &mut *self.link;
-        let answer = self.runtime.block_on(async {
-            let known = match *dialect {
-                Some(known) => known,
-                None => *dialect.insert(client.dialect().await?),
-            };
-            ask(client, known).await
-        });
-        if answer.is_err() {
-            *dialect = None;
-        }
-        answer
+    fn with<T>(&self, ask: impl AsyncFnOnce(&Client, Dialect) -> Result<T, Away>) -> Result<T, Away> {
+        self.runtime.block_on(async { ask(self.client, self.client.dialect().await?).await })
     }
 }
 
@@ -266,7 +312,7 @@ impl Remote for Talk<'_> {
 
     fn create(&mut self, place: &Place) -> Result<Answer, Away> {
         let own = place.database == points::DATABASE;
-        let name = if own { self.link.client.bucket_database() } else { &place.database };
+        let name = if own { self.client.bucket_database() } else { &place.database };
         let text = format!("CREATE DATABASE \"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
         self.tell(&Statement { database: String::new(), text, now_ns: 0 })
     }

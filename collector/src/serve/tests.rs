@@ -2,6 +2,7 @@
 
 mod closets;
 mod enrolment;
+mod influx;
 mod refusals;
 mod replay;
 mod site;

@@ -9,6 +9,7 @@ mod disks;
 mod doctor;
 mod enrolment;
 mod identity;
+mod influxdb;
 mod kills;
 mod orders;
 mod outage;

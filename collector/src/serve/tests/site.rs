@@ -49,8 +49,14 @@ pub(super) struct Stream {
 
 impl Site {
     pub(super) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more in its `collector.toml`.
+    pub(super) async fn start_with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("collector.toml"), "[own_agent]\nenabled = false\n").unwrap();
+        let config = format!("[own_agent]\nenabled = false\n{config}");
+        std::fs::write(folder.path().join("collector.toml"), config).unwrap();
         Self { folder, running: None }.restart().await
     }
 
