@@ -30,6 +30,7 @@ pub(crate) mod sink;
 mod technical;
 mod tiers;
 mod transform;
+mod types;
 mod view;
 mod window;
 

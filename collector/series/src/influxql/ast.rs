@@ -186,6 +186,77 @@ pub(crate) enum Op {
     GreaterEqual,
 }
 
+impl Expr {
+    /// As InfluxDB writes it.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Paren(inner) => format!("({})", inner.text()),
+            Self::Binary(op, left, right) => format!("{} {} {}", left.text(), op.text(), right.text()),
+            Self::Reference(name, _) => name.clone(),
+            Self::Call(name, arguments) => {
+                let arguments: Vec<String> = arguments.iter().map(Self::text).collect();
+                format!("{name}({})", arguments.join(", "))
+            }
+            Self::Number(number) => format!("{number:.3}"),
+            Self::Integer(number) => number.to_string(),
+            Self::Unsigned(number) => number.to_string(),
+            Self::Boolean(value) => value.to_string(),
+            Self::Text(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+            Self::Duration(span) => span_text(*span),
+            Self::Regex(regex) => format!("/{}/", regex.as_str()),
+            Self::Wildcard(_) => "*".to_owned(),
+        }
+    }
+
+    /// What InfluxDB calls this kind of expression.
+    pub(crate) fn kind_text(&self) -> &'static str {
+        match self {
+            Self::Paren(_) => "*influxql.ParenExpr",
+            Self::Binary(..) => "*influxql.BinaryExpr",
+            Self::Reference(..) => "*influxql.VarRef",
+            Self::Call(..) => "*influxql.Call",
+            Self::Number(_) => "*influxql.NumberLiteral",
+            Self::Integer(_) => "*influxql.IntegerLiteral",
+            Self::Unsigned(_) => "*influxql.UnsignedLiteral",
+            Self::Boolean(_) => "*influxql.BooleanLiteral",
+            Self::Text(_) => "*influxql.StringLiteral",
+            Self::Duration(_) => "*influxql.DurationLiteral",
+            Self::Regex(_) => "*influxql.RegexLiteral",
+            Self::Wildcard(_) => "*influxql.Wildcard",
+        }
+    }
+
+    /// True if a name is in it.
+    pub(crate) fn has_name(&self) -> bool {
+        match self {
+            Self::Reference(..) | Self::Regex(_) | Self::Wildcard(_) => true,
+            Self::Paren(inner) => inner.has_name(),
+            Self::Binary(_, left, right) => left.has_name() || right.has_name(),
+            Self::Call(_, arguments) => arguments.iter().any(Self::has_name),
+            _ => false,
+        }
+    }
+}
+
+/// A span in the largest unit that divides it.
+pub(crate) fn span_text(nanoseconds: i64) -> String {
+    let units = [
+        (604_800_000_000_000, "w"),
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "u"),
+        (1, "ns"),
+    ];
+    if nanoseconds == 0 {
+        return "0s".to_owned();
+    }
+    let found = units.iter().find(|(unit, _)| nanoseconds % unit == 0);
+    found.map_or_else(String::new, |(unit, name)| format!("{}{name}", nanoseconds / unit))
+}
+
 impl Op {
     /// Higher binds more.
     pub(crate) fn precedence(self) -> u8 {
@@ -255,6 +326,7 @@ pub(crate) enum What {
     TagValues(Keys),
     FieldKeys,
     RetentionPolicies,
+    ContinuousQueries,
     Series,
     /// `SHOW ... [EXACT] CARDINALITY`.
     Cardinality(Counted, bool),

@@ -52,7 +52,7 @@ pub(crate) fn parse<'a>(
         let to = cursor.tokens[cursor.next].at;
         statements.push((statement, text[from..to].trim_end()));
         if *cursor.peek() != Kind::End && !cursor.mark(";") {
-            return cursor.unexpected("; or EOF").map(|()| Vec::new());
+            return cursor.unexpected(";").map(|()| Vec::new());
         }
     }
 }
@@ -200,17 +200,32 @@ impl Cursor<'_> {
     /// InfluxDB names a place one letter earlier where it looked for a pattern.
     fn unexpected_pattern<T>(&self) -> Parsed<T> {
         let (line, letter) = self.place();
-        let found = self.peek();
-        Err(ParseError(format!("found {found}, expected regex at line {line}, char {}", letter - 1)))
+        let token = &self.tokens[self.next];
+        let text = &self.text[token.at..];
+        if text.starts_with('/') {
+            return Err(ParseError(format!("bad regex:  at line {line}, char {}", letter - 1)));
+        }
+        let earlier = usize::from(!text.starts_with('\''));
+        Err(ParseError(format!("found {}, expected regex at line {line}, char {}", token.kind, letter - earlier)))
     }
 
-    /// Where the next token begins, as people count. InfluxDB counts the end of the text one further.
+    /// Where the next token begins, as InfluxDB counts: the end of the text is one further behind what might have gone on, and a text
+    /// in quotes begins one earlier, as does one without an end.
     fn place(&self) -> (usize, usize) {
         let token = &self.tokens[self.next];
         let before = &self.text[..token.at];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count();
-        let further = usize::from(token.kind == Kind::End);
-        (line, column + 1 + further)
+        let last = self.next.checked_sub(1).map(|last| &self.tokens[last]);
+        let goes_on =
+            last.is_some_and(|last| matches!(last.kind, Kind::Name(_) | Kind::Word(_) | Kind::Mark("," | "(")));
+        let at_once = !before.ends_with(char::is_whitespace);
+        let quoted = self.text[token.at..].starts_with('\'');
+        let without_end = matches!(token.kind, Kind::Bad(_)) && self.text[token.at..].starts_with('"');
+        match token.kind {
+            Kind::End if goes_on && at_once => (line, column + 2),
+            _ if quoted || without_end => (line, column),
+            _ => (line, column + 1),
+        }
     }
 }

@@ -178,6 +178,8 @@ pub struct ResultSeries {
     pub columns: Vec<Arc<str>>,
     /// One value for each column.
     pub values: Vec<Vec<Value>>,
+    /// Where the clocks are by which times are written as text; `None` is UTC.
+    pub zone: Option<jiff::tz::TimeZone>,
 }
 
 /// One value of an answer.

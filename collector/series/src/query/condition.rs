@@ -53,7 +53,49 @@ impl Condition {
                 Ok(Self::Or(Box::new(Self::bind(Some(left), view)?), Box::new(Self::bind(Some(right), view)?)))
             }
             Expr::Binary(op, left, right) => Self::bind_comparison(*op, left, right, view),
-            _ => Err("invalid condition: a comparison was expected".into()),
+            other => Err(format!("invalid condition expression: {}", other.text()).into()),
+        }
+    }
+
+    /// As [`bind`](Self::bind), for statements that read no rows: what is said of a field lets everything through, and tags are texts.
+    pub(crate) fn bind_tags(expr: Option<&Expr>, view: &View) -> Answer<Self> {
+        let Some(expr) = expr else { return Ok(Self::Always(true)) };
+        match expr {
+            Expr::Paren(inner) => Self::bind_tags(Some(inner), view),
+            Expr::Binary(Op::And, left, right) => {
+                let sides = (Self::bind_tags(Some(left), view)?, Self::bind_tags(Some(right), view)?);
+                Ok(Self::And(Box::new(sides.0), Box::new(sides.1)))
+            }
+            Expr::Binary(Op::Or, left, right) => {
+                let sides = (Self::bind_tags(Some(left), view)?, Self::bind_tags(Some(right), view)?);
+                Ok(Self::Or(Box::new(sides.0), Box::new(sides.1)))
+            }
+            Expr::Binary(Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual, ..) => {
+                Err("invalid tag comparison operator".into())
+            }
+            Expr::Binary(op, left, right) => {
+                let key = |side: &Expr| match side {
+                    Expr::Reference(name, _) => Some(Arc::from(name.as_str())),
+                    _ => None,
+                };
+                let Some(key) = key(left).or_else(|| key(right)) else { return Self::bind(Some(expr), view) };
+                if view.fields.contains_key(&key) {
+                    return Ok(Self::Always(true));
+                }
+                Ok(match (op, &**left, &**right) {
+                    (Op::Equal, Expr::Text(text), _) | (Op::Equal, _, Expr::Text(text)) => {
+                        Self::Tag(key, Test::Is(text.clone()))
+                    }
+                    (Op::NotEqual, Expr::Text(text), _) | (Op::NotEqual, _, Expr::Text(text)) => {
+                        Self::Tag(key, Test::Not(text.clone()))
+                    }
+                    (Op::Match, _, Expr::Regex(regex)) => Self::Tag(key, Test::Like(regex.clone())),
+                    (Op::NotMatch, _, Expr::Regex(regex)) => Self::Tag(key, Test::NotLike(regex.clone())),
+                    // What is no text is asked of nothing.
+                    _ => Self::Always(true),
+                })
+            }
+            other => Self::bind(Some(other), view),
         }
     }
 
@@ -210,8 +252,8 @@ impl Operand {
             Expr::Binary(op, left, right) => {
                 Self::Binary(*op, Box::new(Self::bind(left, view)?), Box::new(Self::bind(right, view)?))
             }
-            Expr::Call(name, _) => {
-                return Err(format!("invalid function call in condition: {name}()").into());
+            Expr::Call(..) => {
+                return Err(format!("invalid function call in condition: {}", expr.text()).into());
             }
             Expr::Regex(_) | Expr::Wildcard(_) => return Err("invalid condition".into()),
         })

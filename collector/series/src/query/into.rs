@@ -51,7 +51,7 @@ pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<Resul
     commit(request, &mut written, &mut text)?;
     let values = vec![vec![Value::Time(0), Value::Integer(total)]];
     let columns = ["time", "written"].iter().map(|column| Arc::from(*column)).collect();
-    Ok(vec![ResultSeries { name: "result".into(), tags: Vec::new(), columns, values }])
+    Ok(vec![ResultSeries { name: "result".into(), columns, values, ..ResultSeries::default() }])
 }
 
 fn commit(request: &Request<'_>, written: &mut Lines, text: &mut String) -> Answer<()> {

@@ -39,7 +39,13 @@ pub(crate) fn binary(op: Op, left: &Value, right: &Value) -> Value {
         (Value::Unsigned(left), Value::Integer(right)) if *right >= 0 => unsigned(op, *left, *right as u64),
         (Value::Integer(left), Value::Unsigned(right)) if *left >= 0 => unsigned(op, *left as u64, *right),
         (Value::Boolean(left), Value::Boolean(right)) => booleans(op, *left, *right),
-        (Value::Text(left), Value::Text(right)) => compared(op, left.cmp(right)),
+        // Texts have no order in InfluxDB.
+        (Value::Text(left), Value::Text(right)) => match op {
+            Op::Equal => Value::Boolean(left == right),
+            Op::NotEqual => Value::Boolean(left != right),
+            Op::Less | Op::LessEqual | Op::Greater | Op::GreaterEqual => Value::Boolean(false),
+            _ => Value::Null,
+        },
         _ => match (left.as_f64(), right.as_f64()) {
             (Some(left), Some(right)) => floats(op, left, right),
             _ => Value::Null,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::functions::{Function, Transform};
 use super::view::{Meaning, View};
 use super::window::Window;
-use super::{Answer, Value, math};
+use super::{Answer, Value, math, types};
 use crate::influxql::ast::{Cast, Expr, Fill, Op, Select};
 use crate::point::FieldKind;
 
@@ -42,7 +42,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    fn new(name: &str, cast: Option<Cast>, views: &[View]) -> Self {
+    pub(crate) fn new(name: &str, cast: Option<Cast>, views: &[View]) -> Self {
         let kinds = views.iter().filter_map(|view| match view.meaning(name, cast) {
             Meaning::Field(_, kind) => Some(kind),
             _ => None,
@@ -202,7 +202,8 @@ pub(crate) fn plan(select: &Select, views: &[View], grouping: Grouping, inherite
             continue;
         }
         let node = planner.node(&field.expr)?;
-        if matches!(node, Node::Literal(_)) {
+        types::check(&field.expr, views)?;
+        if !field.expr.has_name() {
             return Err("field must contain at least one variable".into());
         }
         let apart = planner.apart(&node);

@@ -93,7 +93,10 @@ impl Splitter<'_> {
             Expr::Unsigned(time) => Ok(Term::Time(i128::from(*time))),
             Expr::Number(time) => Ok(Term::Time(i128::from(*time as i64))),
             Expr::Duration(span) => Ok(Term::Span(i128::from(*span))),
-            Expr::Text(text) => self.literal(text).map(Term::Time).ok_or_else(|| bad(expr)),
+            Expr::Text(text) => self.literal(text).map(Term::Time).ok_or_else(|| match looks_like_date(text) {
+                true => "invalid timestamp string".into(),
+                false => bad(expr),
+            }),
             Expr::Call(name, arguments) if name == "now" && arguments.is_empty() => {
                 Ok(Term::Time(i128::from(self.now)))
             }
@@ -146,6 +149,13 @@ fn is_time(expr: &Expr) -> bool {
         Expr::Paren(inner) => is_time(inner),
         _ => false,
     }
+}
+
+/// Four digits, two and two, with dashes between.
+fn looks_like_date(text: &str) -> bool {
+    let shape = b"0000-00-00";
+    let fits = |(byte, shape): (&u8, &u8)| if *shape == b'-' { *byte == b'-' } else { byte.is_ascii_digit() };
+    text.len() >= shape.len() && text.as_bytes().iter().zip(shape).all(fits)
 }
 
 fn bad(expr: &Expr) -> QueryError {

@@ -28,6 +28,7 @@ pub(crate) struct Prepared<'a> {
     pub(crate) fill: Fill,
     pub(crate) descending: bool,
     page: Page,
+    zone: Option<jiff::tz::TimeZone>,
     pub(crate) sources: Vec<Source<'a>>,
     /// The tags that are grouped by.
     pub(crate) keys: BTreeSet<Arc<str>>,
@@ -122,7 +123,19 @@ pub(crate) fn prepare<'a>(request: &'a Request<'a>, select: &Select, outer: Opti
     };
     let sources = views.into_iter().zip(inner).map(bind).collect::<Answer<Vec<_>>>()?;
     let is_inner = outer.is_some();
-    Ok(Prepared { request, plan, range, own, is_inner, fill, descending, page: select.page, sources, keys: tags })
+    Ok(Prepared {
+        request,
+        plan,
+        range,
+        own,
+        is_inner,
+        fill,
+        descending,
+        page: select.page,
+        zone: select.zone.clone(),
+        sources,
+        keys: tags,
+    })
 }
 
 fn inherited_order(select: &Select, outer: &Outer) -> Answer<bool> {
@@ -252,6 +265,7 @@ impl Prepared<'_> {
             tags: self.keys.iter().cloned().zip(group.values.iter().cloned()).collect(),
             columns: std::iter::once(self.plan.time_name.clone()).chain(names).collect(),
             values: Vec::new(),
+            zone: self.zone.clone(),
         }
     }
 }

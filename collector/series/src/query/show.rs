@@ -13,6 +13,8 @@ pub(crate) fn answer(request: &Request<'_>, show: &Show) -> Answer<Vec<ResultSer
     let store = request.store;
     match &show.what {
         What::Databases => return Ok(databases(store)),
+        What::ContinuousQueries => return Ok(continuous_queries(store)),
+        What::Nothing([]) => return Ok(Vec::new()),
         What::Nothing(columns) => return Ok(vec![table("", columns, Vec::new())]),
         _ => {}
     }
@@ -29,8 +31,13 @@ pub(crate) fn answer(request: &Request<'_>, show: &Show) -> Answer<Vec<ResultSer
     let sources = if show.sources.is_empty() { &every[..] } else { &show.sources[..] };
     let views = views_of_all(store, database, sources.iter())?;
     let mut bound = Vec::new();
+    let bind = match show.what {
+        // Whoever looks for measurements by what is said of a field finds none.
+        What::Measurements(_) => Condition::bind,
+        _ => Condition::bind_tags,
+    };
     for view in &views {
-        bound.push((view, Condition::bind(condition.as_ref(), view)?));
+        bound.push((view, bind(condition.as_ref(), view)?));
     }
     let filtered = condition.is_some();
     let all: Vec<ResultSeries> = match &show.what {
@@ -42,7 +49,7 @@ pub(crate) fn answer(request: &Request<'_>, show: &Show) -> Answer<Vec<ResultSer
         }
         What::Series => series(show, &bound),
         What::Cardinality(counted, exact) => cardinality(counted, *exact, &bound, filtered || !show.sources.is_empty()),
-        What::Databases | What::RetentionPolicies | What::Nothing(_) => Vec::new(),
+        What::ContinuousQueries | What::Databases | What::RetentionPolicies | What::Nothing(_) => Vec::new(),
     };
     request.budget.rows(all.iter().map(|series| series.values.len()).sum())?;
     Ok(all)
@@ -70,6 +77,7 @@ fn table(name: &str, columns: &[&str], values: Vec<Vec<Value>>) -> ResultSeries 
         tags: Vec::new(),
         columns: columns.iter().map(|column| Arc::from(*column)).collect(),
         values,
+        zone: None,
     }
 }
 
@@ -77,6 +85,12 @@ fn databases(store: &Store) -> Vec<ResultSeries> {
     let memory = store.memory();
     let names = memory.catalog.databases.keys().map(|name| vec![text(name)]).collect();
     vec![table("databases", &["name"], names)]
+}
+
+/// There are none, of each database.
+fn continuous_queries(store: &Store) -> Vec<ResultSeries> {
+    let memory = store.memory();
+    memory.catalog.databases.keys().map(|name| table(name, &["name", "query"], Vec::new())).collect()
 }
 
 /// In the order in which they were made.

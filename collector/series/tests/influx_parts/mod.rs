@@ -4,4 +4,5 @@ pub mod data;
 pub mod ours;
 pub mod peer;
 pub mod question;
+pub mod recorded;
 pub mod same;

@@ -52,10 +52,22 @@ impl Peer {
         assert_eq!(answer, "", "influxd took the lines");
     }
 
-    pub fn ask(&self, database: &str, question: &str) -> Value {
+    /// Makes a database of this content alone.
+    pub fn renew(&self, database: &str, lines: &str) {
+        for verb in ["DROP", "CREATE"] {
+            self.post("/query", &format!("q={verb} DATABASE {database}"));
+        }
+        assert_eq!(self.post(&format!("/write?db={database}"), lines), "", "influxd took the lines");
+    }
+
+    pub fn ask_with_epoch(&self, database: &str, epoch: &str, question: &str) -> Value {
         let encoded: String = question.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let answer = self.post(&format!("/query?db={database}&epoch=s"), &format!("q={encoded}"));
+        let answer = self.post(&format!("/query?db={database}&epoch={epoch}"), &format!("q={encoded}"));
         serde_json::from_str(&answer).unwrap_or(Value::String(answer))
+    }
+
+    pub fn ask(&self, database: &str, question: &str) -> Value {
+        self.ask_with_epoch(database, "s", question)
     }
 
     /// The body of the answer.

@@ -26,11 +26,11 @@ impl Cursor<'_> {
             "RETENTION" | "TAG" | "FIELD" => self.show_two(kind)?,
             "CONTINUOUS" => {
                 self.expect_word("QUERIES")?;
-                What::Nothing(&["name", "query"])
+                What::ContinuousQueries
             }
             "USERS" => What::Nothing(&["user", "admin"]),
             "QUERIES" => What::Nothing(&["qid", "query", "database", "duration", "status"]),
-            "SUBSCRIPTIONS" => What::Nothing(&["retention_policy", "name", "mode", "destinations"]),
+            "SUBSCRIPTIONS" => What::Nothing(&[]),
             "DIAGNOSTICS" | "GRANTS" | "SHARD" | "SHARDS" | "STATS" => {
                 return Err(ParseError(format!("SHOW {kind} is not supported")));
             }
@@ -100,7 +100,7 @@ impl Cursor<'_> {
             limit: 0,
             offset: 0,
         };
-        if matches!(show.what, What::Databases | What::Nothing(_)) {
+        if matches!(show.what, What::ContinuousQueries | What::Databases | What::Nothing(_)) {
             return Ok(show);
         }
         if self.word("ON") {

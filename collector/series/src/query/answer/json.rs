@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
+use jiff::tz::TimeZone;
+
 use crate::query::sink::{Gone, Sink};
 use crate::query::{Epoch, Message, ResultSeries, Value};
 
@@ -27,12 +29,13 @@ pub(crate) struct Whole<W> {
     series: usize,
     /// Of the series.
     rows: usize,
+    zone: Option<TimeZone>,
 }
 
 impl<W: Write> Whole<W> {
     pub(crate) fn new(out: W, epoch: Epoch) -> Self {
         let text = String::from("{\"results\":[");
-        Self { out, text, epoch, statements: 0, series: 0, rows: 0 }
+        Self { out, text, epoch, statements: 0, series: 0, rows: 0, zone: None }
     }
 
     /// The end of the text, without a newline.
@@ -46,12 +49,13 @@ impl<W: Write> Whole<W> {
         self.text.push_str(if self.series == 0 { ",\"series\":[" } else { "," });
         write_head(&mut self.text, series);
         (self.series, self.rows) = (self.series + 1, 0);
+        self.zone.clone_from(&series.zone);
         Ok(())
     }
 
     pub(super) fn add(&mut self, row: &[Value]) -> Result<(), Gone> {
         self.text.push_str(if self.rows == 0 { ",\"values\":[" } else { "," });
-        write_row(&mut self.text, row, self.epoch);
+        write_row(&mut self.text, row, self.epoch, self.zone.as_ref());
         self.rows += 1;
         if self.text.len() >= GATHERED_BYTES {
             self.out.write_all(self.text.as_bytes())?;
@@ -117,7 +121,7 @@ impl<W: Write> Chunked<W> {
             write_head(&mut text, series);
             for (at, row) in series.values.iter().enumerate() {
                 text.push_str(if at == 0 { ",\"values\":[" } else { "," });
-                write_row(&mut text, row, self.epoch);
+                write_row(&mut text, row, self.epoch, series.zone.as_ref());
             }
             text.push_str(if series.values.is_empty() { "" } else { "]" });
             text.push_str(if more.0 { ",\"partial\":true}]" } else { "}]" });
@@ -192,13 +196,13 @@ fn write_head(out: &mut String, series: &ResultSeries) {
     out.push(']');
 }
 
-fn write_row(out: &mut String, row: &[Value], epoch: Epoch) {
+fn write_row(out: &mut String, row: &[Value], epoch: Epoch, zone: Option<&TimeZone>) {
     out.push('[');
     for (at, value) in row.iter().enumerate() {
         if at > 0 {
             out.push(',');
         }
-        write_value(out, value, epoch);
+        write_value(out, value, epoch, zone);
     }
     out.push(']');
 }
@@ -221,12 +225,12 @@ fn write_end(out: &mut String, messages: &[Message], partial: bool, error: Optio
 }
 
 /// A value; texts and times in quotes.
-fn write_value(out: &mut String, value: &Value, epoch: Epoch) {
+fn write_value(out: &mut String, value: &Value, epoch: Epoch, zone: Option<&TimeZone>) {
     let _ = match value {
         Value::Null => write!(out, "null"),
         Value::Time(time) if epoch == Epoch::Rfc3339 => {
             out.push('"');
-            out.push_str(&rfc3339(*time));
+            out.push_str(&rfc3339(*time, zone));
             out.push('"');
             Ok(())
         }
@@ -246,11 +250,10 @@ fn write_value(out: &mut String, value: &Value, epoch: Epoch) {
 }
 
 /// Every time of 64 bits in nanoseconds lies inside what a calendar can name.
-fn rfc3339(time: i64) -> String {
-    match jiff::Timestamp::from_nanosecond(i128::from(time)) {
-        Ok(time) => time.to_string(),
-        Err(_) => time.to_string(),
-    }
+fn rfc3339(time: i64, zone: Option<&TimeZone>) -> String {
+    let Ok(instant) = jiff::Timestamp::from_nanosecond(i128::from(time)) else { return time.to_string() };
+    let offset = zone.map(|zone| zone.to_offset(instant)).filter(|offset| offset.seconds() != 0);
+    offset.map_or_else(|| instant.to_string(), |offset| instant.display_with_offset(offset).to_string())
 }
 
 /// As Go writes floats into JSON: plain between 1e-6 and 1e21, with an exponent outside, and never NaN.

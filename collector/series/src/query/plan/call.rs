@@ -1,7 +1,7 @@
 //! Calls: which function, of what, with which parameters.
 
 use super::{Call, Planner};
-use crate::influxql::ast::Expr;
+use crate::influxql::ast::{Expr, span_text};
 use crate::query::Answer;
 use crate::query::forecast::{self, Forecast};
 use crate::query::functions::{Function, Transform, is_transform};
@@ -187,8 +187,8 @@ fn parameter(name: &str, argument: Option<&Expr>, usual: i64) -> Answer<Transfor
     let unit = |usual: i64| match argument {
         None => Ok(usual),
         Some(Expr::Duration(unit)) if *unit > 0 => Ok(*unit),
-        Some(Expr::Duration(_)) => Err(format!("duration argument must be positive in {name}()")),
-        Some(_) => Err(format!("second argument to {name} must be a duration")),
+        Some(Expr::Duration(unit)) => Err(format!("duration argument must be positive, got {}", span_text(*unit))),
+        Some(other) => Err(format!("second argument to {name} must be a duration, got {}", other.kind_text())),
     };
     Ok(match name {
         "cumulative_sum" => Transform::CumulativeSum,
@@ -203,7 +203,10 @@ fn parameter(name: &str, argument: Option<&Expr>, usual: i64) -> Answer<Transfor
             Some(Expr::Integer(count)) => {
                 return Err(format!("moving_average window must be greater than 1, got {count}").into());
             }
-            _ => return Err("second argument for moving_average must be an integer".into()),
+            other => {
+                let got = other.map_or("nothing", Expr::kind_text);
+                return Err(format!("second argument for moving_average must be an integer, got {got}").into());
+            }
         },
     })
 }

@@ -19,6 +19,9 @@ pub(super) fn fields(fields: &[Field], views: &[View], dimensions: &[Dimension])
                     expanded.push(Field { expr: Expr::Reference(name, cast), alias: None });
                 }
             }
+            Expr::Call(name, _) if name == "distinct" && is_wild(&field.expr) => {
+                return Err("expected field argument in distinct()".into());
+            }
             expr @ Expr::Call(name, _) if is_wild(expr) => {
                 let prefix = field.alias.as_ref().unwrap_or(name);
                 for (inner, kind) in known_fields(views) {
