@@ -126,13 +126,8 @@ fn beginning(values: &[f64], season: usize) -> Vec<f64> {
 /// What the method makes of the values, and `count` points more.
 fn course(values: &[f64], count: usize, parameters: &mut [f64]) -> Vec<f64> {
     for weight in &mut parameters[..4] {
-        // NaN stays.
-        if *weight > 1.0 {
-            *weight = 1.0;
-        }
-        if *weight < 0.0 {
-            *weight = 0.0;
-        }
+        // NaN stays NaN.
+        *weight = weight.clamp(0.0, 1.0);
     }
     let (fixed, seasons) = parameters.split_at_mut(PARAMETERS);
     let [alpha, beta, gamma, damping, mut level, mut trend] = *fixed else { return Vec::new() };
