@@ -96,7 +96,7 @@ fn a_copy_made_while_everything_moves_begins_where_its_databases_end_or_before()
             restore(&to, &elsewhere).unwrap();
             let again = Store::open(&elsewhere.join("series"), bellwether_series::Options::default()).unwrap();
             let readers = [("series".to_owned(), Position(again.position()))].into();
-            let options = Options { segment_bytes: 1_000, max_bytes: 1 << 20, readers };
+            let options = Options { segment_bytes: 1_000, max_bytes: 1 << 20, readers, ..Options::default() };
             let (kept, recovery) = Journal::open(elsewhere.join(JOURNAL), options).unwrap();
             assert_eq!((recovery.missing_bytes, recovery.damaged_segments.len()), (0, 0), "{recovery:?}");
             assert!(
