@@ -17,7 +17,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 pub use discovery::{Accept, Discovery};
-pub use store::{Api, Hidden, Influxdb, Kind, Store};
+pub use store::{Api, Hidden, Influxdb, Keeping, Kind, Store};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "collector.toml";
@@ -415,6 +415,17 @@ mod tests {
         assert!(error.contains("`http = \"here\"`: expected an address and a port"), "{error}");
         let error = parse("[network]\ntls = true\n").unwrap_err().to_string();
         assert!(error.contains("network.tls = true: expected false"), "{error}");
+    }
+
+    #[test]
+    fn what_is_kept_grows_with_its_step_and_covers_what_pages_look_back() {
+        let error = |text: &str| parse(&format!("[store.keep]\n{text}\n")).unwrap_err().to_string();
+        assert!(parse("[store.keep]\npoints = \"14d\"\nhours = \"3650d\"\n").is_ok());
+        let short = error("points = \"2d\"");
+        assert!(short.contains("store.keep.points = 2d: expected whole days, at least \"7d\""), "{short}");
+        assert!(error("points = \"36h\"").contains("store.keep.points"));
+        assert!(error("five_minutes = \"20d\"").contains("no less than store.keep.points"));
+        assert!(error("hours = \"399d\"").contains("at least \"400d\""));
     }
 
     #[test]

@@ -150,11 +150,14 @@ pub fn engine(counters: &Counters) {
     }
 }
 
-/// What the series store has refused or lost since it was opened, and the queries that ended before their answers did.
+/// What the series store has refused, let go of or lost since it was opened, and the queries that ended before their answers did.
 pub fn series(stats: &bellwether_series::Stats) {
     for (what, count) in [
         ("refused_points", stats.refused_points),
         ("refused_values", stats.refused_values),
+        ("old_points", stats.old_points),
+        ("refused_changes", stats.refused_changes),
+        ("removed_rows", stats.removed_rows),
         ("corrupt_blocks", stats.corrupt_blocks),
         ("interrupted_queries", stats.interrupted_queries),
         ("overlong_queries", stats.overlong_queries),

@@ -21,6 +21,7 @@ pub mod http;
 pub mod influx;
 pub mod ingest;
 pub mod inventory;
+pub mod keeping;
 pub mod neighborhoods;
 pub mod own_agent;
 pub mod points;

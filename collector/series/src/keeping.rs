@@ -56,6 +56,9 @@ pub struct Tier {
     pub step: Step,
     /// How long; whole days.
     pub keep: Duration,
+    /// Whether it says when in a bucket the first, last, least and greatest value were. Without that, a day's roll-up does not
+    /// tell when in the day somebody was at work; where points are gone, such a value bears the time of its bucket's start.
+    pub timed: bool,
 }
 
 /// How long the points of a stream are kept.

@@ -24,7 +24,7 @@ fn days(count: u64) -> Duration {
 }
 
 fn options(raw: u64, steps: &[Step]) -> Options {
-    let tiers = steps.iter().map(|step| Tier { step: *step, keep: days(4000) }).collect();
+    let tiers = steps.iter().map(|step| Tier { step: *step, keep: days(4000), timed: *step != Step::Day }).collect();
     let keep = Keep { raw: days(raw), tiers, newest: false };
     let keeping = vec![KeepRule { database: "db".into(), measurement: None, tag: None, keep }];
     Options { databases: vec!["db".into()], keeping, ..Options::default() }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use bellwether_logic::span::Span;
 use serde::Deserialize;
 
 /// Where series are kept.
@@ -11,8 +12,54 @@ use serde::Deserialize;
 pub struct Store {
     /// In whose files.
     pub kind: Kind,
+    /// How long the embedded store keeps what.
+    pub keep: Keeping,
     /// The InfluxDB, if it is not the embedded store alone.
     pub influxdb: Influxdb,
+}
+
+/// How long the embedded store keeps the collector's own series; whole days. Others' databases have policies of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keeping {
+    /// Single points; the activity of personal devices no longer than 30 days.
+    pub points: Span,
+    /// What five minutes came to.
+    pub five_minutes: Span,
+    /// What an hour came to, and for the activity of personal devices a day; and inventory.
+    pub hours: Span,
+}
+
+impl Default for Keeping {
+    fn default() -> Self {
+        Self { points: Span::from_days(30), five_minutes: Span::from_days(365), hours: Span::from_days(5 * 365) }
+    }
+}
+
+impl Keeping {
+    fn wrong(&self) -> [Wrong; 3] {
+        let bad = |span: Span, least: u64| {
+            let seconds = span.0.as_secs();
+            !seconds.is_multiple_of(86_400) || seconds < least * 86_400
+        };
+        [
+            // Pages look back four days, and what agents bring in late after a weekend is still to be rolled up.
+            (bad(self.points, 7), "store.keep.points", self.points.to_string(), "whole days, at least \"7d\""),
+            (
+                bad(self.five_minutes, 7) || self.five_minutes < self.points,
+                "store.keep.five_minutes",
+                self.five_minutes.to_string(),
+                "whole days, no less than store.keep.points",
+            ),
+            (
+                // A device's page looks for its inventory so far back.
+                bad(self.hours, 400) || self.hours < self.five_minutes,
+                "store.keep.hours",
+                self.hours.to_string(),
+                "whole days, at least \"400d\" and no less than store.keep.five_minutes",
+            ),
+        ]
+    }
 }
 
 /// In whose files series are kept.
@@ -113,7 +160,11 @@ impl Store {
         self.kind != Kind::Embedded
     }
 
-    pub(super) fn wrong(&self) -> [Wrong; 6] {
+    pub(super) fn wrong(&self) -> impl Iterator<Item = Wrong> {
+        self.wrong_influxdb().into_iter().chain(self.keep.wrong())
+    }
+
+    fn wrong_influxdb(&self) -> [Wrong; 6] {
         let it = &self.influxdb;
         let used = self.has_influxdb();
         let url = reqwest::Url::parse(&it.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));

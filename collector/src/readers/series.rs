@@ -75,6 +75,9 @@ impl SeriesReader {
             }
             Some(Content::Change(change)) => self.store.apply_change(entry.next.0, &change)?,
         };
+        if applied.old_points > 0 {
+            figures::refused_many("older_than_kept", usize::try_from(applied.old_points).unwrap_or(usize::MAX));
+        }
         let refused = applied.refused_points + applied.refused_values;
         if refused > 0 {
             figures::refused_many("store", usize::try_from(refused).unwrap_or(usize::MAX));

@@ -27,7 +27,7 @@ use crate::readers::{EFFECTS, ENGINE, INFLUX, SERIES};
 use crate::rules::{self, RulesError};
 use crate::state::{State, StateError};
 use crate::tls::TlsError;
-use crate::{disk, figures};
+use crate::{disk, figures, keeping};
 
 /// The authority's folder in the data folder.
 pub const CA_FOLDER: &str = "ca";
@@ -154,8 +154,9 @@ pub fn read(options: &Options) -> Result<Read, StartError> {
 }
 
 /// The database of our own series is written by ingest alone.
-fn store_options() -> bellwether_series::Options {
-    bellwether_series::Options { closed: vec![points::DATABASE.to_owned()], ..Default::default() }
+fn store_options(config: &Config) -> bellwether_series::Options {
+    let keeping = keeping::rules(&config.store.keep);
+    bellwether_series::Options { closed: vec![points::DATABASE.to_owned()], keeping, ..Default::default() }
 }
 
 pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
@@ -168,7 +169,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     let now = clock.now();
     let ring = Ring::open(&folder.join(CA_FOLDER), &config.network.name, config.agent.endpoints.clone(), now)?;
     let state = State::open(&folder.join("state.sqlite"))?;
-    let series = Store::open(&folder.join("series"), store_options())?;
+    let series = Store::open(&folder.join("series"), store_options(&config))?;
     let influx = match config.store.has_influxdb() {
         true => Some(Client::new(&config.store.influxdb, folder.path())?),
         false => None,

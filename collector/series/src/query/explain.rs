@@ -111,7 +111,8 @@ fn rolled_weight(
     let store = prepared.request.store;
     let range = source.view.kept(prepared.range, prepared.request.options.now_ns);
     let mut total = Weight::default();
-    for part in split(range, &store.kept(stream.id), prepared.plan.window.as_ref()).segments {
+    let window = prepared.plan.window.as_ref();
+    for part in split(range, &store.kept(stream.id), window, wanted.aspects.timed()).segments {
         total += match part.source {
             store::Source::Points => store.weigh(stream.id, part.from, part.to, &wanted.fields)?,
             store::Source::Rolled(step) => {

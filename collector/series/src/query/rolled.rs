@@ -82,7 +82,7 @@ impl Series<'_> {
         let mut outcome: Result<(), QueryError> = Ok(());
         let mut widened = false;
         let choose = |kept: &store::Kept| {
-            let chosen = split(range, kept, self.plan.window.as_ref());
+            let chosen = split(range, kept, self.plan.window.as_ref(), aspects.timed());
             widened = chosen.widened;
             chosen.segments
         };

@@ -7,7 +7,7 @@
 use super::range::TimeRange;
 use super::window::Window;
 use crate::keeping::{Step, ceil, floor};
-use crate::store::{Kept, Segment, Source};
+use crate::store::{Kept, Rolled, Segment, Source};
 
 /// Changes of a zone's clocks that are looked at; two a year.
 const MAX_CHANGES: usize = 1000;
@@ -20,8 +20,8 @@ pub(crate) struct Split {
     pub(crate) widened: bool,
 }
 
-/// Splits a range of a stream of which so much is kept.
-pub(crate) fn split(range: TimeRange, kept: &Kept, window: Option<&Window>) -> Split {
+/// Splits a range of a stream of which so much is kept. `timed`: the answer depends on when in a bucket something was.
+pub(crate) fn split(range: TimeRange, kept: &Kept, window: Option<&Window>, timed: bool) -> Split {
     let mut split = Split::default();
     if range.from > range.to {
         return split;
@@ -35,9 +35,16 @@ pub(crate) fn split(range: TimeRange, kept: &Kept, window: Option<&Window>) -> S
     for pair in bounds.windows(2) {
         let (from, to) = (pair[0], pair[1]);
         let tiers = kept.tiers.iter().filter(|tier| tier.from <= from && to <= kept.rolled_to);
-        let steps: Vec<Step> = tiers.map(|tier| tier.step).rev().collect();
-        let rest =
-            if from >= kept.raw_from { Rest::Points } else { steps.last().map_or(Rest::Nothing, |s| Rest::Widen(*s)) };
+        let there = from >= kept.raw_from;
+        let vague = |tier: &&Rolled| timed && !tier.timed;
+        let fit = tiers.clone().filter(|tier| !(there && vague(tier)));
+        let steps: Vec<Step> = fit.map(|tier| tier.step).rev().collect();
+        split.widened |= !there && tiers.clone().any(|tier| vague(&tier));
+        let rest = match steps.last() {
+            _ if there => Rest::Points,
+            Some(step) => Rest::Widen(*step),
+            None => Rest::Nothing,
+        };
         Zone { window, rest }.cover(from, to, &steps, &mut split);
     }
     split
@@ -108,15 +115,17 @@ fn aligned(window: Option<&Window>, step: Step, from: i64, to: i64) -> bool {
 mod tests {
     use super::*;
     use crate::keeping::DAY;
-    use crate::store::Rolled;
 
     const HOUR: i64 = DAY / 24;
     const MINUTE: i64 = HOUR / 60;
 
+    fn rolled(step: Step, from: i64, timed: bool) -> Rolled {
+        Rolled { step, from, timed }
+    }
+
     /// Points for 30 days, roll-ups of five minutes for 100 days and of an hour for ever; today is day 400.
     fn kept() -> Kept {
-        let tiers =
-            vec![Rolled { step: Step::FiveMinutes, from: 300 * DAY }, Rolled { step: Step::Hour, from: i64::MIN }];
+        let tiers = vec![rolled(Step::FiveMinutes, 300 * DAY, true), rolled(Step::Hour, i64::MIN, true)];
         Kept { raw_from: 370 * DAY, rolled_to: 399 * DAY, tiers }
     }
 
@@ -125,7 +134,7 @@ mod tests {
     }
 
     fn shown(from: i64, to: i64, window: Option<&Window>) -> (Vec<(i64, i64, &'static str)>, bool) {
-        let split = split(TimeRange { from, to: to - 1 }, &kept(), window);
+        let split = split(TimeRange { from, to: to - 1 }, &kept(), window, true);
         let one = |part: &Segment| {
             let source = match part.source {
                 Source::Points => "points",
@@ -181,11 +190,25 @@ mod tests {
     }
 
     #[test]
+    fn roll_ups_without_times_answer_what_needs_none_and_the_rest_only_where_points_are_gone() {
+        let tiers = vec![rolled(Step::Day, i64::MIN, false)];
+        let kept = Kept { raw_from: 370 * DAY, rolled_to: 399 * DAY, tiers };
+        let ask = |from: i64, timed: bool| {
+            let split = split(TimeRange { from: from * DAY, to: (from + 1) * DAY - 1 }, &kept, None, timed);
+            (split.segments[0].source, split.widened)
+        };
+        assert_eq!(ask(380, false), (Source::Rolled(Step::Day), false));
+        assert_eq!(ask(380, true), (Source::Points, false));
+        assert_eq!(ask(300, false), (Source::Rolled(Step::Day), false));
+        assert_eq!(ask(300, true), (Source::Rolled(Step::Day), true));
+    }
+
+    #[test]
     fn everything_is_covered_once_from_the_first_time_to_the_last() {
-        let Split { segments: ends, widened } = split(TimeRange::ALL, &kept(), None);
+        let Split { segments: ends, widened } = split(TimeRange::ALL, &kept(), None, true);
         assert!(!widened && ends[0].from <= TimeRange::ALL.from);
         assert_eq!(ends.last().map(|part| part.to), Some(TimeRange::ALL.to));
         assert!(ends.windows(2).all(|pair| pair[0].to + 1 == pair[1].from), "{ends:?}");
-        assert_eq!(split(TimeRange { from: 5, to: 4 }, &kept(), None), Split::default());
+        assert_eq!(split(TimeRange { from: 5, to: 4 }, &kept(), None, true), Split::default());
     }
 }

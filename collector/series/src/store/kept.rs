@@ -26,6 +26,8 @@ pub(crate) struct Rolled {
     pub(crate) step: Step,
     /// Where it begins.
     pub(crate) from: i64,
+    /// Whether times inside its buckets are kept.
+    pub(crate) timed: bool,
 }
 
 impl Default for Kept {
@@ -73,23 +75,24 @@ pub(super) fn save(connection: &Connection, catalog: &Catalog) -> rusqlite::Resu
 
 pub(super) fn save_one(connection: &Connection, stream: u32, kept: &Kept) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM kept WHERE stream = ?1")?.execute([stream])?;
-    let mut insert = connection.prepare_cached("INSERT INTO kept VALUES (?1, ?2, ?3, ?4)")?;
-    insert.execute(params![stream, RAW, kept.raw_from, kept.rolled_to])?;
+    let mut insert = connection.prepare_cached("INSERT INTO kept VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    insert.execute(params![stream, RAW, kept.raw_from, kept.rolled_to, true])?;
     for tier in &kept.tiers {
-        insert.execute(params![stream, tier.step.ns(), tier.from, kept.rolled_to])?;
+        insert.execute(params![stream, tier.step.ns(), tier.from, kept.rolled_to, tier.timed])?;
     }
     Ok(())
 }
 
 pub(super) fn load(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT stream, step, from_time, to_time FROM kept ORDER BY stream, step")?;
+    let mut select =
+        connection.prepare("SELECT stream, step, from_time, to_time, timed FROM kept ORDER BY stream, step")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let Some(stream) = catalog.streams.get_mut(row.get::<_, u32>(0)? as usize) else { continue };
         let from = row.get(2)?;
         match Step::from_ns(row.get(1)?) {
             None => (stream.kept.raw_from, stream.kept.rolled_to) = (from, row.get(3)?),
-            Some(step) => stream.kept.tiers.push(Rolled { step, from }),
+            Some(step) => stream.kept.tiers.push(Rolled { step, from, timed: row.get(4)? }),
         }
     }
     Ok(())

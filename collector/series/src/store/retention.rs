@@ -240,7 +240,7 @@ impl Store {
         to: i64,
     ) -> Result<u64, StoreError> {
         let fields = self.fields_of(stream);
-        let mut folders: Vec<_> = bounds.tiers.iter().map(|tier| rollup::Folder::new(tier.step)).collect();
+        let mut folders: Vec<_> = bounds.tiers.iter().map(|tier| rollup::Folder::new(tier.step, tier.timed)).collect();
         let mut rows = 0;
         let scan = Scan { stream, from, to: to - 1, fields: &fields, descending: false };
         self.scan(&scan, |piece| {

@@ -49,9 +49,12 @@ pub(super) fn settle_tiers(
         }
     }
     bounds.tiers.retain(|tier| wanted.iter().any(|own| own.step == tier.step));
+    for tier in &mut bounds.tiers {
+        tier.timed &= wanted.iter().all(|own| own.step != tier.step || own.timed);
+    }
     for own in wanted {
         if bounds.tiers.iter().all(|tier| tier.step != own.step) {
-            bounds.tiers.push(Rolled { step: own.step, from: bounds.raw_from });
+            bounds.tiers.push(Rolled { step: own.step, from: bounds.raw_from, timed: own.timed });
             bounds.rolled_to = bounds.raw_from;
         }
     }

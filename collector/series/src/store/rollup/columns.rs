@@ -5,6 +5,7 @@
 //! - `first`, `min` and `max` where every row's is the `last` value, and their times where every row's is that of `first` or, for
 //!   `first`, of `last`;
 //! - `sum` where every row's is `last` times `count`: a value that stood still;
+//! - the times of `last` where every row's is the bucket's start;
 //! - the upper half of whole sums where every one fits 64 bits.
 
 use std::cmp::Ordering;
@@ -40,6 +41,13 @@ impl Aspects {
     pub(crate) const LAST: Self = Self(Self::COUNT.0 | 1 << LAST_TIME);
     pub(crate) const MIN: Self = Self(Self::FIRST.0 | 1 << MIN | 1 << MIN_TIME);
     pub(crate) const MAX: Self = Self(Self::FIRST.0 | 1 << MAX | 1 << MAX_TIME);
+    /// The least and the greatest value, whenever they were.
+    pub(crate) const SPREAD: Self = Self(Self::COUNT.0 | 1 << MIN | 1 << MAX);
+
+    /// Whether the times inside a bucket are asked for.
+    pub(crate) const fn timed(self) -> bool {
+        self.0 >> LAST_TIME & 1 == 1
+    }
 
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -108,6 +116,16 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Everything at the start of the bucket.
+    pub(super) fn without_times(mut self, start: i64) -> Self {
+        for spot in [&mut self.first, &mut self.last, &mut self.min, &mut self.max] {
+            spot.time = start;
+        }
+        self
+    }
+}
+
 fn parts(value: &FieldValue) -> (f64, i128) {
     match value {
         FieldValue::Float(value) => (*value, 0),
@@ -160,7 +178,8 @@ pub(super) fn pack(field: u32, times: &[i64], rows: &[Option<Summary>]) -> Vec<C
     let whole = FieldKind::Integer;
     push(COUNT, whole, true, &|_, summary| FieldValue::Integer(summary.count as i64));
     push(LAST, kind, true, &|_, summary| summary.last.value.clone());
-    push(LAST_TIME, whole, true, &|start, summary| into(start, summary.last.time));
+    let last_time = there.iter().any(|(_, start, summary)| summary.last.time != *start);
+    push(LAST_TIME, whole, last_time, &|start, summary| into(start, summary.last.time));
     let first = any(&|summary| !same(&summary.first.value, &summary.last.value));
     push(FIRST, kind, first, &|_, summary| summary.first.value.clone());
     let first_time = any(&|summary| summary.first.time != summary.last.time);

@@ -64,6 +64,7 @@ impl Rollup {
 /// Takes points in order of time.
 pub(crate) struct Folder {
     pub(crate) step: Step,
+    timed: bool,
     done: Rollup,
     /// The bucket that is being filled.
     start: i64,
@@ -71,8 +72,8 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    pub(crate) fn new(step: Step) -> Self {
-        Self { step, done: Rollup::default(), start: i64::MIN, pending: BTreeMap::new() }
+    pub(crate) fn new(step: Step, timed: bool) -> Self {
+        Self { step, timed, done: Rollup::default(), start: i64::MIN, pending: BTreeMap::new() }
     }
 
     pub(crate) fn feed(&mut self, piece: &Chunk) {
@@ -102,7 +103,9 @@ impl Folder {
 
     fn flush(&mut self) {
         let pending = std::mem::take(&mut self.pending);
-        self.done.push(self.start, pending.into_iter().map(|(id, summary)| (id, summary.finish())));
+        let (start, timed) = (self.start, self.timed);
+        let finish = |summary: Summary| if timed { summary.finish() } else { summary.finish().without_times(start) };
+        self.done.push(start, pending.into_iter().map(|(id, summary)| (id, finish(summary))));
     }
 
     pub(crate) fn finish(mut self) -> Rollup {

@@ -16,7 +16,7 @@ pub(crate) fn aspects(function: Function, kind: FieldKind) -> Option<Aspects> {
         Function::Sum | Function::Mean => Some(Aspects::SUM),
         Function::Min => Some(Aspects::MIN),
         Function::Max => Some(Aspects::MAX),
-        Function::Spread => Some(Aspects::MIN.and(Aspects::MAX)),
+        Function::Spread => Some(Aspects::SPREAD),
         _ => None,
     }
 }
