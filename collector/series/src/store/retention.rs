@@ -1,6 +1,6 @@
 //! What grows too old goes, and is rolled up before.
 //!
-//! A *round* is made every hour, by a clock of its own that does not believe leaps (see [`keeping`](crate::keeping)). It first
+//! A *round* is made every hour, by a clock of its own that does not believe leaps (see [`crate::keeping`]). It first
 //! rolls up every day that has ended, then takes away what is older than its rule or policy says. It goes over the streams in
 //! slices, each one transaction, so that points are not held up. Nothing of it is in the journal: a crash leaves slices done or
 //! undone, and the next round does what is left. Rows come back by a replay, perhaps, but no query shows them: the bounds of a
