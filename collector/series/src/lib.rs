@@ -11,7 +11,9 @@
 //! - A corrupt block or head is skipped, counted, named in the log; everything else stays readable.
 //! - A file of a newer format is refused before SQLite has touched it.
 //! - A field has one type for ever. NaN and infinities are never stored and never answered.
-//! - Every answer is whole or an error: no limit shortens one silently. A query reads one state of the file from beginning to end.
+//! - Every answer is whole or an error: no limit shortens one silently, and one that breaks off on its way ends in an error.
+//! - A read of a stream sees one state of the file. Rows as they are stored are read some thousands at a time, so that an answer takes
+//!   bounded memory and a slow client holds nothing of the store: what is written meanwhile may be in the later ones.
 //!
 //! # Limits
 //!
