@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p bellwether-series --example long`
 
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
 use std::time::{Duration, Instant};
 
 use bellwether_series::{FieldValue, Keep, KeepRule, Options, Point, QueryOptions, Step, Store, Tier};
