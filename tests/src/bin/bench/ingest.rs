@@ -137,7 +137,7 @@ fn ours() -> Measured {
 }
 
 /// What a folder takes on the disk: influxd makes files of 4 MiB that are mostly holes, which cost nothing.
-fn folder_bytes(folder: &Path) -> u64 {
+pub(crate) fn folder_bytes(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).expect("the folder is there");
     let sizes = entries.map(|entry| {
         let entry = entry.expect("a folder can be listed");

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 mod agent;
 mod ingest;
+mod series;
 mod snmp;
 
 /// A figure, and what each peer has for it.
@@ -22,9 +23,10 @@ fn main() -> ExitCode {
     let figures = match name.as_str() {
         "agent" => agent::run(),
         "ingest" => ingest::run(),
+        "series" => series::run(),
         "snmp" => snmp::run(),
         _ => {
-            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|ingest|snmp");
+            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|ingest|series|snmp");
             return ExitCode::from(2);
         }
     };

@@ -88,7 +88,7 @@ impl Watched {
 }
 
 /// User and system time of a process and of its children that have ended.
-fn cpu_s(pid: u32) -> f64 {
+pub(crate) fn cpu_s(pid: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
     // The name may hold blanks; it ends with the last bracket. Then the state is the first word, the times the 12th on.
     let words = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
