@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::line::{Precision, lines};
+use crate::line::{Batch, LineError, Precision};
 use crate::query::change;
 use crate::store::{Applied, Place, Store, StoreError};
 
@@ -159,9 +159,8 @@ impl Store {
     pub fn apply_change(&self, position: u64, change: &Change) -> Result<Applied, StoreError> {
         match change {
             Change::Lines(written) => {
-                let read = lines(&written.text, written.precision, written.now_ns).flatten();
-                let points: Vec<_> = read.map(|line| line.point).collect();
-                self.apply(position, written.place(), &points)
+                let batch = Batch::read(&written.text, written.precision, written.now_ns, 0);
+                self.apply_batch(position, written.place(), &batch)
             }
             Change::Statement(statement) => {
                 change::apply(self, position, statement)?;
@@ -194,43 +193,33 @@ impl Store {
     pub fn sift(&self, mut written: Lines) -> Sifted {
         let keeps = self.keeps(written.place()).unwrap_or(0);
         let oldest = if keeps == 0 { i64::MIN } else { written.now_ns.saturating_sub(keeps) };
-        let mut sifted = Sifted::default();
-        let mut points = Vec::new();
-        let mut places = Vec::new();
-        for line in lines(&written.text, written.precision, written.now_ns) {
-            match line {
-                Ok(line) if line.point.time < oldest => sifted.old += 1,
-                Ok(line) => {
-                    points.push(line.point);
-                    places.push(line.place);
-                }
-                Err(error) => {
-                    sifted.unreadable_lines += 1;
-                    if sifted.unreadable.len() < MAX_REASONS {
-                        sifted.unreadable.push(error.to_string());
+        let batch = Batch::read(&written.text, written.precision, written.now_ns, MAX_REASONS);
+        let mut refused = self.refused(&written, &batch, oldest);
+        let mut sifted = Sifted { unreadable_lines: batch.unreadable, ..Sifted::default() };
+        let mut reasons = batch.reasons.clone();
+        let mut kept = Vec::new();
+        let all_good = refused.is_empty() && batch.unreadable == 0;
+        for (at, row) in batch.rows.iter().enumerate() {
+            match refused.remove(&at) {
+                None => {
+                    sifted.points += 1;
+                    if !all_good {
+                        kept.extend_from_slice(&written.text[row.place.clone()]);
+                        kept.push(b'\n');
                     }
                 }
-            }
-        }
-        let mut refused: HashMap<usize, String> = HashMap::new();
-        if let Err(conflicts) = self.check(written.place(), &points) {
-            for conflict in conflicts {
-                refused.entry(conflict.point).or_insert_with(|| conflict.to_string());
-            }
-        }
-        sifted.points = points.len() - refused.len();
-        let all_good = refused.is_empty() && sifted.unreadable.is_empty() && sifted.old == 0;
-        drop(points);
-        if !all_good {
-            let mut kept = Vec::with_capacity(written.text.len());
-            for (at, place) in places.into_iter().enumerate() {
-                if let Some(conflict) = refused.remove(&at) {
-                    sifted.conflicts.push(conflict);
-                } else {
-                    kept.extend_from_slice(&written.text[place]);
-                    kept.push(b'\n');
+                Some(Refusal::Old) => sifted.old += 1,
+                Some(Refusal::Conflict(why)) => sifted.conflicts.push(why),
+                Some(Refusal::Unreadable(reason)) => {
+                    sifted.unreadable_lines += 1;
+                    reasons.push((row.place.start, LineError::of(&written.text[row.place.clone()], reason)));
                 }
             }
+        }
+        reasons.sort_by_key(|(place, _)| *place);
+        sifted.unreadable = reasons.iter().take(MAX_REASONS).map(|(_, reason)| reason.to_string()).collect();
+        drop(batch);
+        if !all_good {
             written.text = kept;
         }
         let refused = sifted.unreadable_lines + sifted.conflicts.len();
@@ -238,6 +227,40 @@ impl Store {
         sifted.lines = (sifted.points > 0).then_some(written);
         sifted
     }
+
+    /// The rows that are not taken. Those of a known stream with known fields, nearly all, are looked up and not read further.
+    fn refused(&self, written: &Lines, batch: &Batch<'_>, oldest: i64) -> HashMap<usize, Refusal> {
+        let known = self.knows(written.place(), batch);
+        let mut refused = HashMap::new();
+        let (mut points, mut places) = (Vec::new(), Vec::new());
+        for (at, row) in batch.rows.iter().enumerate() {
+            if known[at] && row.time >= oldest {
+                continue;
+            }
+            match batch.point(row) {
+                Err(reason) => drop(refused.insert(at, Refusal::Unreadable(reason))),
+                Ok(_) if row.time < oldest => drop(refused.insert(at, Refusal::Old)),
+                Ok(point) => {
+                    points.push(point);
+                    places.push(at);
+                }
+            }
+        }
+        if let Err(conflicts) = self.check(written.place(), &points) {
+            for conflict in conflicts {
+                let why = || Refusal::Conflict(conflict.to_string());
+                refused.entry(places[conflict.point]).or_insert_with(why);
+            }
+        }
+        refused
+    }
+}
+
+/// Why a row is not taken.
+enum Refusal {
+    Old,
+    Conflict(String),
+    Unreadable(&'static str),
 }
 
 /// What became of written lines at the door.

@@ -80,20 +80,44 @@ const SHOWN_BYTES: usize = 512;
 /// Reads all lines. Lines without a time are of `now_ns`.
 #[must_use]
 pub fn lines(text: &[u8], precision: Precision, now_ns: i64) -> Lines<'_> {
-    Lines { text, at: 0, unit: precision.nanoseconds(), now_ns }
+    Lines { text, places: places(text), unit: precision.nanoseconds(), now_ns }
 }
 
 /// The lines of a text, one by one. Comments and empty lines are passed over.
 #[derive(Clone, Debug)]
 pub struct Lines<'a> {
     text: &'a [u8],
-    at: usize,
+    places: Places<'a>,
     unit: i64,
     now_ns: i64,
 }
 
 impl<'a> Iterator for Lines<'a> {
     type Item = Result<Line<'a>, LineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let place = self.places.next()?;
+        let line = &self.text[place.clone()];
+        Some(match read(line, self.unit, self.now_ns) {
+            Ok(point) => Ok(Line { point, place }),
+            Err(reason) => Err(LineError { line: shown(line), reason }),
+        })
+    }
+}
+
+/// Where the lines of a text stand, without reading them.
+pub(crate) fn places(text: &[u8]) -> Places<'_> {
+    Places { text, at: 0 }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Places<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Places<'_> {
+    type Item = Range<usize>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -108,14 +132,129 @@ impl<'a> Iterator for Lines<'a> {
             }
             let end = line_end(rest);
             self.at += end;
-            let line = trim_end(&rest[..end]);
-            let place = from..from + line.len();
-            return Some(match read(line, self.unit, self.now_ns) {
-                Ok(point) => Ok(Line { point, place }),
-                Err(reason) => Err(LineError { line: shown(line), reason }),
-            });
+            return Some(from..from + trim_end(&rest[..end]).len());
         }
     }
+}
+
+/// All lines of a text, read into two vectors: a writer's lines are many and alike, and a vector of fields for each of them
+/// costs more than reading it.
+#[derive(Debug, Default)]
+pub(crate) struct Batch<'a> {
+    pub(crate) rows: Vec<Row<'a>>,
+    fields: Vec<(Cow<'a, str>, FieldValue)>,
+    /// Lines that could not be read.
+    pub(crate) unreadable: usize,
+    /// The first of them, with where they stand.
+    pub(crate) reasons: Vec<(usize, LineError)>,
+}
+
+/// A line whose measurement and tags nobody has looked at yet: most often the store knows their text.
+#[derive(Clone, Debug)]
+pub(crate) struct Row<'a> {
+    /// Measurement and tags, as they were written.
+    pub(crate) key: &'a str,
+    pub(crate) time: i64,
+    fields: Range<usize>,
+    /// Bytes of the text.
+    pub(crate) place: Range<usize>,
+}
+
+impl<'a> Batch<'a> {
+    /// Reads all lines; of those that are wrong it keeps `reasons`.
+    pub(crate) fn read(text: &'a [u8], precision: Precision, now_ns: i64, reasons: usize) -> Self {
+        let mut batch = Self::default();
+        let unit = precision.nanoseconds();
+        for place in places(text) {
+            let line = &text[place.clone()];
+            let before = batch.fields.len();
+            match read_row(line, unit, now_ns, &mut batch.fields) {
+                Ok((key, time)) => batch.rows.push(Row { key, time, fields: before..batch.fields.len(), place }),
+                Err(reason) => {
+                    batch.fields.truncate(before);
+                    // Of several mistakes the first one in the line counts, and the key was not looked at.
+                    let reason = read(line, unit, now_ns).err().unwrap_or(reason);
+                    batch.refuse(&place, line, reason, reasons);
+                }
+            }
+        }
+        batch
+    }
+
+    fn refuse(&mut self, place: &Range<usize>, line: &[u8], reason: &'static str, reasons: usize) {
+        self.unreadable += 1;
+        if self.reasons.len() < reasons {
+            self.reasons.push((place.start, LineError { line: shown(line), reason }));
+        }
+    }
+
+    pub(crate) fn fields(&self, row: &Row<'_>) -> &[(Cow<'a, str>, FieldValue)] {
+        &self.fields[row.fields.clone()]
+    }
+
+    /// A row with its measurement and tags read.
+    pub(crate) fn point(&self, row: &Row<'a>) -> Result<Point<'a>, &'static str> {
+        let mut cursor = Cursor { line: row.key, at: 0 };
+        let (measurement, tags) = (cursor.measurement()?, cursor.tags()?);
+        Ok(Point { measurement, tags, time: row.time, fields: self.fields(row).to_vec() })
+    }
+}
+
+impl LineError {
+    /// Of a line whose key is wrong.
+    pub(crate) fn of(line: &[u8], reason: &'static str) -> Self {
+        Self { line: shown(line), reason }
+    }
+}
+
+/// Adds the fields of a line, and gives its key and its time.
+fn read_row<'a>(
+    line: &'a [u8],
+    unit: i64,
+    now_ns: i64,
+    fields: &mut Vec<(Cow<'a, str>, FieldValue)>,
+) -> Read<(&'a str, i64)> {
+    let line = std::str::from_utf8(line).map_err(|_| "invalid UTF-8")?;
+    let mut cursor = Cursor { line, at: 0 };
+    let (key, _) = cursor.until(&KEY_ENDS);
+    cursor.spaces();
+    if cursor.rest().is_empty() {
+        return Err("missing fields");
+    }
+    cursor.fields(fields)?;
+    Ok((key, cursor.time(unit, now_ns)?))
+}
+
+/// Does the store's name for a stream, a measurement and its sorted tags, stand in this text? Never yes for another's text; a
+/// writer with a habit of its own may get a no, and is read in full.
+pub(crate) fn is_key<'a>(key: &str, measurement: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    let mut rest = strip(key.as_bytes(), measurement, b", ");
+    for (name, value) in tags {
+        rest = rest.and_then(|rest| rest.strip_prefix(b",")).and_then(|rest| strip(rest, name, b", ="));
+        rest = rest.and_then(|rest| rest.strip_prefix(b"=")).and_then(|rest| strip(rest, value, b", ="));
+    }
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
+/// What follows `text` in what was written, with backslashes before `marks`.
+fn strip<'a>(mut written: &'a [u8], text: &str, marks: &[u8]) -> Option<&'a [u8]> {
+    for byte in text.bytes() {
+        let (first, mut after) = written.split_first()?;
+        let mut found = *first;
+        if found == b'\\' {
+            match after.split_first() {
+                // Two in a row are read by pairs: not worth the care.
+                Some((b'\\', _)) => return None,
+                Some((mark, behind)) if marks.contains(mark) => (found, after) = (*mark, behind),
+                _ => {}
+            }
+        }
+        if found != byte {
+            return None;
+        }
+        written = after;
+    }
+    Some(written)
 }
 
 fn shown(line: &[u8]) -> String {
@@ -128,13 +267,13 @@ fn trim_end(line: &[u8]) -> &[u8] {
 }
 
 fn newline(text: &[u8]) -> usize {
-    text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len())
+    memchr::memchr(b'\n', text).unwrap_or(text.len())
 }
 
 /// Where the line ends: a newline inside a quoted value does not end it. Quotes mean something in values only.
 fn line_end(text: &[u8]) -> usize {
     let first = newline(text);
-    if !text[..first].contains(&b'"') {
+    if memchr::memchr(b'"', &text[..first]).is_none() {
         return first;
     }
     let (mut at, mut fields, mut quoted, mut in_value) = (0, false, false, false);
@@ -164,18 +303,27 @@ fn read(line: &[u8], unit: i64, now_ns: i64) -> Read<Point<'_>> {
     if cursor.rest().is_empty() {
         return Err("missing fields");
     }
-    let fields = cursor.fields()?;
-    cursor.spaces();
-    let time = match cursor.rest() {
-        "" => now_ns,
-        digits => {
-            let time: i64 = digits.parse().map_err(|_| "bad timestamp")?;
-            time.checked_mul(unit)
-                .filter(|time| is_in_range(*time))
-                .ok_or("time outside range -9223372036854775806 - 9223372036854775806")?
-        }
-    };
+    let mut fields = Vec::new();
+    cursor.fields(&mut fields)?;
+    let time = cursor.time(unit, now_ns)?;
     Ok(Point { measurement, tags, time, fields })
+}
+
+/// Bytes that end a part of a line, unless a backslash is before them.
+type Ends = [bool; 256];
+
+const KEY_ENDS: Ends = ends(b" ");
+const MEASUREMENT_ENDS: Ends = ends(b", ");
+const NAME_ENDS: Ends = ends(b"=, ");
+
+const fn ends(of: &[u8]) -> Ends {
+    let mut ends = [false; 256];
+    let mut at = 0;
+    while at < of.len() {
+        ends[of[at] as usize] = true;
+        at += 1;
+    }
+    ends
 }
 
 /// The ends of the 64 bits are kept free, as in InfluxDB.
@@ -204,28 +352,43 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text up to one of `ends`, and whether anything in it was escaped. A backslash keeps the byte behind it from ending it.
-    fn until(&mut self, ends: &[u8]) -> (&'a str, bool) {
+    fn until(&mut self, ends: &Ends) -> (&'a str, bool) {
         let (bytes, from) = (self.line.as_bytes(), self.at);
-        let mut escaped = false;
-        while let Some(byte) = bytes.get(self.at) {
-            if ends.contains(byte) {
+        let (mut at, mut escaped) = (from, false);
+        while let Some(byte) = bytes.get(at) {
+            if ends[usize::from(*byte)] {
                 break;
             }
-            if *byte == b'\\' && self.at + 1 < bytes.len() {
+            if *byte == b'\\' && at + 1 < bytes.len() {
                 escaped = true;
-                self.at += 1;
+                at += 1;
             }
-            self.at += 1;
+            at += 1;
         }
         // A letter of several bytes behind a backslash: stop at its end.
-        while !self.line.is_char_boundary(self.at) {
-            self.at += 1;
+        while !self.line.is_char_boundary(at) {
+            at += 1;
         }
-        (&self.line[from..self.at], escaped)
+        self.at = at;
+        (&self.line[from..at], escaped)
+    }
+
+    /// What is behind the fields: a time, or nothing.
+    fn time(&mut self, unit: i64, now_ns: i64) -> Read<i64> {
+        self.spaces();
+        match self.rest() {
+            "" => Ok(now_ns),
+            digits => {
+                let time: i64 = digits.parse().map_err(|_| "bad timestamp")?;
+                time.checked_mul(unit)
+                    .filter(|time| is_in_range(*time))
+                    .ok_or("time outside range -9223372036854775806 - 9223372036854775806")
+            }
+        }
     }
 
     fn measurement(&mut self) -> Read<Cow<'a, str>> {
-        let (text, escaped) = self.until(b", ");
+        let (text, escaped) = self.until(&MEASUREMENT_ENDS);
         if text.is_empty() {
             return Err("missing measurement");
         }
@@ -237,7 +400,7 @@ impl<'a> Cursor<'a> {
         let mut tags = Vec::new();
         while self.byte() == Some(b',') {
             self.at += 1;
-            let (key, key_escaped) = self.until(b"=, ");
+            let (key, key_escaped) = self.until(&NAME_ENDS);
             if key.is_empty() {
                 return Err("missing tag key");
             }
@@ -245,7 +408,7 @@ impl<'a> Cursor<'a> {
                 return Err("missing tag value");
             }
             self.at += 1;
-            let (value, value_escaped) = self.until(b"=, ");
+            let (value, value_escaped) = self.until(&NAME_ENDS);
             if self.byte() == Some(b'=') {
                 return Err("invalid tag format");
             }
@@ -263,10 +426,9 @@ impl<'a> Cursor<'a> {
         Ok(tags)
     }
 
-    fn fields(&mut self) -> Read<Vec<(Cow<'a, str>, FieldValue)>> {
-        let mut fields = Vec::new();
+    fn fields(&mut self, fields: &mut Vec<(Cow<'a, str>, FieldValue)>) -> Read<()> {
         loop {
-            let (name, escaped) = self.until(b"=, ");
+            let (name, escaped) = self.until(&NAME_ENDS);
             match (name, self.byte()) {
                 ("", Some(b'=' | b',')) => return Err("missing field key"),
                 (_, Some(b'=')) => self.at += 1,
@@ -276,7 +438,7 @@ impl<'a> Cursor<'a> {
             let value = self.value()?;
             fields.push((plain(name, escaped, &[',', ' ', '=']), value));
             if self.byte() != Some(b',') {
-                return Ok(fields);
+                return Ok(());
             }
             self.at += 1;
         }
@@ -285,6 +447,10 @@ impl<'a> Cursor<'a> {
     fn value(&mut self) -> Read<FieldValue> {
         if self.byte() == Some(b'"') {
             return self.text();
+        }
+        if let Some((value, end)) = plain_number(self.line.as_bytes(), self.at) {
+            self.at = end;
+            return Ok(value);
         }
         let rest = self.rest();
         let length = rest.bytes().position(|byte| matches!(byte, b',' | b' ')).unwrap_or(rest.len());
@@ -341,6 +507,52 @@ fn value(text: &str) -> Read<FieldValue> {
         b'0'..=b'9' | b'-' | b'.' => number(text),
         _ => Err("invalid field format"),
     }
+}
+
+/// Digits that fit 64 bits whatever they are.
+const PLAIN_DIGITS: u32 = 18;
+/// Up to here a float names every integer, and a division by a power of ten that is exact gives the nearest float.
+const EXACT: u64 = 1 << 53;
+/// The powers of ten that a line of rounded values needs; larger ones go the long way.
+const TENS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+/// A number as nearly all are written, and where it ends: digits with at most one point, few enough to be exact. `None` says
+/// nothing about the text.
+fn plain_number(text: &[u8], from: usize) -> Option<(FieldValue, usize)> {
+    let negative = text.get(from) == Some(&b'-');
+    let mut at = from + usize::from(negative);
+    let (mut whole, mut digits, mut point) = (0u64, 0, None);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'0'..=b'9' => {
+                whole = whole.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                digits += 1;
+            }
+            b'.' if point.is_none() => point = Some(digits),
+            _ => break,
+        }
+        at += 1;
+    }
+    if digits == 0 || digits > PLAIN_DIGITS {
+        return None;
+    }
+    let is_end = |at: usize| matches!(text.get(at), None | Some(b',' | b' '));
+    if is_end(at) {
+        let decimals = (digits - point.unwrap_or(digits)) as usize;
+        let divisor = TENS.get(decimals).filter(|_| whole <= EXACT)?;
+        let value = whole as f64 / divisor;
+        return Some((FieldValue::Float(if negative { -value } else { value }), at));
+    }
+    if point.is_some() || !is_end(at + 1) {
+        return None;
+    }
+    let value = match text[at] {
+        b'i' if negative => FieldValue::Integer(-(whole as i64)),
+        b'i' => FieldValue::Integer(whole as i64),
+        b'u' if !negative => FieldValue::Unsigned(whole),
+        _ => return None,
+    };
+    Some((value, at + 1))
 }
 
 fn number(text: &str) -> Read<FieldValue> {
@@ -430,6 +642,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_known_by_its_text_and_never_anothers() {
+        let stream = [("a", "x y"), ("b,c", "1=2")];
+        let is = |key: &str, name: &str| is_key(key, name, stream.iter().copied());
+        assert!(is("m\\ n,a=x\\ y,b\\,c=1\\=2", "m n"));
+        for other in ["m", "m\\ n", "m\\ n,a=x\\ y", "m\\ n,a=x\\ y,b\\,c=1\\=2,d=1", "m\\ n,a=x\\ y,b\\,c=1\\=23", ""]
+        {
+            assert!(!is(other, "m n"), "{other}");
+        }
+        // A backslash is part of a name unless a mark follows; two in a row are left to the reader of whole lines.
+        assert!(is_key("a\\b", "a\\b", [].into_iter()));
+        assert!(!is_key("x\\\\,y=1", "x\\,y", [].into_iter()));
+    }
+
+    #[test]
     fn a_line_without_a_time_is_of_now_and_a_text_may_hold_a_newline() {
         let text = b"# a comment\r\n\n  m v=\"one\ntwo\"\r\n#end\nm v=2 1\n";
         let all: Vec<_> = lines(text, Precision::Nanoseconds, 7).map(Result::unwrap).collect();
@@ -491,6 +717,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_plain_number_is_what_the_long_way_reads(text in "-?[0-9]{0,19}(\\.[0-9]{0,12})?[iu]?") {
+            if let Some((value, end)) = plain_number(text.as_bytes(), 0) {
+                prop_assert_eq!(end, text.len());
+                let long = number(&text).unwrap();
+                let same = match (&value, &long) {
+                    (FieldValue::Float(a), FieldValue::Float(b)) => a.to_bits() == b.to_bits(),
+                    (a, b) => a == b,
+                };
+                prop_assert!(same, "{:?} is not {:?}", value, long);
+            }
+        }
+
         #[test]
         fn no_bytes_make_the_reader_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
             for line in lines(&text, Precision::Hours, 0) {

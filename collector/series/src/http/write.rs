@@ -126,19 +126,19 @@ fn no_place(face: &Face, lines: &Lines) -> Response {
     error(StatusCode::INTERNAL_SERVER_ERROR, &format!("retention policy not found: {}", lines.policy))
 }
 
-/// Cut between lines, by the reader of lines: a newline inside a quoted text is no end of one.
+/// Cut between lines, as the reader of lines finds them: a newline inside a quoted text is no end of one.
 fn in_pieces(lines: Lines) -> Vec<Lines> {
     if lines.text.len() <= CHANGE_BYTES {
         return vec![lines];
     }
     let (mut pieces, mut from) = (Vec::new(), 0);
     let mut last = 0;
-    for line in crate::line::lines(&lines.text, lines.precision, lines.now_ns).flatten() {
-        if line.place.end - from > CHANGE_BYTES && last > from {
+    for place in crate::line::places(&lines.text) {
+        if place.end - from > CHANGE_BYTES && last > from {
             pieces.push(Lines { text: lines.text[from..last].to_vec(), ..empty(&lines) });
             from = last;
         }
-        last = line.place.end;
+        last = place.end;
     }
     pieces.push(Lines { text: lines.text[from..last].to_vec(), ..empty(&lines) });
     pieces

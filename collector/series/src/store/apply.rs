@@ -1,11 +1,13 @@
 //! Points in: what is refused before, and what happens to the rest.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
 use super::{Catalog, Memory, Place, Store, StoreError, lock};
 use crate::limits::{MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES};
+use crate::line::{Batch, Row};
 use crate::point::{FieldKind, FieldValue, Point};
 
 /// What became of the points of one [`Store::apply`].
@@ -109,15 +111,34 @@ impl Store {
         place: impl Into<Place<'a>>,
         points: &[Point<'_>],
     ) -> Result<Applied, StoreError> {
+        let place = place.into();
+        self.apply_with(place.database, |memory, most| memory.apply(place, points, most, position))
+    }
+
+    /// As [`apply`](Self::apply), of written lines.
+    pub(crate) fn apply_batch(
+        &self,
+        position: u64,
+        place: Place<'_>,
+        batch: &Batch<'_>,
+    ) -> Result<Applied, StoreError> {
+        self.apply_with(place.database, |memory, most| memory.apply_batch(place, batch, most, position))
+    }
+
+    fn apply_with(
+        &self,
+        database: &str,
+        work: impl FnOnce(&mut Memory, usize) -> Applied,
+    ) -> Result<Applied, StoreError> {
         let mut writer = lock(&self.writer);
         if self.memory().head_values >= self.options.max_head_values {
             let limit = self.options.max_head_values;
             let full = |source| StoreError::HeadsFull { limit, source: Box::new(source) };
             self.checkpoint_with(&mut writer, self.seal_for_room()).map_err(full)?;
         }
-        let (mut memory, place) = (self.memory_mut(), place.into());
-        let (most, _) = self.most_streams(&memory, place.database);
-        let applied = memory.apply(place, points, most, position);
+        let mut memory = self.memory_mut();
+        let (most, _) = self.most_streams(&memory, database);
+        let applied = work(&mut memory, most);
         drop(memory);
         drop(writer);
         self.refused_points.fetch_add(applied.refused_points, Ordering::Relaxed);
@@ -147,7 +168,46 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Says of each row whether [`check`](Self::check) need not be asked: its stream and its fields are known, and of these kinds.
+    pub(crate) fn knows(&self, place: Place<'_>, batch: &Batch<'_>) -> Vec<bool> {
+        let memory = self.memory();
+        let catalog = &memory.catalog;
+        let policy = catalog.policy(place).map(|policy| policy.id);
+        let knows = |row: &Row<'_>| policy.is_some_and(|policy| catalog.knows(policy, row, batch));
+        batch.rows.iter().map(knows).collect()
+    }
+}
+
 impl Memory {
+    fn apply_batch(&mut self, place: Place<'_>, batch: &Batch<'_>, max_streams: usize, position: u64) -> Applied {
+        let mut applied = Applied::default();
+        if place.policy.is_none() {
+            self.catalog.database_or_new(place.database);
+        }
+        let policy = self.catalog.policy(place).map(|policy| policy.id);
+        for row in &batch.rows {
+            let known = policy.and_then(|policy| self.catalog.written_stream(policy, row.key));
+            let fields = batch.fields(row);
+            if let Some(id) = known.filter(|_| fields_fault(fields).is_none()) {
+                self.put_fields(id, row.time, fields, &mut applied);
+                continue;
+            }
+            let Ok(point) = batch.point(row) else { continue };
+            if shape_fault(&point).is_some() {
+                applied.refused_points += 1;
+                continue;
+            }
+            let id = self.apply_point(place, &point, max_streams, &mut applied);
+            if let (Some(id), Some(policy)) = (id, policy) {
+                self.catalog.remember_text(policy, row.key, id);
+            }
+        }
+        self.applied = self.applied.max(position);
+        self.since_checkpoint += applied.values;
+        applied
+    }
+
     fn apply(&mut self, place: Place<'_>, points: &[Point<'_>], max_streams: usize, position: u64) -> Applied {
         let mut applied = Applied::default();
         if place.policy.is_none() {
@@ -156,7 +216,9 @@ impl Memory {
         }
         for point in points {
             match shape_fault(point) {
-                None => self.apply_point(place, point, max_streams, &mut applied),
+                None => {
+                    self.apply_point(place, point, max_streams, &mut applied);
+                }
                 Some(_) => applied.refused_points += 1,
             }
         }
@@ -165,17 +227,29 @@ impl Memory {
         applied
     }
 
-    fn apply_point(&mut self, place: Place<'_>, point: &Point<'_>, max_streams: usize, applied: &mut Applied) {
+    /// Returns the stream, if there is room for it.
+    fn apply_point(
+        &mut self,
+        place: Place<'_>,
+        point: &Point<'_>,
+        max_streams: usize,
+        applied: &mut Applied,
+    ) -> Option<u32> {
         let Some(id) = self.catalog.stream_or_new(place, point, max_streams) else {
             applied.refused_points += 1;
-            return;
+            return None;
         };
-        if !self.catalog.admit(id, point.time) {
+        self.put_fields(id, point.time, &point.fields, applied);
+        Some(id)
+    }
+
+    fn put_fields(&mut self, id: u32, time: i64, fields: &[(Cow<'_, str>, FieldValue)], applied: &mut Applied) {
+        if !self.catalog.admit(id, time) {
             applied.old_points += 1;
             return;
         }
         let mut row = None;
-        for (hint, (name, value)) in point.fields.iter().enumerate() {
+        for (hint, (name, value)) in fields.iter().enumerate() {
             let field = self.catalog.field_of(id, hint, name, value.kind());
             let known = self.catalog.fields[field as usize].kind;
             if known != value.kind() || not_finite(value) {
@@ -183,7 +257,7 @@ impl Memory {
                 continue;
             }
             let head = &mut self.catalog.streams[id as usize].head;
-            let row = *row.get_or_insert_with(|| head.row_for(point.time));
+            let row = *row.get_or_insert_with(|| head.row_for(time));
             head.put(hint, row, field, value);
             applied.values += 1;
         }
@@ -192,6 +266,19 @@ impl Memory {
 }
 
 impl Catalog {
+    fn knows(&self, policy: u32, row: &Row<'_>, batch: &Batch<'_>) -> bool {
+        let Some(id) = self.written_stream(policy, row.key) else { return false };
+        let stream = &self.streams[id as usize];
+        let known = &self.measurements[stream.measurement as usize].fields;
+        let is_known = |(hint, (name, value)): (usize, &(Cow<'_, str>, FieldValue))| {
+            let by_hint = stream.head.field_at(hint).filter(|field| *self.fields[*field as usize].name == **name);
+            let field = by_hint.or_else(|| known.get(&**name).copied());
+            field.is_some_and(|field| self.fields[field as usize].kind == value.kind()) && !not_finite(value)
+        };
+        let fields = batch.fields(row);
+        fields_fault(fields).is_none() && fields.iter().enumerate().all(is_known)
+    }
+
     /// The field of a point's `hint`-th value. Writers send fields in the same order every time, so the head's column of that
     /// number is nearly always the one, and no map is asked.
     fn field_of(&mut self, stream: u32, hint: usize, name: &str, kind: FieldKind) -> u32 {
@@ -215,11 +302,11 @@ fn shape_fault(point: &Point<'_>) -> Option<&'static str> {
     if bad_name(&point.measurement) {
         return Some("a measurement has no name or one that is too long");
     }
-    if point.tags.len() > MAX_TAGS || point.fields.len() > MAX_FIELDS {
+    if point.tags.len() > MAX_TAGS {
         return Some("a point has too many tags or fields");
     }
-    if point.fields.is_empty() {
-        return Some("a point has no field");
+    if let Some(fault) = fields_fault(&point.fields) {
+        return Some(fault);
     }
     if point.tags.iter().any(|(key, value)| bad_name(key) || bad_name(value)) {
         return Some("a tag key or value is empty or too long");
@@ -227,8 +314,19 @@ fn shape_fault(point: &Point<'_>) -> Option<&'static str> {
     if !point.tags.windows(2).all(|pair| pair[0].0 < pair[1].0) {
         return Some("tags are not sorted by key");
     }
+    None
+}
+
+fn fields_fault(fields: &[(Cow<'_, str>, FieldValue)]) -> Option<&'static str> {
+    if fields.len() > MAX_FIELDS {
+        return Some("a point has too many tags or fields");
+    }
+    if fields.is_empty() {
+        return Some("a point has no field");
+    }
+    let bad_name = |name: &str| name.is_empty() || name.len() > MAX_NAME_BYTES;
     let long = |value: &FieldValue| matches!(value, FieldValue::Text(t) if t.len() > MAX_TEXT_BYTES);
-    if point.fields.iter().any(|(name, value)| bad_name(name) || long(value)) {
+    if fields.iter().any(|(name, value)| bad_name(name) || long(value)) {
         return Some("a field name is empty or too long, or a text is too long");
     }
     None

@@ -16,6 +16,9 @@ use crate::point::{FieldKind, Point};
 /// The policy that a database begins with, as InfluxDB names it.
 pub(crate) const FIRST_POLICY: &str = "autogen";
 
+/// Texts of keys that are remembered; beyond it they are forgotten and learned again. Sixteen bytes each.
+const MAX_TEXTS: usize = 1 << 20;
+
 /// Everything that has a name, and the heads.
 #[derive(Default)]
 pub(crate) struct Catalog {
@@ -28,6 +31,8 @@ pub(crate) struct Catalog {
     pub(crate) fields: Vec<Field>,
     /// From the hash of (measurement, tags) to the newest stream with it; streams of one hash are chained.
     by_hash: HashMap<u64, u32, Already>,
+    /// From the hash of a policy and a stream's key as it was written to the stream.
+    by_text: HashMap<u64, u32, Already>,
     texts: HashSet<Arc<str>>,
     gone_streams: usize,
     /// Live streams of each policy.
@@ -230,6 +235,33 @@ impl Catalog {
             hash.write_usize(value.len());
             hash.write(value.as_bytes());
         }
+        hash.finish()
+    }
+
+    /// The stream of a key that was written before, without reading the key.
+    pub(crate) fn written_stream(&self, policy: u32, key: &str) -> Option<u32> {
+        let id = *self.by_text.get(&self.text_hash(policy, key))?;
+        let stream = &self.streams[id as usize];
+        if stream.gone {
+            return None;
+        }
+        let measurement = &self.measurements[stream.measurement as usize];
+        let tags = stream.tags.iter().map(|(key, value)| (&**key, &**value));
+        (measurement.policy == policy && crate::line::is_key(key, &measurement.name, tags)).then_some(id)
+    }
+
+    /// Remembers how a stream is written.
+    pub(crate) fn remember_text(&mut self, policy: u32, key: &str, stream: u32) {
+        if self.by_text.len() >= MAX_TEXTS {
+            self.by_text.clear();
+        }
+        self.by_text.insert(self.text_hash(policy, key), stream);
+    }
+
+    fn text_hash(&self, policy: u32, key: &str) -> u64 {
+        let mut hash = self.hasher.build_hasher();
+        hash.write_u32(policy);
+        hash.write(key.as_bytes());
         hash.finish()
     }
 
