@@ -6,10 +6,20 @@
 
 pub(crate) mod bits;
 pub(crate) mod block;
+pub(crate) mod entropy;
 pub(crate) mod floats;
 pub(crate) mod integers;
 pub(crate) mod outside;
 pub(crate) mod texts;
+
+/// How hard to try when packing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Our own packers: what is young is packed often, and read often.
+    Quick,
+    /// Also [`entropy`], where that is smaller: for what is old and large.
+    Small,
+}
 
 /// Why bytes are not a column, or a column cannot become bytes.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

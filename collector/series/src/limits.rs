@@ -7,6 +7,9 @@ use crate::keeping::KeepRule;
 
 /// Rows that fill a block. Packing gains nothing beyond some hundred rows, and a query that wants one row unpacks them all.
 pub(crate) const SEAL_ROWS: usize = 1024;
+/// Rows that fill a block which was compacted: what is packed for its average gets smaller the more there is of it, and an old row is
+/// seldom wanted alone.
+pub(crate) const COMPACT_ROWS: usize = 4 * SEAL_ROWS;
 /// Rows that a block on disk may claim: the guard before memory is taken for one.
 pub(crate) const MAX_BLOCK_ROWS: usize = 1 << 16;
 /// Columns that a block on disk may claim.

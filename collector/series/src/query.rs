@@ -39,7 +39,7 @@ pub use answer::{Epoch, Message, Parameters, QueryOptions, Response, ResultSerie
 use crate::change::{self as journal, NotTaken, Writer};
 use crate::influxql::ast::Statement;
 use crate::influxql::parse;
-use crate::store::{Place, Store, StoreError};
+use crate::store::{Place, Reading, Store, StoreError};
 use budget::{Budget, Ended};
 use remarks::Remarks;
 use sink::{Gone, Sink, pour};
@@ -81,6 +81,7 @@ pub(crate) struct Request<'a> {
     pub(crate) writer: Option<&'a dyn Writer>,
     pub(crate) budget: Budget<'a>,
     pub(crate) remarks: Remarks,
+    pub(crate) reading: Reading<'a>,
 }
 
 impl Request<'_> {
@@ -108,7 +109,8 @@ pub(crate) fn run(
     let error = read(store, text, options)
         .and_then(|statements| {
             let budget = Budget::new(&store.options.query, options, most_rows);
-            let request = Request { store, database, options, writer, budget, remarks: Remarks::default() };
+            let (remarks, reading) = (Remarks::default(), Reading::new(store));
+            let request = Request { store, database, options, writer, budget, remarks, reading };
             request.run(&statements, &mut collected).map_err(|gone| gone.to_string())
         })
         .err();

@@ -26,7 +26,7 @@ pub(crate) use catalog::{Catalog, Database, FIRST_POLICY, Policy, Tags};
 pub(crate) use kept::{Kept, Rolled};
 pub(crate) use remove::Removal;
 pub(crate) use rollup::{Aspects, Fields, Parts, Segment, Source, Spot, Summary};
-pub(crate) use scan::{Flow, Scan, Weight};
+pub(crate) use scan::{Flow, Reading, Scan, Weight};
 
 use crate::codec::CodecError;
 use crate::limits::Options;
@@ -69,6 +69,8 @@ pub(crate) struct Memory {
     durable: u64,
     /// Values applied since the last checkpoint.
     since_checkpoint: u64,
+    /// How often rows have moved from heads to blocks since the store was opened.
+    settled: u64,
 }
 
 /// Why the store could not do its work. What was stored before stays as it was.

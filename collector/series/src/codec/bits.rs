@@ -104,6 +104,14 @@ pub(crate) fn unpack(bytes: &[u8], count: usize, width: u32, mut each: impl FnMu
     let mask = if width == 64 { u64::MAX } else { (1u64 << width) - 1 };
     let mut bit = 0usize;
     for _ in 0..count {
+        // Seven bits of shift at most: one word has all of a number that is not wider.
+        if width <= 57
+            && let Some(word) = bytes.get(bit / 8..bit / 8 + 8).and_then(|word| word.try_into().ok())
+        {
+            each((u64::from_le_bytes(word) >> (bit % 8)) & mask);
+            bit += width as usize;
+            continue;
+        }
         let at = bit / 8;
         let shift = (bit % 8) as u32;
         let word = window(bytes, at) >> shift;

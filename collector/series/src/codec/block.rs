@@ -4,34 +4,41 @@
 //! its field id, kind and length; then the columns. Lengths stand in front so that a reader of one field skips the rest.
 
 use super::bits::{Reader, put_varint};
-use super::{CodecError, floats, integers, texts};
+use super::{CodecError, Effort, floats, integers, texts};
 use crate::chunk::{Bitmap, Chunk, Column, Values};
 use crate::limits::{MAX_BLOCK_CELLS, MAX_BLOCK_COLUMNS, MAX_BLOCK_ROWS};
 use crate::point::FieldKind;
 
 /// The decimal and delta codec. A later codec takes the next number, and old blocks stay readable.
 pub(crate) const FORMAT: u8 = 1;
+/// The same, with columns that [`entropy`](super::entropy) may have packed.
+const FORMAT_SMALL: u8 = 2;
 
 /// Packs a chunk whose rows are sorted.
 pub(crate) fn encode(chunk: &Chunk) -> Result<Vec<u8>, CodecError> {
+    encode_with(chunk, Effort::Quick)
+}
+
+/// As [`encode`], with the effort that it is worth.
+pub(crate) fn encode_with(chunk: &Chunk, effort: Effort) -> Result<Vec<u8>, CodecError> {
     let mut body = Vec::with_capacity(64 + chunk.cells());
     put_varint(&mut body, chunk.times.len() as u64);
     let mut packed = Vec::new();
-    integers::encode(&mut packed, &chunk.times);
+    integers::encode_with(&mut packed, &chunk.times, effort);
     put_varint(&mut body, packed.len() as u64);
     body.extend_from_slice(&packed);
     packed.clear();
     put_varint(&mut body, chunk.columns.len() as u64);
     for column in &chunk.columns {
         let start = packed.len();
-        encode_column(&mut packed, column, chunk.times.len())?;
+        encode_column(&mut packed, column, chunk.times.len(), effort)?;
         put_varint(&mut body, u64::from(column.field));
         body.push(column.values.kind().code());
         put_varint(&mut body, (packed.len() - start) as u64);
     }
     body.extend_from_slice(&packed);
     let mut block = Vec::with_capacity(body.len() + 5);
-    block.push(FORMAT);
+    block.push(if effort == Effort::Small { FORMAT_SMALL } else { FORMAT });
     block.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
     block.extend_from_slice(&body);
     Ok(block)
@@ -44,26 +51,26 @@ pub(crate) fn seal(block: &mut [u8]) {
     }
 }
 
-fn encode_column(out: &mut Vec<u8>, column: &Column, rows: usize) -> Result<(), CodecError> {
+fn encode_column(out: &mut Vec<u8>, column: &Column, rows: usize, effort: Effort) -> Result<(), CodecError> {
     encode_presence(out, column, rows);
     let present = |at: &usize| column.has(*at);
     match &column.values {
         Values::Float(values) => {
             let dense: Vec<f64> = pick(values, present);
-            floats::encode(out, &dense)?;
+            floats::encode(out, &dense, effort)?;
         }
-        Values::Integer(values) => integers::encode(out, &pick(values, present)),
+        Values::Integer(values) => integers::encode_with(out, &pick(values, present), effort),
         Values::Unsigned(values) => {
             let dense: Vec<u64> = pick(values, present);
             let dense: Vec<i64> = dense.into_iter().map(|value| value as i64).collect();
-            integers::encode(out, &dense);
+            integers::encode_with(out, &dense, effort);
         }
         Values::Boolean(values) => {
             let dense: Vec<bool> = pick(values, present);
             let dense: Vec<i64> = dense.into_iter().map(i64::from).collect();
-            integers::encode(out, &dense);
+            integers::encode_with(out, &dense, effort);
         }
-        Values::Text(values) => texts::encode(out, &pick(values, present)),
+        Values::Text(values) => texts::encode(out, &pick(values, present), effort),
     }
     Ok(())
 }
@@ -97,7 +104,7 @@ fn encode_presence(out: &mut Vec<u8>, column: &Column, rows: usize) {
 pub(crate) fn decode(block: &[u8], wanted: impl Fn(u32) -> bool) -> Result<Chunk, CodecError> {
     let mut input = Reader::new(block);
     let format = input.byte()?;
-    if format != FORMAT {
+    if !matches!(format, FORMAT | FORMAT_SMALL) {
         return Err(CodecError::Format(format));
     }
     let sum = input.take(4)?;

@@ -1,13 +1,14 @@
 //! Floats: as decimals when every value is one to the last bit, else by what changed in the bits.
 //!
-//! Layout: a byte for the method; decimals: the scale, then [`integers`]; else an XOR stream, or the bytes as they are when that is shorter.
+//! Layout: a byte for the method; decimals: the scale, then [`integers`]; else an XOR stream, what [`entropy`] makes of them, or the bytes as they are, whichever is shortest.
 
 use super::bits::{BitReader, BitWriter, Reader, put_varint};
-use super::{CodecError, integers};
+use super::{CodecError, Effort, entropy, integers};
 
 const DECIMAL: u8 = 0;
 const XOR: u8 = 1;
 const RAW: u8 = 2;
+const ENTROPY: u8 = 3;
 
 /// Powers of ten that are tried. Sources quantise to 0.01 and 0.001; three more digits cost nothing when unused.
 const POWERS: [f64; 7] = [1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6];
@@ -18,17 +19,25 @@ const WINDOW_BITS: u32 = 6;
 const LEADING_BITS: u32 = 5;
 
 /// Appends `values`; refuses NaN and infinities, which no answer could show.
-pub(crate) fn encode(out: &mut Vec<u8>, values: &[f64]) -> Result<(), CodecError> {
+pub(crate) fn encode(out: &mut Vec<u8>, values: &[f64], effort: Effort) -> Result<(), CodecError> {
     if values.iter().any(|value| !value.is_finite()) {
         return Err(CodecError::NotFinite);
     }
     if let Some((scale, decimals)) = as_decimals(values) {
         out.push(DECIMAL);
         out.push(scale);
-        integers::encode(out, &decimals);
+        integers::encode_with(out, &decimals, effort);
         return Ok(());
     }
     let stream = xor(values);
+    if effort == Effort::Small
+        && values.len() >= entropy::LEAST
+        && let Some(packed) = entropy::encode(values).filter(|packed| packed.len() < stream.len())
+    {
+        out.push(ENTROPY);
+        out.extend_from_slice(&packed);
+        return Ok(());
+    }
     if stream.len() < values.len() * 8 {
         out.push(XOR);
         put_varint(out, stream.len() as u64);
@@ -140,6 +149,7 @@ pub(crate) fn decode(input: &mut Reader<'_>, count: usize) -> Result<Vec<f64>, C
             let length = input.length(count * 10 + 8)?;
             unxor(input.take(length)?, count)
         }
+        ENTROPY => entropy::decode(input, count),
         RAW => {
             let bytes = input.take(count.checked_mul(8).ok_or(CodecError::Short)?)?;
             let words = bytes.chunks_exact(8).filter_map(|word| word.try_into().ok());

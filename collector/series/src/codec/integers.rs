@@ -4,8 +4,8 @@
 //! packs: a width byte and the bits. Packs of zeros are counted, not stored: a plateau of any length takes two bytes.
 //! All arithmetic wraps, so the extremes of `i64` come back as they went in.
 
-use super::CodecError;
 use super::bits::{Reader, pack, packed_len, put_varint, unpack, unzigzag, zigzag};
+use super::{CodecError, Effort, entropy};
 
 /// Values that share one width. 32 is small enough for one outlier to cost little, large enough for the width byte to cost little.
 const PACK: usize = 32;
@@ -14,6 +14,8 @@ const SIGNED: u8 = 0x80;
 /// The rest is what is above its smallest value: a level far from zero costs nothing.
 const BASED: u8 = 0x40;
 const MAX_ORDER: u8 = 2;
+/// Instead of all that: values as [`entropy`] packs them.
+const ENTROPY: u8 = 0xc0;
 
 /// Appends `values` to `out`; the reader must know how many they are.
 pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
@@ -44,6 +46,20 @@ pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
         rest.iter().map(|value| zigzag(value / divisor as i64)).collect()
     };
     put_packs(out, &scaled);
+}
+
+/// As [`encode`], or by [`entropy`] if that is wanted and smaller.
+pub(crate) fn encode_with(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
+    let from = out.len();
+    encode(out, values);
+    if effort == Effort::Quick || values.len() < entropy::LEAST {
+        return;
+    }
+    if let Some(packed) = entropy::encode(values).filter(|packed| packed.len() + 1 < out.len() - from) {
+        out.truncate(from);
+        out.push(ENTROPY);
+        out.extend_from_slice(&packed);
+    }
 }
 
 /// What a form of the rest would take.
@@ -119,6 +135,9 @@ fn flush_zeros(out: &mut Vec<u8>, zeros: &mut u64) {
 /// Reads `count` values. The caller has already limited `count`.
 pub(crate) fn decode(input: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, CodecError> {
     let head = input.byte()?;
+    if head == ENTROPY {
+        return entropy::decode(input, count);
+    }
     let (order, form) = (head & 0x3f, head & (SIGNED | BASED));
     if order > MAX_ORDER || !matches!(form, SIGNED | BASED) {
         return Err(CodecError::Malformed("order"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::bits::Reader;
-use super::{CodecError, block, floats, integers};
+use super::{CodecError, Effort, block, floats, integers};
 use crate::chunk::{Chunk, Column, Values};
 use crate::point::FieldKind;
 
@@ -20,7 +20,7 @@ fn integers_back(values: &[i64]) -> Vec<i64> {
 
 fn floats_back(values: &[f64]) -> (Vec<u64>, usize) {
     let mut bytes = Vec::new();
-    floats::encode(&mut bytes, values).unwrap();
+    floats::encode(&mut bytes, values, Effort::Quick).unwrap();
     let back = floats::decode(&mut Reader::new(&bytes), values.len()).unwrap();
     (back.iter().map(|value| value.to_bits()).collect(), bytes.len())
 }
@@ -84,6 +84,29 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         prop_assert!(block::decode(&bytes, |_| true).is_err());
+    }
+}
+
+// Packing small is slow without optimisation.
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_large_block_comes_back_smaller_or_as_large(rows in prop::collection::vec((any::<bool>(), number(), any::<bool>(), "[a-c]{0,2}"), 300..700)) {
+        let chunk = chunk(&rows);
+        let (quick, small) = (block::encode(&chunk).unwrap(), block::encode_with(&chunk, Effort::Small).unwrap());
+        prop_assert!(small.len() <= quick.len());
+        prop_assert_eq!(cells(&block::decode(&small, |_| true).unwrap()), cells(&chunk));
+    }
+
+    #[test]
+    fn a_small_block_with_other_bytes_is_refused_without_a_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let rows: Vec<_> = (0..500).map(|row| (true, row * row % 977, row % 3 == 0, "x".to_owned())).collect();
+        let mut bytes = block::encode_with(&chunk(&rows), Effort::Small).unwrap();
+        let at = 5 + at.index(bytes.len() - 5);
+        bytes[at] = byte;
+        block::seal(&mut bytes);
+        let _ = block::decode(&bytes, |_| true);
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::bits::{Reader, put_varint};
-use super::{CodecError, integers};
+use super::{CodecError, Effort, integers};
 
 /// Appends `values`.
-pub(crate) fn encode(out: &mut Vec<u8>, values: &[Arc<str>]) {
+pub(crate) fn encode(out: &mut Vec<u8>, values: &[Arc<str>], effort: Effort) {
     let mut ids: HashMap<&str, i64> = HashMap::new();
     let mut distinct: Vec<&str> = Vec::new();
     let mut chosen = Vec::with_capacity(values.len());
@@ -24,7 +24,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, values: &[Arc<str>]) {
         put_varint(out, text.len() as u64);
         out.extend_from_slice(text.as_bytes());
     }
-    integers::encode(out, &chosen);
+    integers::encode_with(out, &chosen, effort);
 }
 
 /// Reads `count` values. The caller has already limited `count`.

@@ -19,6 +19,7 @@ use crate::query::budget::Budget;
 use crate::query::remarks::Remarks;
 use crate::query::sink::Gone;
 use crate::query::{Epoch, Parameters, QueryOptions, Request, Statements};
+use crate::store::Reading;
 
 /// Rows of a piece when the client names no number.
 const CHUNK_ROWS: usize = 10_000;
@@ -153,7 +154,8 @@ fn answer(face: &Face, question: &Question, outlet: Outlet) -> Option<Response> 
     let limits = &store.options.query;
     let budget = Budget::new(limits, &options, limits.max_flowing_rows);
     let writer = may_write.then_some(&*face.writer);
-    let request = Request { store, database, options: &options, writer, budget, remarks: Remarks::default() };
+    let (remarks, reading) = (Remarks::default(), Reading::new(store));
+    let request = Request { store, database, options: &options, writer, budget, remarks, reading };
     // Nobody is there any more to be told.
     let _ = write(&request, &statements, question, outlet);
     None

@@ -123,7 +123,7 @@ impl Series<'_> {
         }
         let scan = Scan { stream: stream.id, from: range.from, to: range.to, fields: &fields, descending };
         let mut outcome: Result<(), QueryError> = Ok(());
-        request.store.scan(&scan, |chunk| {
+        request.reading.scan(&scan, |chunk| {
             let meanings = &source.meanings;
             let (mask, tags) = (condition.mask(chunk), &stream.tags);
             let piece = Piece { chunk, meanings, mask, tags, stream: number, made: false };

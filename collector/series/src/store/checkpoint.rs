@@ -200,6 +200,7 @@ impl Memory {
         self.catalog.kept_changed.clear();
         self.durable = position;
         self.since_checkpoint = 0;
+        self.settled += 1;
     }
 
     pub(crate) fn count_heads(&mut self) {

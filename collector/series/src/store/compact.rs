@@ -1,4 +1,4 @@
-//! Turns blocks that overlap or are small into full ones. It moves no position and changes no answer: what it writes is what a
+//! Turns blocks that overlap or are small into full ones, packed as small as can be. It moves no position and changes no answer: what it writes is what a
 //! scan of the old blocks would have seen, in one transaction with their removal.
 
 use rusqlite::{Connection, params};
@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 use super::disk::at;
 use super::{Store, StoreError, lock};
 use crate::chunk::Chunk;
-use crate::codec::block;
-use crate::limits::{MAX_BLOCK_ROWS, SEAL_ROWS};
+use crate::codec::{Effort, block};
+use crate::limits::{COMPACT_ROWS, MAX_BLOCK_ROWS};
 
 /// Rows that one rewrite may hold in memory. Blocks that overlap beyond it stay as they are.
 const MAX_REWRITE_ROWS: usize = MAX_BLOCK_ROWS * 4;
@@ -101,7 +101,7 @@ fn worth_rewriting(entries: &[Entry]) -> Vec<&[Entry]> {
     let (mut start, mut rows, mut end, mut overlap) = (0, 0, i64::MIN, false);
     for (at, entry) in entries.iter().enumerate() {
         let touches = at > start && entry.min <= end;
-        let joins = at > start && rows + entry.rows <= SEAL_ROWS;
+        let joins = at > start && rows + entry.rows <= COMPACT_ROWS;
         if !touches && !joins {
             push_run(&mut runs, &entries[start..at], overlap, rows);
             (start, rows, overlap) = (at, 0, false);
@@ -130,10 +130,11 @@ fn rewrite(connection: &Connection, stream: u32, old: &[Entry], merged: &Chunk) 
         .prepare_cached("INSERT INTO block (stream, min_time, max_time, rows, data) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     let order: Vec<u32> = (0..merged.times.len() as u32).collect();
     let mut written = 0;
-    for part in order.chunks(SEAL_ROWS) {
+    for part in order.chunks(COMPACT_ROWS) {
         let rows = merged.select(part, |_| true);
         let (Some(min), Some(max)) = (rows.times.first(), rows.times.last()) else { continue };
-        let packed = block::encode(&rows).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        let packed = block::encode_with(&rows, Effort::Small)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         insert.execute(params![stream, min, max, rows.times.len() as i64, packed])?;
         written += 1;
     }

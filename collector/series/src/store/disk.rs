@@ -27,7 +27,7 @@ const APPLICATION_AT: usize = 68;
 
 /// Small pages: the end of every block leaves a gap of half a page, and with SQLite's usual 4 KiB that is a sixth of the file.
 const SCHEMA: &str = "
-    PRAGMA page_size = 2048;
+    PRAGMA page_size = 1024;
     PRAGMA application_id = 0x62777372;
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
     CREATE TABLE database (name TEXT PRIMARY KEY, default_policy TEXT NOT NULL) STRICT;
@@ -156,7 +156,7 @@ impl Writer {
         self.saved = Saved::of(&catalog);
         let head_values = catalog.streams.iter().map(|stream| stream.head.cells() as u64).sum();
         let memory =
-            Memory { catalog, head_values, applied: position as u64, durable: position as u64, since_checkpoint: 0 };
+            Memory { catalog, head_values, applied: position as u64, durable: position as u64, ..Memory::default() };
         Ok((memory, corrupt))
     }
 
@@ -239,7 +239,7 @@ fn keep_copy(connection: &Connection, path: &Path, version: u32) -> Result<(), S
 
 /// In the old journal mode, so that the format number is in the file's header, where a look at the header finds it.
 fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("PRAGMA page_size = 2048; BEGIN IMMEDIATE;")?;
+    connection.execute_batch("PRAGMA page_size = 1024; BEGIN IMMEDIATE;")?;
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch("INSERT INTO meta VALUES ('position', 0); COMMIT;")?;
     connection.execute_batch(FROM_FORMAT_2)
@@ -382,19 +382,30 @@ impl Readers {
 
     /// Runs `read` inside one read transaction: it sees one state of the file, whatever is written meanwhile.
     pub(crate) fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let connection = self.begin()?;
+        let result = read(&connection);
+        self.end(connection);
+        result.map_err(at("read blocks"))
+    }
+
+    /// A connection inside a read transaction.
+    pub(crate) fn begin(&self) -> Result<Connection, StoreError> {
         let idle = lock(&self.idle).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.connect().map_err(at("open a reader"))?,
         };
         connection.execute_batch("BEGIN").map_err(at("begin to read"))?;
-        let result = read(&connection);
+        Ok(connection)
+    }
+
+    /// Ends its transaction, and keeps it for the next reader.
+    pub(crate) fn end(&self, connection: Connection) {
         let ended = connection.execute_batch("COMMIT");
         let mut idle = lock(&self.idle);
         if ended.is_ok() && idle.len() < self.most {
             idle.push(connection);
         }
-        result.map_err(at("read blocks"))
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {

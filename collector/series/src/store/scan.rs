@@ -1,9 +1,12 @@
 //! Reads the rows of one stream in order of time, from blocks and head together, a piece at a time.
 
+use std::cell::RefCell;
+
 use rusqlite::{Connection, params};
 
+use super::disk::at;
 use super::{Store, StoreError};
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Column};
 use crate::codec::block;
 
 /// What to read.
@@ -74,26 +77,80 @@ impl Store {
 
     /// Calls `each` with sorted rows, each time once, pieces in order. Pieces end where no block overlaps, so the memory that a
     /// scan takes is that of the blocks that overlap, not of the range.
+    pub(crate) fn scan(&self, scan: &Scan<'_>, each: impl FnMut(&Chunk) -> Flow) -> Result<(), StoreError> {
+        Reading::new(self).scan(scan, each)
+    }
+}
+
+/// Scans that belong together: they share a connection and, as long as no rows move from heads to blocks, one state of the file.
+/// To begin a transaction costs as much as to read a block.
+pub(crate) struct Reading<'a> {
+    store: &'a Store,
+    held: RefCell<Option<Held>>,
+}
+
+struct Held {
+    connection: Connection,
+    /// Of [`Memory::settled`](super::Memory), from before the transaction began.
+    settled: u64,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        Self { store, held: RefCell::new(None) }
+    }
+
+    /// As [`Store::scan`].
     pub(crate) fn scan(&self, scan: &Scan<'_>, mut each: impl FnMut(&Chunk) -> Flow) -> Result<(), StoreError> {
         // The head first: rows that are sealed in between are then seen twice, which merging heals; never not at all.
         let mut scan = Scan { ..*scan };
-        let (head, sealed) = {
-            let memory = self.memory();
+        let (head, sealed, settled) = {
+            let memory = self.store.memory();
             let Some(stream) = memory.catalog.streams.get(scan.stream as usize) else {
                 return Ok(());
             };
             scan.from = scan.from.max(stream.kept.raw_from);
             let wanted = |field| scan.fields.contains(&field);
-            (stream.head.between(scan.from, scan.to, wanted), stream.sealed)
+            (stream.head.between(scan.from, scan.to, wanted), stream.sealed, memory.settled)
         };
         let on_disk = sealed.is_some_and(|(min, max)| min <= scan.to && max >= scan.from);
         if !on_disk {
             emit(head, &scan, &mut each);
             return Ok(());
         }
-        self.readers.with(|connection| self.scan_blocks(connection, &scan, head, &mut each))
+        let connection = self.connection(settled)?;
+        let read = self.store.scan_blocks(&connection, &scan, head, &mut each);
+        match self.held.replace(Some(Held { connection, settled })) {
+            // A scan that was made inside this one.
+            Some(other) => self.store.readers.end(other.connection),
+            None => {}
+        }
+        read.map_err(at("read blocks"))
     }
 
+    /// The connection that is held, if its state of the file has all that had left the heads by then: else rows that moved since
+    /// would be in neither. Its transaction reads nothing before the caller does, so a new one sees all of it.
+    fn connection(&self, settled: u64) -> Result<Connection, StoreError> {
+        match self.held.take() {
+            Some(held) if held.settled == settled => Ok(held.connection),
+            Some(held) => {
+                self.store.readers.end(held.connection);
+                self.store.readers.begin()
+            }
+            None => self.store.readers.begin(),
+        }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.store.readers.end(held.connection);
+        }
+    }
+}
+
+impl Store {
     pub(super) fn scan_blocks(
         &self,
         connection: &Connection,
@@ -178,15 +235,22 @@ fn overlapping(mut entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 
 /// Hands over the rows inside the range that have any of the fields.
 fn emit(rows: Chunk, scan: &Scan<'_>, each: &mut impl FnMut(&Chunk) -> Flow) -> Flow {
-    let inside = |row: &u32| {
-        let row = *row as usize;
-        (scan.from..=scan.to).contains(&rows.times[row]) && rows.columns.iter().any(|column| column.has(row))
-    };
-    let order: Vec<u32> = (0..rows.times.len() as u32).filter(inside).collect();
+    let first = rows.times.partition_point(|time| *time < scan.from);
+    let last = rows.times.partition_point(|time| *time <= scan.to);
+    if first >= last {
+        return Flow::More;
+    }
+    let total = rows.times.len();
+    let is_full = |column: &Column| column.present.is_none() && column.values.len() >= total;
+    if last - first == total && rows.columns.iter().any(is_full) {
+        return each(&rows);
+    }
+    let filled = |row: &u32| rows.columns.iter().any(|column| column.has(*row as usize));
+    let order: Vec<u32> = (first as u32..last as u32).filter(filled).collect();
     if order.is_empty() {
         return Flow::More;
     }
-    if order.len() == rows.times.len() {
+    if order.len() == total {
         return each(&rows);
     }
     each(&rows.select(&order, |_| true))

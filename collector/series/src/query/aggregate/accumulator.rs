@@ -150,7 +150,7 @@ impl Accumulator {
             Self::Sum(sum) => sum.begin(rows.stream),
             _ => {}
         }
-        if self.feed_dense(rows) {
+        if self.feed_dense(function, rows, neighbours) {
             return 0;
         }
         let mut held = 0;
@@ -173,11 +173,30 @@ impl Accumulator {
     }
 
     /// The common case, without a value in between: no holes, no condition on the rows.
-    fn feed_dense(&mut self, rows: &Rows<'_>) -> bool {
-        if !rows.is_dense() {
+    fn feed_dense(&mut self, function: Function, rows: &Rows<'_>, neighbours: &dyn Fn(usize) -> Vec<Value>) -> bool {
+        if !rows.is_dense() || rows.from == rows.to {
             return false;
         }
         match (self, &rows.column.values) {
+            (Self::Best(best), values) => {
+                // The rows of a sub-query may have one time twice, and then it matters which of them comes first.
+                let times = &rows.times[rows.from..rows.to];
+                if !times.windows(2).all(|pair| pair[0] < pair[1]) {
+                    return false;
+                }
+                let Some(row) = best_row(function, values, rows.from, rows.to) else { return false };
+                let (time, Some(value)) = (rows.times[row], rows.column.get(row)) else { return false };
+                if best.as_ref().is_none_or(|best| beats(function, time, &value, best)) {
+                    *best = Some(Held { time, value, neighbours: neighbours(row) });
+                }
+            }
+            (Self::Sum(sum), Values::Float(values)) => {
+                let values = &values[rows.from..rows.to];
+                let before = sum.current.as_ref().map(number);
+                let all =
+                    if rows.descending { total(before, values.iter().rev()) } else { total(before, values.iter()) };
+                sum.current = all.map(FieldValue::Float);
+            }
             (Self::Count(count), _) => *count += (rows.to - rows.from) as u64,
             (Self::Mean(mean), Values::Float(values)) => {
                 let values = &values[rows.from..rows.to];
@@ -314,6 +333,40 @@ impl Held {
     pub(crate) fn picked(&self) -> Picked {
         Picked { time: self.time, value: self.value.clone().into(), neighbours: self.neighbours.clone() }
     }
+}
+
+/// The row that [`beats`] all others of a stream, whose times are all different; none for a function that this is not made for.
+fn best_row(function: Function, values: &Values, from: usize, to: usize) -> Option<usize> {
+    let is_better: fn(Ordering) -> bool = match function {
+        Function::First => return Some(from),
+        Function::Last => return Some(to - 1),
+        Function::Max => Ordering::is_gt,
+        Function::Min => Ordering::is_lt,
+        _ => return None,
+    };
+    match values {
+        Values::Float(values) => Some(extreme(values, from, to, |a, b| is_better(a.total_cmp(b)))),
+        Values::Integer(values) => Some(extreme(values, from, to, |a, b| is_better(a.cmp(b)))),
+        Values::Unsigned(values) => Some(extreme(values, from, to, |a, b| is_better(a.cmp(b)))),
+        Values::Boolean(_) | Values::Text(_) => None,
+    }
+}
+
+/// The first of the best.
+fn extreme<T>(values: &[T], from: usize, to: usize, is_better: impl Fn(&T, &T) -> bool) -> usize {
+    let mut best = from;
+    for at in from + 1..to {
+        if is_better(&values[at], &values[best]) {
+            best = at;
+        }
+    }
+    best
+}
+
+/// Adds to what was there, if anything was: minus zero is not zero.
+fn total<'a>(before: Option<f64>, mut values: impl Iterator<Item = &'a f64>) -> Option<f64> {
+    let first = before.or_else(|| values.next().copied())?;
+    Some(values.fold(first, |sum, value| sum + value))
 }
 
 /// Whether a later point takes the place of the best so far. Of two with the same time the larger value is the first and the last.
