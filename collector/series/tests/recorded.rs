@@ -65,6 +65,6 @@ fn what_was_recorded_is_answered() {
         }
     }
     assert!(wrong.is_empty(), "{} of {asked}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(asked > 600, "{asked} are too few");
+    assert!(asked > 800, "{asked} are too few");
     assert!(excused < asked / 20, "{excused} of {asked} reasons are too many");
 }

@@ -29,7 +29,9 @@ pub(crate) fn answer(request: &Request<'_>, show: &Show) -> Answer<Vec<ResultSer
     refuse_time(&show.what, bounds.has_start() || bounds.has_end())?;
     let every = [Measurement { name: Name::every()?, ..Measurement::default() }];
     let sources = if show.sources.is_empty() { &every[..] } else { &show.sources[..] };
-    let views = views_of_all(store, database, sources.iter())?;
+    let mut views = views_of_all(store, database, sources.iter())?;
+    // A measurement without series is forgotten, as in InfluxDB.
+    views.retain(|view| !view.streams.is_empty());
     let mut bound = Vec::new();
     let bind = match show.what {
         // Whoever looks for measurements by what is said of a field finds none.
