@@ -39,6 +39,7 @@
 //! reader skip the fields that it does not want. Columns become integers (floats by a power of ten when that is exact to the last bit),
 //! then differences of order 0 to 2, divided by what they share, packed in groups of 32 with the width that the group needs. Rounded
 //! gauges, counters and plateaus take less than a byte a value; floats of full precision fall back to what changed in their bits.
+//! A compacted block has up to four thousand rows, and a column of it is packed by `pco` where that is smaller.
 //!
 //! # How each operation keeps the promises
 //!
@@ -53,7 +54,10 @@
 //! - **maintain** makes a checkpoint every five minutes or eight million values, when heads run full, and seals heads older than a day.
 //! - **scan**, below every query, copies the wanted part of the head under the read lock, then reads blocks in a read transaction. It
 //!   groups blocks that overlap in time, merges each group in the order of writing with the head as the newest, and hands the
-//!   groups over one by one: its memory is that of one group, and a reader that has enough stops it.
+//!   groups over one by one: its memory is that of one group, and a reader that has enough stops it. The scans of a request share a transaction until
+//!   rows move from heads to blocks.
+//! - **written lines** are read into two vectors without any lock, then looked up: the text of measurement and tags leads to the
+//!   stream by its hash, and fields that are known are judged no further. The journal's reader takes the same way.
 //! - **compact** rewrites groups that overlap or are small, each in a transaction, and moves no position.
 //! - **remove** (what `DROP` and `DELETE` do) takes rows out of heads and blocks and forgets what is empty, in one transaction with
 //!   its position: a crash leaves it undone, to be applied again, or done.

@@ -120,10 +120,9 @@ impl<'a> Reading<'a> {
         }
         let connection = self.connection(settled)?;
         let read = self.store.scan_blocks(&connection, &scan, head, &mut each);
-        match self.held.replace(Some(Held { connection, settled })) {
-            // A scan that was made inside this one.
-            Some(other) => self.store.readers.end(other.connection),
-            None => {}
+        // A scan that was made inside this one has left its own.
+        if let Some(other) = self.held.replace(Some(Held { connection, settled })) {
+            self.store.readers.end(other.connection);
         }
         read.map_err(at("read blocks"))
     }
