@@ -365,7 +365,8 @@ impl Due {
                 };
                 let to = self.raw_to(keep, round.tick);
                 let hidden = self.kept.raw_from >= to || self.span.is_none_or(|(oldest, _)| oldest >= to);
-                !hidden || older(to) || keep.tiers.iter().any(old)
+                // Nearly always some block has both what goes and what stays; it waits until it is worth rewriting.
+                !hidden || older(to.saturating_sub(EDGE)) || keep.tiers.iter().any(old)
             }
         }
     }
