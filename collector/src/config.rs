@@ -233,6 +233,12 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It holds a secret, and everyone on this machine can read it.
+    #[error("{} holds a secret of store.influxdb and can be read by everyone on this machine: take that right away (chmod o= FILE)", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A line of it is not understood.
     #[error("{}, line {line}: `{text}`: {message}", path.display())]
     Parse {
@@ -266,7 +272,13 @@ impl Config {
     /// When the file cannot be read or is not understood.
     pub fn load(path: &Path, required: bool) -> Result<Self, ConfigError> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(path, &text),
+            Ok(text) => {
+                let config = Self::parse(path, &text)?;
+                if config.store.influxdb.holds_secret() && is_for_everyone(path) {
+                    return Err(ConfigError::Open { path: path.into() });
+                }
+                Ok(config)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(Self::default()),
             Err(source) => Err(ConfigError::Read { path: path.into(), source }),
         }
@@ -369,6 +381,19 @@ pub fn is_dns_name(name: &str) -> bool {
             && !label.ends_with('-')
     };
     name.len() <= 253 && name.split('.').all(label) && !name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// Whether everyone on this machine can read a file.
+#[cfg(unix)]
+fn is_for_everyone(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o007 != 0)
+}
+
+/// Elsewhere the folder's rights, which it inherits, decide.
+#[cfg(not(unix))]
+fn is_for_everyone(_path: &Path) -> bool {
+    false
 }
 
 /// One line out of the parser's own report, which draws a picture over several.

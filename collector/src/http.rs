@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 use crate::accept::Accepted;
 use crate::health::Health;
+use crate::influx::compare::COMPARISON;
+use crate::readers::INFLUX;
 
 /// How long open requests may take once the collector stops; a page is there sooner.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -24,15 +26,18 @@ pub fn own_routes(health: Arc<Health>, figures: PrometheusHandle) -> Router {
     Router::new().route("/healthz", get(healthz).with_state(health)).route("/metrics", get(metrics).with_state(figures))
 }
 
-/// 200 while everything works; else 503 and a line for each part in trouble.
+/// 200 while everything of ours works, else 503; and a line for each part in trouble. Whoever restarts the collector because
+/// of a 503 would not bring an InfluxDB back.
 async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let troubles = health.troubles();
     if troubles.is_empty() {
         return (StatusCode::OK, "ok\n").into_response();
     }
+    let elsewhere = troubles.iter().all(|(part, _)| [INFLUX, COMPARISON].contains(part));
+    let status = if elsewhere { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // The reasons name paths and addresses: they are for the log and the admin's page.
     let lines: String = troubles.iter().map(|(part, _)| format!("{part}: in trouble, trying again\n")).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+    (status, lines).into_response()
 }
 
 async fn metrics(State(figures): State<PrometheusHandle>) -> Response {

@@ -98,10 +98,10 @@ impl Server {
             reqwest::Url::parse_with_params("http://x/query", [("db", database), ("epoch", "ms"), ("q", question)]);
         let url = url.map_err(|error| error.to_string())?;
         let answer = self.client.get(&format!("/query?{}", url.query().unwrap_or_default()), None)?;
-        let mut json: Value = serde_json::from_str(&answer.text).map_err(|_| answer.text.clone())?;
+        let json: Value = serde_json::from_str(&answer.text).map_err(|_| answer.text.clone())?;
         match json["results"][0]["error"].as_str().or_else(|| json["error"].as_str()) {
             Some(error) => Err(error.to_owned()),
-            None => Ok(json["results"][0]["series"].take()),
+            None => Ok(json["results"][0]["series"].clone()),
         }
     }
 

@@ -66,7 +66,8 @@ impl Setup {
         let config = Config::parse(&path, &edited)?;
         let write = |source| SetupError::Write { path: path.clone(), source };
         folder::create(&self.data).map_err(write)?;
-        write_whole(&path, edited.as_bytes(), Reach::Everyone).map_err(write)?;
+        let reach = if config.store.influxdb.holds_secret() { Reach::Owner } else { Reach::Everyone };
+        write_whole(&path, edited.as_bytes(), reach).map_err(write)?;
         Ok(self.next_steps(&config))
     }
 

@@ -112,6 +112,14 @@ impl Default for Influxdb {
     }
 }
 
+impl Influxdb {
+    /// Whether there is something among these settings that is not for everyone.
+    #[must_use]
+    pub fn holds_secret(&self) -> bool {
+        !self.token.reveal().is_empty() || self.proxy.reveal().contains('@')
+    }
+}
+
 /// How an InfluxDB is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -247,6 +255,23 @@ mod tests {
         let bucket = said("url = \"http://x\"\nbucket = \"a/\"");
         assert!(bucket.contains("store.influxdb.bucket = \"a/\": expected a bucket's name"), "{bucket}");
         assert!(said("url = \"http://x\"\napi = \"v1\"\ntoken = \"abc\"").contains("user:password"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_a_secret_is_not_for_everyone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("collector.toml");
+        let load = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Config::load(&path, true).map(drop).map_err(|error| error.to_string())
+        };
+        let secret = "[store.influxdb]\ntoken = \"sesame\"\n";
+        let refused = load(secret, 0o644).unwrap_err();
+        assert!(refused.contains("can be read by everyone") && !refused.contains("sesame"), "{refused}");
+        assert_eq!((load(secret, 0o640), load("", 0o644)), (Ok(()), Ok(())));
     }
 
     #[test]

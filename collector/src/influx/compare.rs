@@ -22,6 +22,9 @@ use crate::points;
 use crate::readers::INFLUX_STAMP;
 use crate::state::State;
 
+/// What this is called among what is in trouble.
+pub const COMPARISON: &str = "influxdb comparison";
+
 /// How often it is looked whether an hour can be compared.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -105,17 +108,17 @@ impl Comparison {
     }
 
     fn tell(&self, hour: i64, difference: &Difference) {
-        const PART: &str = "influxdb comparison";
         figures::influx("compared_hours", 1);
         if difference.cells == 0 {
-            self.health.well(PART);
+            self.health.well(COMPARISON);
             return;
         }
         figures::influx("differences", difference.cells as u64);
         let from = jiff::Timestamp::from_millisecond(hour).unwrap_or_default();
         let Difference { cells, first } = difference;
         tracing::error!(%from, cells, first, "the embedded store and InfluxDB do not hold the same");
-        self.health.trouble(PART, format!("in the hour from {from} {cells} counts or values differ, first {first}"));
+        self.health
+            .trouble(COMPARISON, format!("in the hour from {from} {cells} counts or values differ, first {first}"));
     }
 
     /// Compares the hour that begins at `hour`, in milliseconds since 1970.

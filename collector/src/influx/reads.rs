@@ -95,8 +95,8 @@ impl Reads {
                 if let Some(error) = answer["results"][0]["error"].as_str().or_else(|| answer["error"].as_str()) {
                     tracing::warn!(error, query, "a page's question to InfluxDB failed");
                 }
-                match answer["results"][0]["series"].take() {
-                    Value::Array(series) => series,
+                match answer.pointer_mut("/results/0/series").map(Value::take) {
+                    Some(Value::Array(series)) => series,
                     _ => Vec::new(),
                 }
             }

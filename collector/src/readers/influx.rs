@@ -238,7 +238,7 @@ impl Reader for InfluxReader {
             self.send()?;
             return Ok(Step::Moved);
         }
-        if had_some {
+        if had_some || self.history.is_some() {
             return Ok(Step::Moved);
         }
         if self.gathered.is_empty() && self.position > self.committed && self.committed_at.elapsed() >= COMMIT_EVERY {

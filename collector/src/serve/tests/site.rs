@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+use crate::folder::{Reach, write_whole};
 use crate::serve::{Running, start};
 use crate::state::secret::SecretHash;
 use crate::state::tokens::NewEnrolToken;
@@ -56,7 +57,8 @@ impl Site {
     pub(super) async fn start_with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!("[own_agent]\nenabled = false\n{config}");
-        std::fs::write(folder.path().join("collector.toml"), config).unwrap();
+        let path = folder.path().join("collector.toml");
+        write_whole(&path, config.as_bytes(), Reach::Owner).unwrap();
         Self { folder, running: None }.restart().await
     }
 
