@@ -13,7 +13,8 @@
 //! - A field has one type for ever. NaN and infinities are never stored and never answered.
 //! - Every answer is whole or an error: no limit shortens one silently, and one that breaks off on its way ends in an error.
 //! - A read of a stream sees one state of the file. Rows as they are stored are read some thousands at a time, so that an answer takes
-//!   bounded memory and a slow client holds nothing of the store: what is written meanwhile may be in the later ones.
+//!   bounded memory: what is written meanwhile may be in the later ones. A slow client holds one read transaction, and that no longer
+//!   than its query's deadline.
 //!
 //! # Limits
 //!

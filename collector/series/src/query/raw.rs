@@ -35,8 +35,8 @@ pub(crate) fn rows(series: &Series<'_>) -> Answer<Vec<Vec<Value>>> {
     Ok(rows)
 }
 
-/// Hands over the rows of a series, in the order of the answer. A bounded number of them is held, and nothing of the store while
-/// `take` is at work: it may have to wait for a client.
+/// Hands over the rows of a series, in the order of the answer. A bounded number of them is held, and no lock of the
+/// store while `take` is at work: it may have to wait for a client.
 pub(crate) fn each(series: &Series<'_>, take: &mut dyn FnMut(Vec<Value>) -> Answer<()>) -> Answer<()> {
     let inputs: Vec<usize> = (0..series.plan.inputs.len()).collect();
     let (texts, failed) = (leading_texts(series), RefCell::new(None));
