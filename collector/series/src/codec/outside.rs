@@ -1,6 +1,6 @@
 //! Blocks as bytes, for whoever looks at them outside a store: the fuzzer does.
 
-use super::{CodecError, block};
+use super::{CodecError, Effort, block};
 use crate::chunk::Chunk;
 use crate::point::Point;
 
@@ -15,11 +15,12 @@ pub struct Unpacked {
     pub again: Option<Vec<u8>>,
 }
 
-/// Packs rows, which must be in the order of their times. Tags and names are no part of a block: fields are numbered.
+/// Packs rows, which must be in the order of their times, as they are sealed or, if `small`, as they are compacted. Tags and names
+/// are no part of a block: fields are numbered.
 ///
 /// # Errors
 /// When a value is not finite.
-pub fn pack_block(rows: &[Point<'_>]) -> Result<Vec<u8>, CodecError> {
+pub fn pack_block(rows: &[Point<'_>], small: bool) -> Result<Vec<u8>, CodecError> {
     let mut chunk = Chunk { times: rows.iter().map(|row| row.time).collect(), columns: Vec::new() };
     let mut names: Vec<&str> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
@@ -31,7 +32,7 @@ pub fn pack_block(rows: &[Point<'_>]) -> Result<Vec<u8>, CodecError> {
             chunk.put(at, field as u32, value);
         }
     }
-    block::encode(&chunk)
+    block::encode_with(&chunk, if small { Effort::Small } else { Effort::Quick })
 }
 
 /// Unpacks whatever these bytes are.
