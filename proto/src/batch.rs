@@ -12,6 +12,7 @@
 //!
 //! Everything that comes from the other end is bounded by the constants here, before anything is kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 pub use bellwether_logic::batch::{BatchId, Lane};
@@ -89,7 +90,7 @@ impl From<v1::Lane> for Lane {
 /// A batch that stands alone, as it rests in the spool and in the journal.
 #[must_use]
 pub fn encode_alone(id: BatchId, lane: Lane, samples: &[Sample]) -> v1::Batch {
-    Encoder::new().encode(id, lane, samples)
+    Dictionary::default().encode(id, lane, samples, |shape| shape)
 }
 
 /// Reads a batch that stands alone.
@@ -102,22 +103,48 @@ pub fn decode_alone(batch: &v1::Batch) -> Result<Vec<Sample>, DecodeError> {
 
 /// Turns samples into batches; holds the sending side's dictionary.
 #[derive(Default)]
-pub struct Encoder {
+pub struct Encoder(Dictionary<'static>);
+
+/// What was defined to the other end.
+#[derive(Default)]
+struct Dictionary<'a> {
     /// What a series looks like to its present entry. The ids before, with fewer decimals, are never used again.
-    ids: HashMap<Shape, u32>,
+    ids: HashMap<Shape<'a>, u32>,
     entries: Vec<Entry>,
     strings: HashMap<String, i64>,
     /// As the other end weighs them.
     bytes: usize,
 }
 
-/// What makes two samples rows of one series.
+/// What makes two samples rows of one series. It is looked up for every row, so it borrows from the sample; a dictionary that
+/// outlives the samples keeps a copy.
 #[derive(PartialEq, Eq, Hash)]
-struct Shape {
-    measurement: Name,
-    target: String,
-    tags: Vec<(Name, String)>,
-    fields: Vec<(Name, Kind)>,
+struct Shape<'a> {
+    measurement: Cow<'a, str>,
+    target: Cow<'a, str>,
+    tags: Cow<'a, [(Name, String)]>,
+    fields: Vec<(Cow<'a, str>, Kind)>,
+}
+
+impl<'a> Shape<'a> {
+    fn of(sample: &'a Sample, values: &[&'a (Name, Value)]) -> Self {
+        Self {
+            measurement: Cow::Borrowed(&sample.measurement),
+            target: Cow::Borrowed(&sample.target),
+            tags: Cow::Borrowed(&sample.tags),
+            fields: values.iter().map(|(name, value)| (Cow::Borrowed(&**name), kind_of(value))).collect(),
+        }
+    }
+
+    fn into_owned(self) -> Shape<'static> {
+        let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Shape {
+            measurement: owned(self.measurement),
+            target: owned(self.target),
+            tags: Cow::Owned(self.tags.into_owned()),
+            fields: self.fields.into_iter().map(|(name, kind)| (owned(name), kind)).collect(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -163,16 +190,32 @@ impl Encoder {
     pub fn fits(&self, samples: &[Sample]) -> bool {
         let words = || samples.iter().flat_map(|sample| &sample.fields).filter_map(|(_, value)| word(value));
         let bytes: usize = samples.iter().map(weight_of_row).sum();
-        let bytes = self.bytes + bytes + words().map(weight_of_word).sum::<usize>();
-        self.entries.is_empty()
-            || self.entries.len() + samples.len() <= MAX_SERIES_PER_STREAM
-                && self.strings.len() + words().count() <= MAX_STRINGS_PER_STREAM
+        let bytes = self.0.bytes + bytes + words().map(weight_of_word).sum::<usize>();
+        self.0.entries.is_empty()
+            || self.0.entries.len() + samples.len() <= MAX_SERIES_PER_STREAM
+                && self.0.strings.len() + words().count() <= MAX_STRINGS_PER_STREAM
                 && bytes <= MAX_DICTIONARY_BYTES
     }
 
     /// Encodes samples, at most [`MAX_ROWS`] with at most [`MAX_VALUES_PER_BATCH`] values. Floats that are not finite
     /// are left out, as Telegraf does, and so are samples without a field.
     pub fn encode(&mut self, id: BatchId, lane: Lane, samples: &[Sample]) -> v1::Batch {
+        self.0.encode(id, lane, samples, Shape::into_owned)
+    }
+}
+
+impl<'a> Dictionary<'a> {
+    /// `keep` makes of a shape one that lives as long as the dictionary.
+    fn encode<'s>(
+        &mut self,
+        id: BatchId,
+        lane: Lane,
+        samples: &'s [Sample],
+        keep: fn(Shape<'s>) -> Shape<'a>,
+    ) -> v1::Batch
+    where
+        'a: 's,
+    {
         let mut batch = v1::Batch {
             generation: id.generation,
             sequence: id.sequence,
@@ -181,7 +224,7 @@ impl Encoder {
             ..v1::Batch::default()
         };
         for sample in samples {
-            self.encode_row(sample, &mut batch);
+            self.encode_row(sample, &mut batch, keep);
         }
         // What was read at one time says it once.
         if batch.times.iter().all(|time| *time == 0) {
@@ -190,12 +233,15 @@ impl Encoder {
         batch
     }
 
-    fn encode_row(&mut self, sample: &Sample, batch: &mut v1::Batch) {
+    fn encode_row<'s>(&mut self, sample: &'s Sample, batch: &mut v1::Batch, keep: fn(Shape<'s>) -> Shape<'a>)
+    where
+        'a: 's,
+    {
         let values: Vec<&(Name, Value)> = sample.fields.iter().filter(|(_, value)| is_sendable(value)).collect();
         if values.is_empty() {
             return;
         }
-        let id = self.entry_for(sample, &values, batch);
+        let id = self.entry_for(sample, &values, batch, keep);
         batch.rows.push(id);
         batch.times.push(sample.time.0.wrapping_sub(batch.time_unix_ms));
         let entry = &mut self.entries[id as usize - 1];
@@ -222,14 +268,19 @@ impl Encoder {
     }
 
     /// The id of an entry that can carry these values, defined in `batch` if there is none yet.
-    fn entry_for(&mut self, sample: &Sample, values: &[&(Name, Value)], batch: &mut v1::Batch) -> u32 {
-        let shape = Shape {
-            measurement: sample.measurement.clone(),
-            target: sample.target.clone(),
-            tags: sample.tags.clone(),
-            fields: values.iter().map(|(name, value)| (name.clone(), kind_of(value))).collect(),
-        };
-        let known = self.ids.get(&shape).copied();
+    fn entry_for<'s>(
+        &mut self,
+        sample: &'s Sample,
+        values: &[&'s (Name, Value)],
+        batch: &mut v1::Batch,
+        keep: fn(Shape<'s>) -> Shape<'a>,
+    ) -> u32
+    where
+        'a: 's,
+    {
+        let shape = Shape::of(sample, values);
+        let ids: &HashMap<Shape<'s>, u32> = &self.ids;
+        let known = ids.get(&shape).copied();
         let columns = known.map(|id| self.entries[id as usize - 1].fields.as_slice());
         let wanted: Vec<Encoding> = values
             .iter()
@@ -247,7 +298,7 @@ impl Encoder {
         let fields = wanted.into_iter().map(|encoding| Column { encoding, last: 0 }).collect();
         self.entries.push(Entry { fields });
         let id = u32::try_from(self.entries.len()).expect("a dictionary is bounded far below 2^32 entries");
-        self.ids.insert(shape, id);
+        self.ids.insert(keep(shape), id);
         id
     }
 }

@@ -4,24 +4,18 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 /// The most arcs that a name may have (RFC 2578, 3.5).
 pub const ARCS_MAX: usize = 128;
 
+/// Names with so many arcs take no memory of their own: those of most tables' cells.
+const ARCS_USUAL: usize = 12;
+
 /// A name: numbers in the order in which devices sort them.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
 #[serde(try_from = "String")]
-pub struct Oid(Box<[u32]>);
-
-impl Clone for Oid {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-
-    /// Into the same memory if it is as long: the names of a column mostly are.
-    fn clone_from(&mut self, other: &Self) {
-        self.0.clone_from(&other.0);
-    }
-}
+pub struct Oid(SmallVec<[u32; ARCS_USUAL]>);
 
 /// So that a value can be looked up by numbers that lie anywhere.
 impl Borrow<[u32]> for Oid {
@@ -47,7 +41,7 @@ impl Oid {
     /// # Errors
     /// If there are too many.
     pub fn new(arcs: &[u32]) -> Result<Self, OidError> {
-        if arcs.len() > ARCS_MAX { Err(OidError::TooLong(arcs.len())) } else { Ok(Self(arcs.into())) }
+        if arcs.len() > ARCS_MAX { Err(OidError::TooLong(arcs.len())) } else { Ok(Self(SmallVec::from_slice(arcs))) }
     }
 
     /// The numbers.
@@ -65,7 +59,7 @@ impl Oid {
     /// What follows `prefix`, if this name begins with it: the index of a row below a column.
     #[must_use]
     pub fn strip_prefix(&self, prefix: &Self) -> Option<Self> {
-        self.0.strip_prefix(&*prefix.0).map(|rest| Self(rest.into()))
+        self.0.strip_prefix(&*prefix.0).map(|rest| Self(SmallVec::from_slice(rest)))
     }
 
     /// This name with `arcs` after it: a column's name with a row's index.
@@ -73,7 +67,13 @@ impl Oid {
     /// # Errors
     /// If that is too long.
     pub fn join(&self, arcs: &[u32]) -> Result<Self, OidError> {
-        Self::new(&[&*self.0, arcs].concat())
+        let length = self.0.len() + arcs.len();
+        if length > ARCS_MAX {
+            return Err(OidError::TooLong(length));
+        }
+        let mut whole = self.0.clone();
+        whole.extend_from_slice(arcs);
+        Ok(Self(whole))
     }
 }
 
@@ -81,7 +81,7 @@ impl Oid {
 impl<const N: usize> From<[u32; N]> for Oid {
     fn from(arcs: [u32; N]) -> Self {
         const { assert!(N <= ARCS_MAX, "too long for an object identifier") };
-        Self(Box::new(arcs))
+        Self(SmallVec::from_slice(&arcs))
     }
 }
 

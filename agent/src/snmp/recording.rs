@@ -95,7 +95,7 @@ fn value(rest: &[u8]) -> Option<Value> {
     match kind {
         "2" => text().parse().ok().map(Value::Integer),
         "4" => Some(Value::Octets(raw)),
-        "6" => text().parse().ok().map(Value::ObjectId),
+        "6" => text().parse().ok().map(|oid| Value::ObjectId(Box::new(oid))),
         "64" => text().parse::<Ipv4Addr>().ok().map(Value::Address),
         // Recorders write what is beyond the type as it came; only what a device could send is read.
         "65" => text().parse().ok().map(Value::Counter32),

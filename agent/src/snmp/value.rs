@@ -22,7 +22,7 @@ pub enum Value {
     /// Text, a MAC address, a bit map, a date: the reader knows which.
     Octets(Vec<u8>),
     /// A name as a value, as in sysObjectID.
-    ObjectId(Oid),
+    ObjectId(Box<Oid>),
     /// An IPv4 address.
     Address(Ipv4Addr),
     /// Something packed by an agreement of its own, such as a float.

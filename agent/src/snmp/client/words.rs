@@ -31,7 +31,7 @@ fn held(value: async_snmp::Value) -> Held {
         Theirs::Integer(value) => Value::Integer(value.into()),
         Theirs::OctetString(bytes) | Theirs::Nsap(bytes) => Value::Octets(bytes.to_vec()),
         Theirs::ObjectIdentifier(oid) => match Oid::new(oid.arcs()) {
-            Ok(oid) => Value::ObjectId(oid),
+            Ok(oid) => Value::ObjectId(Box::new(oid)),
             Err(_) => return Held::Odd,
         },
         Theirs::IpAddress(octets) => Value::Address(Ipv4Addr::from(octets)),
