@@ -85,6 +85,7 @@ mod intent;
 mod keeping;
 mod limits;
 mod line;
+mod mend;
 mod point;
 mod query;
 mod store;
@@ -99,6 +100,7 @@ pub use limits::{
     Options, QueryLimits, SEAL_AGE,
 };
 pub use line::{Line, LineError, Precision, lines, write as write_line};
+pub use mend::{Damaged, Findings, inspect, repair};
 pub use point::{FieldKind, FieldValue, Point};
 pub use query::{Epoch, Message, Parameters, QueryOptions, Response, ResultSeries, StatementResult, Value};
 pub use store::{Applied, Conflict, ConflictKind, Place, Stats, Store, StoreError};

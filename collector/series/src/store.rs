@@ -7,7 +7,7 @@ mod apply;
 mod catalog;
 mod checkpoint;
 mod compact;
-mod disk;
+pub(crate) mod disk;
 mod head;
 mod kept;
 mod remove;

@@ -182,9 +182,9 @@ impl Catalog {
     pub(crate) fn load_policy(&mut self, database: &str, name: &str, policy: Policy) {
         let (database, name) = (self.intern(database), self.intern(name));
         self.next_policy = self.next_policy.max(policy.id + 1);
-        if let Some(database) = self.databases.get_mut(&database) {
-            database.policies.insert(name, policy);
-        }
+        // Its database's own row is missing only when the page with it was torn.
+        let unnamed = || Database { policies: BTreeMap::new(), default_policy: name.clone() };
+        self.databases.entry(database).or_insert_with(unnamed).policies.insert(name, policy);
     }
 
     pub(crate) fn policy(&self, place: Place<'_>) -> Option<&Policy> {
@@ -383,8 +383,10 @@ impl Catalog {
 
     /// What names a stream, for a log line.
     pub(crate) fn key(&self, stream: u32) -> String {
-        let Some(stream) = self.streams.get(stream as usize) else { return "unknown".to_owned() };
-        let mut key = self.measurements[stream.measurement as usize].name.to_string();
+        let named = self.streams.get(stream as usize);
+        let named = named.and_then(|stream| Some((stream, self.measurements.get(stream.measurement as usize)?)));
+        let Some((stream, measurement)) = named else { return "unknown".to_owned() };
+        let mut key = measurement.name.to_string();
         for (tag, value) in stream.tags.iter() {
             key.extend([",", tag, "=", value]);
         }

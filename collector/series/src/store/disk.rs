@@ -144,7 +144,9 @@ impl Writer {
     /// Reads the catalogue, the heads and the position. Heads that cannot be read are counted and named.
     pub(crate) fn load(&mut self) -> Result<(Memory, BTreeSet<i64>), StoreError> {
         let mut catalog = Catalog::default();
-        load_catalog(&self.connection, &mut catalog).map_err(at("read the catalogue"))?;
+        for load in NAMES {
+            load(&self.connection, &mut catalog).map_err(at("read the catalogue"))?;
+        }
         load_ranges(&self.connection, &mut catalog).map_err(at("read the block index"))?;
         kept::load(&self.connection, &mut catalog).map_err(at("read what is kept"))?;
         let mut corrupt = BTreeSet::new();
@@ -238,19 +240,29 @@ fn keep_copy(connection: &Connection, path: &Path, version: u32) -> Result<(), S
 }
 
 /// In the old journal mode, so that the format number is in the file's header, where a look at the header finds it.
-fn create(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA page_size = 1024; BEGIN IMMEDIATE;")?;
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch("INSERT INTO meta VALUES ('position', 0); COMMIT;")?;
     connection.execute_batch(FROM_FORMAT_2)
 }
 
-fn load_catalog(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
+/// Reads one table of names.
+type LoadNames = fn(&Connection, &mut Catalog) -> rusqlite::Result<()>;
+
+/// The tables of names, in the order in which they lean on each other.
+pub(crate) const NAMES: [LoadNames; 5] = [load_databases, load_policies, load_measurements, load_fields, load_streams];
+
+fn load_databases(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
     let mut select = connection.prepare("SELECT name, default_policy FROM database")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         catalog.load_database(&row.get::<_, String>(0)?, &row.get::<_, String>(1)?);
     }
+    Ok(())
+}
+
+fn load_policies(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
     let mut select = connection.prepare("SELECT id, database, name, duration, shard FROM policy")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
@@ -258,26 +270,43 @@ fn load_catalog(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Res
             Policy { id: row.get(0)?, duration: row.get(3)?, shard: row.get(4)?, measurements: Default::default() };
         catalog.load_policy(&row.get::<_, String>(1)?, &row.get::<_, String>(2)?, policy);
     }
+    Ok(())
+}
+
+fn load_measurements(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
     let mut select = connection.prepare("SELECT id, policy, name FROM measurement ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         catalog.load_measurement(row.get::<_, u32>(0)? as usize, row.get(1)?, &row.get::<_, String>(2)?);
     }
+    Ok(())
+}
+
+/// What belongs to a measurement that is not there is left out: a repair leaves such, if the page with the measurement was torn.
+fn load_fields(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
     let mut select = connection.prepare("SELECT id, measurement, name, kind FROM field ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         catalog.skip_fields(row.get::<_, u32>(0)? as usize);
         let kind = FieldKind::from_code(row.get(3)?).unwrap_or(FieldKind::Float);
-        catalog.field_or_new(row.get(1)?, &row.get::<_, String>(2)?, kind);
+        if catalog.has_measurement(row.get(1)?) {
+            catalog.field_or_new(row.get(1)?, &row.get::<_, String>(2)?, kind);
+        }
     }
+    Ok(())
+}
+
+fn load_streams(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
     let mut select = connection.prepare("SELECT id, measurement, tags FROM stream ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         catalog.skip_streams(row.get::<_, u32>(0)? as usize);
         let (measurement, text): (u32, String) = (row.get(1)?, row.get(2)?);
-        let tags = tags_from_text(&text);
-        let hash = catalog.hash(measurement, tags.iter().map(|(k, v)| (&**k, &**v)));
-        catalog.add_stream(hash, measurement, &tags);
+        if catalog.has_measurement(measurement) {
+            let tags = tags_from_text(&text);
+            let hash = catalog.hash(measurement, tags.iter().map(|(k, v)| (&**k, &**v)));
+            catalog.add_stream(hash, measurement, &tags);
+        }
     }
     Ok(())
 }
@@ -318,6 +347,23 @@ fn load_heads(connection: &Connection, catalog: &mut Catalog, corrupt: &mut BTre
         }
     }
     Ok(())
+}
+
+/// How many rows a part of the packed heads has.
+///
+/// # Errors
+/// What of it can't be read.
+pub(crate) fn rows_of_heads(data: &[u8], catalog: &Catalog) -> Result<u64, &'static str> {
+    let (mut input, mut rows) = (Reader::new(data), 0);
+    while !input.is_empty() {
+        let stream = input.varint().map_err(|_| "its parts can't be told apart")?;
+        let length = input.length(data.len()).map_err(|_| "its parts can't be told apart")?;
+        let bytes = input.take(length).map_err(|_| "its parts can't be told apart")?;
+        let head = block::decode(bytes, |_| true).map_err(|_| "a head in it can't be read")?;
+        catalog.streams.get(stream as usize).ok_or("nothing is known of a series in it")?;
+        rows += head.times.len() as u64;
+    }
+    Ok(rows)
 }
 
 fn lose_head(corrupt: &mut BTreeSet<i64>, what: &'static str) {
