@@ -78,6 +78,7 @@
 mod change;
 mod chunk;
 mod codec;
+mod exchange;
 #[cfg(feature = "http")]
 pub mod http;
 mod influxql;
@@ -93,6 +94,7 @@ mod store;
 pub use change::{Change, Lines, NotAChange, NotTaken, Sifted, Statement, Writer};
 pub use codec::CodecError;
 pub use codec::outside::{Unpacked, pack_block, seal_block, unpack_block};
+pub use exchange::{ExchangeError, Imported, Wanted};
 pub use intent::Intent;
 pub use keeping::{Keep, KeepRule, Step, Tier};
 pub use limits::{
