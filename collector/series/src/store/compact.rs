@@ -12,6 +12,18 @@ use crate::limits::{COMPACT_ROWS, MAX_BLOCK_ROWS};
 /// Rows that one rewrite may hold in memory. Blocks that overlap beyond it stay as they are.
 const MAX_REWRITE_ROWS: usize = MAX_BLOCK_ROWS * 4;
 
+/// Streams that one transaction rewrites: each takes some milliseconds.
+const SLICE_STREAMS: u32 = 64;
+/// Streams that one transaction looks at: those without work take some microseconds.
+const SLICE_LOOKS: u32 = 2_000;
+
+/// What was done at once.
+pub(super) struct Slice {
+    /// The stream to go on with.
+    pub(super) next: u32,
+    fewer: u64,
+}
+
 #[derive(Clone, Copy)]
 struct Entry {
     id: i64,
@@ -26,11 +38,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be written; what was rewritten before stays rewritten.
     pub fn compact(&self) -> Result<u64, StoreError> {
-        let streams = self.memory().catalog.streams.len() as u32;
-        let mut fewer = 0;
-        for stream in 0..streams {
-            // The writer is taken for one stream at a time, so that points are not held up.
-            fewer += self.compact_stream(stream)?;
+        let (mut next, mut fewer) = (0, 0);
+        while let Some(done) = self.compact_slice(next)? {
+            (next, fewer) = (done.next, fewer + done.fewer);
         }
         Ok(fewer)
     }
@@ -45,18 +55,37 @@ impl Store {
         writer.connection.execute_batch(sql).map_err(at("vacuum"))
     }
 
-    fn compact_stream(&self, stream: u32) -> Result<u64, StoreError> {
+    /// Goes on with the streams from `from` on; `None` if there are no more. The writer is taken for one slice at a time, so that
+    /// points are not held up.
+    pub(super) fn compact_slice(&self, from: u32) -> Result<Option<Slice>, StoreError> {
+        let streams = self.memory().catalog.streams.len() as u32;
+        if from >= streams {
+            return Ok(None);
+        }
         let mut writer = lock(&self.writer);
-        let entries = list(&writer.connection, stream).map_err(at("list blocks"))?;
-        let mut fewer = 0;
+        let transaction = writer.connection.transaction().map_err(at("compact"))?;
+        let (mut slice, mut rewritten) = (Slice { next: from, fewer: 0 }, 0);
+        while slice.next < streams.min(from.saturating_add(SLICE_LOOKS)) && rewritten < SLICE_STREAMS {
+            let (groups, fewer) = self.compact_stream(&transaction, slice.next)?;
+            rewritten += u32::from(groups > 0);
+            slice.fewer += fewer;
+            slice.next += 1;
+        }
+        transaction.commit().map_err(at("compact"))?;
+        Ok(Some(slice))
+    }
+
+    /// How many groups of blocks were rewritten, and how many blocks fewer there are.
+    fn compact_stream(&self, transaction: &Connection, stream: u32) -> Result<(u64, u64), StoreError> {
+        let entries = list(transaction, stream).map_err(at("list blocks"))?;
+        let (mut groups, mut fewer) = (0, 0);
         for group in worth_rewriting(&entries) {
-            let transaction = writer.connection.transaction().map_err(at("compact"))?;
-            let Some(chunks) = self.read_group(&transaction, stream, group)? else { continue };
-            let written = rewrite(&transaction, stream, group, &Chunk::merge(chunks)).map_err(at("compact"))?;
-            transaction.commit().map_err(at("compact"))?;
+            let Some(chunks) = self.read_group(transaction, stream, group)? else { continue };
+            let written = rewrite(transaction, stream, group, &Chunk::merge(chunks)).map_err(at("compact"))?;
+            groups += 1;
             fewer += (group.len() as u64).saturating_sub(written);
         }
-        Ok(fewer)
+        Ok((groups, fewer))
     }
 
     /// `None` if any block is corrupt: it stays for a repair, and so do its neighbours.

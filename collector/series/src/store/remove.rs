@@ -110,8 +110,9 @@ fn remove_place(connection: &Connection, removal: &Removal) -> rusqlite::Result<
     Ok(())
 }
 
-/// Takes the rows of the range out of the blocks of one stream. A block that cannot be read is left for a repair.
-pub(super) fn cut_blocks(connection: &Connection, stream: u32, from: i64, to: i64) -> rusqlite::Result<()> {
+/// Takes the rows of the range out of the blocks of one stream, and says how many it took out of blocks that stay. A block that cannot be
+/// read is left for a repair.
+pub(super) fn cut_blocks(connection: &Connection, stream: u32, from: i64, to: i64) -> rusqlite::Result<u64> {
     connection.execute(
         "DELETE FROM block WHERE stream = ?1 AND min_time >= ?2 AND max_time <= ?3",
         params![stream, from, to],
@@ -120,6 +121,7 @@ pub(super) fn cut_blocks(connection: &Connection, stream: u32, from: i64, to: i6
         .prepare_cached("SELECT id, data FROM block WHERE stream = ?1 AND max_time >= ?2 AND min_time <= ?3")?;
     let touched: Vec<(i64, Vec<u8>)> =
         select.query_map(params![stream, from, to], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let mut cut = 0;
     for (id, data) in touched {
         let Ok(rows) = block::decode(&data, |_| true) else { continue };
         let kept = rows.without(from, to);
@@ -129,8 +131,9 @@ pub(super) fn cut_blocks(connection: &Connection, stream: u32, from: i64, to: i6
             "UPDATE block SET min_time = ?2, max_time = ?3, rows = ?4, data = ?5 WHERE id = ?1",
             params![id, min, max, kept.times.len() as i64, packed],
         )?;
+        cut += (rows.times.len() - kept.times.len()) as u64;
     }
-    Ok(())
+    Ok(cut)
 }
 
 pub(super) fn range_of(connection: &Connection, stream: u32) -> rusqlite::Result<Option<(i64, i64)>> {

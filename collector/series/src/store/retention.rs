@@ -1,7 +1,7 @@
-//! What grows too old goes, and is rolled up before.
+//! What grows too old goes, and is rolled up before; what is left is packed tighter.
 //!
 //! A *round* is made every hour, by a clock of its own that does not believe leaps (see [`crate::keeping`]). It first
-//! rolls up every day that has ended, then takes away what is older than its rule or policy says. It goes over the streams in
+//! rolls up every day that has ended, then takes away what is older than its rule or policy says, then rewrites small blocks. It goes over the streams in
 //! slices, each one transaction, so that points are not held up. Nothing of it is in the journal: a crash leaves slices done or
 //! undone, and the next round does what is left. Rows come back by a replay, perhaps, but no query shows them: the bounds of a
 //! stream and the duration of a policy are looked at by everyone who reads.
@@ -63,6 +63,8 @@ enum Phase {
     Roll,
     /// What is too old goes.
     Cut,
+    /// Blocks that have become small or overlap are rewritten.
+    Compact,
 }
 
 /// What one stream may keep.
@@ -135,12 +137,18 @@ impl Store {
 
     /// Goes on with a round. True at its end.
     fn slice(&self, round: &mut Round) -> Result<bool, StoreError> {
+        if round.phase == Phase::Compact {
+            let done = self.compact_slice(round.next)?;
+            round.next = done.as_ref().map_or(round.next, |slice| slice.next);
+            return Ok(done.is_none());
+        }
         // No point may come between the look at a stream's bounds and their change.
         let mut writer = lock(&self.writer);
         let due = self.collect(round);
-        match round.phase {
-            Phase::Roll => self.roll(&mut writer, round, &due)?,
-            Phase::Cut => self.cut(&mut writer, round, &due)?,
+        if round.phase == Phase::Roll {
+            self.roll(&mut writer, round, &due)?;
+        } else {
+            self.cut(&mut writer, round, &due)?;
         }
         if (round.next as usize) < self.memory().catalog.streams.len() {
             return Ok(false);
@@ -158,7 +166,8 @@ impl Store {
             let streams = std::mem::take(&mut round.empty);
             self.remove(0, &Removal { streams, from: i64::MIN, to: i64::MIN, ..Removal::default() })?;
         }
-        Ok(true)
+        round.phase = Phase::Compact;
+        Ok(false)
     }
 
     /// The next streams that have work.
@@ -348,7 +357,7 @@ impl Due {
     fn has_work(&self, round: &Round) -> bool {
         let older = |than: i64| self.sealed_from.is_some_and(|from| from < than);
         match (&self.keep, round.phase) {
-            (None, Phase::Roll) => false,
+            (None, Phase::Roll) | (_, Phase::Compact) => false,
             (None, Phase::Cut) => self.duration != 0 && older(round.tick.saturating_sub(self.duration)),
             (Some(keep), Phase::Roll) => {
                 let tiers = &self.kept.tiers;
@@ -399,8 +408,9 @@ fn cut_before(connection: &Connection, stream: u32, before: i64) -> rusqlite::Re
     let sql = "SELECT count(*) FROM block WHERE stream = ?1 AND max_time >= ?2 AND min_time < ?3";
     let edge = before.saturating_sub(EDGE);
     let edges: i64 = connection.prepare_cached(sql)?.query_row(params![stream, before, edge], |row| row.get(0))?;
+    let mut removed = rows as u64;
     if edges > 0 {
-        cut_blocks(connection, stream, i64::MIN, before.saturating_sub(1))?;
+        removed += cut_blocks(connection, stream, i64::MIN, before.saturating_sub(1))?;
     }
-    Ok(rows as u64)
+    Ok(removed)
 }
