@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use restore::restore;
-pub use take::take;
+pub use take::{copy_series, take};
 
 use crate::folder::FolderError;
 

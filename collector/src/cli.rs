@@ -3,6 +3,7 @@
 mod ca;
 mod copies;
 mod setup;
+mod store;
 mod token;
 
 use std::net::SocketAddr;
@@ -45,6 +46,9 @@ enum Command {
     Backup(copies::Backup),
     /// Make a data folder from a backup
     Restore(copies::Restore),
+    /// Look at the series store, mend it, pack it, or move its content
+    #[command(subcommand)]
+    Store(store::Step),
     /// Say whether configuration and rules are understood
     CheckConfig(Serve),
 }
@@ -105,11 +109,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Token(Token::Api(token))) => token.run()?,
         Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
         Some(Command::Ca(step)) => step.run()?,
+        Some(Command::Store(step)) => step.run()?,
         Some(Command::Backup(backup)) => backup.run()?,
         Some(Command::Restore(restore)) => restore.run()?,
         Some(Command::CheckConfig(options)) => check_config(options)?,
     };
-    say(&said);
+    if !said.is_empty() {
+        say(&said);
+    }
     Ok(())
 }
 

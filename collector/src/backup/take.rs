@@ -81,6 +81,14 @@ fn copy_segments(open: BTreeMap<PathBuf, File>, to: &Path, manifest: &mut Manife
     Ok(())
 }
 
+/// Copies the series store alone to a folder, as it was at the last checkpoint.
+///
+/// # Errors
+/// When it can't be read, or the copy not be written.
+pub fn copy_series(data: &Path, to: &Path) -> Result<(), BackupError> {
+    copy_database(data, to, DATABASES[1], &mut Manifest::new(0))
+}
+
 /// As it is at one instant, whoever writes to it meanwhile.
 fn copy_database(data: &Path, to: &Path, name: &str, manifest: &mut Manifest) -> Result<(), BackupError> {
     let (from, copy) = (data.join(name), to.join(name));
