@@ -1,5 +1,7 @@
 //! What goes in comes out, whatever it is; what was tampered with is refused.
 
+use bellwether_logic::time::Timestamp;
+
 use super::*;
 use proptest::prelude::*;
 use prost::Message;
