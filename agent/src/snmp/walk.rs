@@ -68,9 +68,9 @@ pub enum End {
     /// The device gave a name that does not come after the one before: it goes in circles.
     Circle {
         /// After this name.
-        after: Oid,
+        after: Box<Oid>,
         /// It gave this.
-        gave: Oid,
+        gave: Box<Oid>,
     },
     /// The device gave answers without anything in them.
     Empty,
@@ -211,8 +211,8 @@ impl Walk {
         if held == Held::EndOfView {
             self.complete();
         } else if name <= self.last {
-            let after = self.last.clone();
-            self.stumble(End::Circle { after, gave: name });
+            let after = Box::new(self.last.clone());
+            self.stumble(End::Circle { after, gave: Box::new(name) });
         } else if !name.starts_with(&self.root) {
             self.complete();
         } else {
