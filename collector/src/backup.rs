@@ -3,9 +3,9 @@
 //! A backup is a folder of the same shape as the data folder, and `backup.json` with the SHA-256 of each file. It takes its
 //! name only once it is whole, and a restored folder does, too: what was interrupted is taken for neither.
 //!
-//! Databases and journal have to fit: a reader's place in a database must not lie before the beginning of the journal. So the
-//! segments are opened first (open files stay, whoever deletes them), then the databases are copied, then all segments, with
-//! those that have begun since.
+//! Databases and journal have to fit: a reader's place in a database must not lie before the beginning of the journal. So no
+//! segment is deleted while the databases are copied, and then all segments are opened (open files stay, whoever deletes
+//! them) and copied.
 
 mod manifest;
 mod restore;

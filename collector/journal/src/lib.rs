@@ -15,7 +15,7 @@
 //!
 //! # On the disk
 //!
-//! One folder, a file `lock` and segments. A [`Position`] counts the bytes of all frames since the log began. A segment
+//! One folder, a file `lock`, perhaps a file `pin` (see [`Pin`]), and segments. A [`Position`] counts the bytes of all frames since the log began. A segment
 //! is named after its first position, in twenty digits, so that the names sort as the log runs:
 //!
 //! ```text
@@ -58,6 +58,7 @@ mod committer;
 mod error;
 mod frame;
 mod medium;
+mod pin;
 mod read;
 mod receipt;
 mod recover;
@@ -72,6 +73,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use error::{AppendError, CommitError, JournalError};
+pub use pin::Pin;
 pub use receipt::{Committed, Receipt};
 pub use recover::Recovery;
 

@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::frame::{HEADER_BYTES, frame_bytes};
+use crate::pin::is_pinned;
 use crate::receipt::{Promise, Receipt, promise};
 use crate::recover::Recovered;
 use crate::{AppendError, MAX_RECORD_BYTES, Options, Position, QUEUE_BYTES, QUEUE_RECORDS, Statistics, segment_path};
@@ -111,6 +112,8 @@ pub(crate) struct Shared {
     pub(crate) folder: PathBuf,
     max_bytes: u64,
     state: Mutex<State>,
+    /// Segments that nobody needs, and that a pin has kept so far.
+    postponed: Mutex<Vec<u64>>,
     /// There is something to write, or nothing will come any more.
     pub(crate) work: Condvar,
     /// The durable end moved, or the queue has room.
@@ -122,6 +125,7 @@ impl Shared {
         Self {
             folder: folder.to_owned(),
             max_bytes: options.max_bytes,
+            postponed: Mutex::default(),
             state: Mutex::new(State {
                 segments: recovered.segments.clone(),
                 queue: VecDeque::new(),
@@ -262,8 +266,13 @@ impl Shared {
     }
 
     fn delete(&self, firsts: &[u64]) {
-        for first in firsts {
-            let path = segment_path(&self.folder, *first);
+        let mut postponed = self.postponed.lock().unwrap_or_else(PoisonError::into_inner);
+        postponed.extend(firsts);
+        if postponed.is_empty() || is_pinned(&self.folder) {
+            return;
+        }
+        for first in postponed.drain(..) {
+            let path = segment_path(&self.folder, first);
             if let Err(error) = std::fs::remove_file(&path) {
                 // It comes back at the next start and is released again then.
                 tracing::warn!(path = %path.display(), %error, "could not delete a journal segment");

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bellwether_journal::Pin;
 use bellwether_logic::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
@@ -22,12 +23,14 @@ pub fn take(data: &Path, to: &Path, now: Timestamp) -> Result<Copied, BackupErro
     refuse_inside(data, to)?;
     let partial = beside(to)?;
     let mut manifest = Manifest::new(now.0);
-    let mut open = segments(data)?;
+    let journal = data.join(JOURNAL);
+    let pin = journal.is_dir().then(|| Pin::take(&journal)).transpose().map_err(failed("pin", &journal))?;
     for name in DATABASES {
         copy_database(data, partial.path(), name, &mut manifest)?;
     }
-    // Before the first is copied: a segment of which only a part was copied must be the last.
-    open.extend(segments(data)?);
+    // All are open before the first is copied: one of which only a part is copied must be the last.
+    let open = segments(data)?;
+    drop(pin);
     copy_segments(open, partial.path(), &mut manifest)?;
     for path in others(data)? {
         copy_other(data, &path, partial.path(), &mut manifest)?;

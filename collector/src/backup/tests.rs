@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bellwether_journal::{Journal, Options, Position};
 use bellwether_logic::time::Timestamp;
@@ -75,8 +76,10 @@ fn a_copy_made_while_everything_moves_begins_where_its_databases_end_or_before()
     let data = data(home.path());
     let (log, store) =
         (journal(&data), Store::open(&data.join("series"), bellwether_series::Options::default()).unwrap());
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also when something below fails: or the writer would go on for ever.
+        let _end = End(&over);
         scope.spawn(|| {
             for number in 0.. {
                 let next = log.append_blocking(number, vec![7; 100]).unwrap().wait().unwrap().next;
@@ -84,7 +87,7 @@ fn a_copy_made_while_everything_moves_begins_where_its_databases_end_or_before()
                 if number % 10 == 0 {
                     log.release("series", Position(store.checkpoint().unwrap()));
                 }
-                if over.load(std::sync::atomic::Ordering::Relaxed) {
+                if over.load(Ordering::Relaxed) {
                     return;
                 }
             }
@@ -104,8 +107,16 @@ fn a_copy_made_while_everything_moves_begins_where_its_databases_end_or_before()
                 "no record is missing between them"
             );
         }
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+/// Sets its flag when it goes.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
