@@ -14,8 +14,8 @@ use crate::store::{Flow, Scan, Store, StoreError, Tags};
 
 /// Lines that are taken in at once.
 const BATCH_BYTES: usize = 4 << 20;
-/// A line that is longer is none: the file is something else.
-const LINE_BYTES: usize = 32 << 20;
+/// A line that is longer is none: the file is something else, or a quoted text has no end.
+const LINE_BYTES: usize = 4 << 20;
 /// Reasons that are kept.
 const MAX_REASONS: usize = 20;
 
@@ -213,19 +213,21 @@ struct Import<'a> {
 
 impl Import<'_> {
     fn read(&mut self, from: &mut dyn BufRead) -> Result<(), ExchangeError> {
-        let mut number = 0;
+        // Where the line begins that is being read: a newline within a quoted text does not end it.
+        let (mut number, mut begin) = (0, 0);
         loop {
-            let begin = self.text.len();
+            let open = self.text.len();
             let read = io::Read::take(&mut *from, LINE_BYTES as u64 + 1).read_until(b'\n', &mut self.text)?;
             number += 1;
             if read == 0 {
                 return self.flush(number);
             }
-            if read > LINE_BYTES {
+            if self.text.len() - begin > LINE_BYTES {
                 return Err(ExchangeError::TooLong(number));
             }
-            // A newline within a quoted text ends no line.
-            if begin > 0 && !is_whole(&self.text[..begin]) {
+            // Only a quote can end what is quoted: without one the line is not looked through again.
+            let goes_on = open > begin && !self.text[open..].contains(&b'"');
+            if goes_on || !is_whole(&self.text[begin..]) {
                 continue;
             }
             let line = self.text[begin..].trim_ascii();
@@ -234,9 +236,10 @@ impl Import<'_> {
                 self.text.truncate(begin);
                 self.flush(number)?;
                 self.obey(&line)?;
-            } else if self.text.len() >= BATCH_BYTES && is_whole(&self.text) {
+            } else if self.text.len() >= BATCH_BYTES {
                 self.flush(number)?;
             }
+            begin = self.text.len();
         }
     }
 
@@ -352,5 +355,24 @@ mod tests {
             store.export(&Wanted { database: Some("no"), from: 0, to: 1 }, &mut Vec::new()),
             Err(ExchangeError::NoDatabase(_))
         ));
+    }
+
+    #[test]
+    fn a_text_without_an_end_is_refused_before_it_fills_the_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let text = format!("m v=1 1\nm t=\"{}", "and on and on\n".repeat(LINE_BYTES / 10));
+        let refused = store.import(&mut text.as_bytes(), Some("db"), NOW);
+        assert!(matches!(refused, Err(ExchangeError::TooLong(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn many_lines_are_taken_in_batches() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path());
+        let text: String =
+            (0..100_000).map(|at| format!("measurement,host=one value={at}i,other=0.5 {at}\n")).collect();
+        assert!(text.len() > BATCH_BYTES);
+        assert_eq!(store.import(&mut text.as_bytes(), Some("db"), NOW).unwrap().points, 100_000);
     }
 }

@@ -97,12 +97,15 @@ pub fn repair(folder: &Path) -> Result<(Findings, Option<PathBuf>), StoreError> 
     }
     let findings = rewrite(&Source::open(folder)?, &new)?;
     let damaged = free_name(folder);
-    for suffix in ["", "-wal", "-shm"] {
+    // What SQLite left beside the old file must not be taken for the new one's.
+    for suffix in ["-wal", "-shm"] {
         let (from, to) = (beside(&path, suffix), beside(&damaged, suffix));
         if from.exists() {
             fs::rename(from, to).map_err(file_error)?;
         }
     }
+    // At no instant there is no file: a start would take that for a new store.
+    fs::hard_link(&path, &damaged).map_err(file_error)?;
     fs::rename(&new, &path).map_err(file_error)?;
     Ok((findings, Some(damaged)))
 }
@@ -258,8 +261,8 @@ impl Unrolled {
 
     fn roll_again(&self, target: &Connection) -> rusqlite::Result<()> {
         // The bounds of single points stand under step 0.
-        const BACK: &str = "UPDATE kept SET to_time = min(to_time, max(?1, (
-            SELECT points.from_time FROM kept AS points WHERE points.stream = kept.stream AND points.step = 0)))";
+        const BACK: &str = "UPDATE kept SET to_time = min(to_time, coalesce(max(?1, (
+            SELECT points.from_time FROM kept AS points WHERE points.stream = kept.stream AND points.step = 0)), ?1))";
         if self.all {
             return target.execute(BACK, [i64::MIN]).map(|_| ());
         }

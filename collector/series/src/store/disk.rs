@@ -297,12 +297,13 @@ fn load_fields(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Resu
 }
 
 fn load_streams(connection: &Connection, catalog: &mut Catalog) -> rusqlite::Result<()> {
+    let known: Vec<bool> = (0..catalog.measurements.len() as u32).map(|id| catalog.has_measurement(id)).collect();
     let mut select = connection.prepare("SELECT id, measurement, tags FROM stream ORDER BY id")?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         catalog.skip_streams(row.get::<_, u32>(0)? as usize);
         let (measurement, text): (u32, String) = (row.get(1)?, row.get(2)?);
-        if catalog.has_measurement(measurement) {
+        if known.get(measurement as usize) == Some(&true) {
             let tags = tags_from_text(&text);
             let hash = catalog.hash(measurement, tags.iter().map(|(k, v)| (&**k, &**v)));
             catalog.add_stream(hash, measurement, &tags);
