@@ -23,8 +23,6 @@ use crate::folder::FolderError;
 const DATABASES: [&str; 2] = ["state.sqlite", "series/series.sqlite"];
 /// The journal's folder.
 const JOURNAL: &str = "journal";
-/// Deeper folders are none of ours.
-const DEPTH_MAX: usize = 8;
 /// What a copy holds in memory.
 const COPY_BYTES: usize = 1 << 20;
 

@@ -10,7 +10,7 @@ use bellwether_logic::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::manifest::{self, Manifest};
-use super::{BackupError, Copied, DATABASES, DEPTH_MAX, JOURNAL, beside, failed, refuse_occupied, settle};
+use super::{BackupError, Copied, DATABASES, JOURNAL, beside, failed, refuse_occupied, settle};
 use crate::folder;
 
 /// Copies the data folder `data` to the folder `to`, which must not be there or be empty. The collector may be running.
@@ -117,15 +117,17 @@ fn copy_database(data: &Path, to: &Path, name: &str, manifest: &mut Manifest) ->
 
 /// Everything else, by its name below the folder: keys, configuration, rules, the collector's own agent.
 fn others(data: &Path) -> Result<Vec<PathBuf>, BackupError> {
-    let (mut found, mut open) = (Vec::new(), vec![(data.to_owned(), 0)]);
-    while let Some((folder, depth)) = open.pop() {
+    let (mut found, mut open) = (Vec::new(), vec![data.to_owned()]);
+    while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(&folder).map_err(failed("look into", &folder))? {
             let entry = entry.map_err(failed("look into", &folder))?;
             let kind = entry.file_type().map_err(failed("look at", &folder))?;
             let path = entry.path();
-            if kind.is_dir() && depth < DEPTH_MAX && path != data.join(JOURNAL) {
-                open.push((path, depth + 1));
-            } else if kind.is_file() && !is_left_out(&path) {
+            // A link to a file is copied as what it leads to; a link to a folder might lead in circles.
+            let is_file = kind.is_file() || kind.is_symlink() && path.is_file();
+            if kind.is_dir() && path != data.join(JOURNAL) {
+                open.push(path);
+            } else if is_file && !is_left_out(&path) {
                 found.push(path);
             }
         }

@@ -16,7 +16,11 @@ fn data(home: &Path) -> PathBuf {
     let folder = crate::folder::Folder::open(&data).unwrap();
     fs::create_dir(folder.join("ca")).unwrap();
     fs::write(folder.join("ca/authority.pem"), "key").unwrap();
-    fs::write(folder.join("collector.toml"), "[network]\n").unwrap();
+    fs::write(home.join("elsewhere.toml"), "[network]\n").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(home.join("elsewhere.toml"), folder.join("collector.toml")).unwrap();
+    #[cfg(windows)]
+    fs::copy(home.join("elsewhere.toml"), folder.join("collector.toml")).unwrap();
     fs::create_dir_all(folder.join("agent/spool")).unwrap();
     fs::write(folder.join("agent/spool/1.spool"), "spool").unwrap();
     fs::write(folder.join("series.sqlite.new"), "half").unwrap();
