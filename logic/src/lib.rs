@@ -6,6 +6,7 @@ extern crate alloc;
 
 pub mod backoff;
 pub mod batch;
+pub mod calendar;
 pub mod device;
 pub mod discovery;
 pub mod engine;
