@@ -144,6 +144,8 @@ pub fn engine(counters: &Counters) {
         ("tickets_refused", counters.tickets_refused),
         ("incidents", counters.incidents),
         ("actions_refused", counters.actions_refused),
+        ("calendars_refused", counters.calendars_refused),
+        ("withdrawn", counters.withdrawn),
         ("own_pauses", counters.own_pauses),
     ] {
         counter!(ENGINE, "what" => what).absolute(count);

@@ -19,6 +19,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Lane;
+use crate::calendar::{Book, Calendar, Change, Date, School};
 use crate::device::Device;
 use crate::presence::{DeviceState, GoodbyeReason};
 use crate::rules::RuleSet;
@@ -29,6 +30,7 @@ use crate::time::Timestamp;
 use crate::timer::{Purpose, Timers};
 
 mod judge;
+mod reckon;
 mod silence;
 mod turn;
 mod watched;
@@ -143,6 +145,22 @@ pub enum Input {
         /// What they did.
         action: Action,
     },
+    /// A building's calendar as it is from now on; none: it has that of the district again.
+    Calendar {
+        /// The building; empty: the district, for all that have none of their own.
+        site: String,
+        /// Its calendar.
+        calendar: Option<Calendar>,
+    },
+    /// A person said something of one day at a building, or takes it back.
+    DayChanged {
+        /// The building.
+        site: String,
+        /// Which day.
+        date: Date,
+        /// What they say.
+        change: Option<Change>,
+    },
     /// The engine asked to be woken.
     Wake,
 }
@@ -200,6 +218,10 @@ pub struct Counters {
     pub incidents: u64,
     /// Actions of people that were refused.
     pub actions_refused: u64,
+    /// Calendars and changes of days that were not taken.
+    pub calendars_refused: u64,
+    /// Faults withdrawn because the building was closed.
+    pub withdrawn: u64,
     /// Times that the collector was away without a start.
     pub own_pauses: u64,
 }
@@ -215,6 +237,7 @@ pub struct Snapshot {
     ruled: bool,
     rules: RuleSet,
     settings: Settings,
+    book: Book,
     devices: BTreeMap<String, Watched>,
     tickets: Tickets,
     timers: Timers,
@@ -306,6 +329,12 @@ impl Engine {
         self.state.tickets.iter()
     }
 
+    /// A building's school time; none while no calendar speaks of it.
+    #[must_use]
+    pub fn school<'engine>(&'engine self, site: &'engine str) -> Option<School<'engine>> {
+        self.state.book.school(site)
+    }
+
     /// How a device stands.
     #[must_use]
     pub fn device_state(&self, device: &str) -> Option<DeviceState> {
@@ -372,6 +401,14 @@ impl Engine {
                 }
             }
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
+            Input::Calendar { site, calendar } => {
+                let changes = self.state.book.enter(&site, calendar);
+                self.reckon_anew(now, &site, changes);
+            }
+            Input::DayChanged { site, date, change } => {
+                let changes = self.state.book.say(&site, date, change);
+                self.reckon_anew(now, &site, changes);
+            }
         }
     }
 
@@ -440,8 +477,8 @@ impl Engine {
 
     /// What one input's consequences need, apart from the devices.
     fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
-        let Snapshot { devices, tickets, counters, rules, settings, .. } = &mut self.state;
-        (Turn { now, rules, settings: *settings, tickets, counters }, devices)
+        let Snapshot { devices, tickets, counters, rules, settings, book, .. } = &mut self.state;
+        (Turn { now, rules, book, settings: *settings, tickets, counters }, devices)
     }
 
     fn heartbeat(&self, now: Timestamp) -> Option<Timestamp> {

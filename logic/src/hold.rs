@@ -99,16 +99,44 @@ impl Hold {
         self.unseen
     }
 
-    /// A further sample's verdict.
+    /// The newest sample that showed the fault, if it is not seen to be over.
+    #[must_use]
+    pub fn bad_until(&self) -> Option<Timestamp> {
+        (self.phase != Phase::Clearing).then_some(self.newest)
+    }
+
+    /// What it was proven by does not count any more: it waits as if it had just begun.
+    pub fn suspend(&mut self) {
+        self.phase = Phase::Pending;
+        self.proven = Duration::ZERO;
+    }
+
+    /// What it was proven by counts after all.
+    pub fn resume(&mut self) {
+        self.phase = Phase::Open;
+    }
+
+    /// A further sample's verdict, where all time counts.
     pub fn judge(&mut self, at: Timestamp, verdict: Verdict, times: Times) -> Step {
+        self.judge_by(at, verdict, times, |begin, end| end.since(begin))
+    }
+
+    /// A further sample's verdict, where a fault lasts only as long as `counts` says of the time between two samples.
+    pub fn judge_by(
+        &mut self,
+        at: Timestamp,
+        verdict: Verdict,
+        times: Times,
+        counts: impl Fn(Timestamp, Timestamp) -> Duration,
+    ) -> Step {
         self.unseen = Duration::ZERO;
         if verdict == Verdict::Unknown || at <= self.newest {
             return Step::Waits;
         }
-        let seen = at.since(self.newest).min(times.gap);
-        self.newest = at;
+        let before = core::mem::replace(&mut self.newest, at);
+        let seen = at.since(before).min(times.gap);
         match (self.phase, verdict) {
-            (Phase::Pending, Verdict::Open) => self.open_if_proven(seen, times),
+            (Phase::Pending, Verdict::Open) => self.open_if_proven(counts(before, at).min(times.gap), times),
             (Phase::Pending, _) => Step::Vanishes,
             (Phase::Open, Verdict::Clear) => self.begin_clearing(times),
             (Phase::Clearing, Verdict::Clear) => self.clear_if_proven(seen, times),

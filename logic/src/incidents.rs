@@ -87,6 +87,8 @@ pub enum Ending {
     },
     /// The device reports, but says nothing of it any more, and a person has closed the ticket.
     Unseen,
+    /// It was seen only while the building was closed, as is known by now.
+    BuildingClosed,
     /// The rule was switched off or removed.
     RuleGone,
     /// The rule doesn't look at devices of this class (any more).
@@ -106,6 +108,7 @@ impl Ending {
             Self::ProvenGood { r#for } if r#for.is_zero() => "good again".into(),
             Self::ProvenGood { r#for } => alloc::format!("good again for {}", plain(r#for.0)),
             Self::Unseen => "no longer reported".into(),
+            Self::BuildingClosed => "the building was closed".into(),
             Self::RuleGone => "the rule was switched off".into(),
             Self::OtherClass => "the rule does not look at this kind of device".into(),
             Self::NotInUse { state } => alloc::format!("the device is {}", words_of(*state)),

@@ -185,10 +185,15 @@ impl Contact {
         self.clock = self.clock.map(|clock| clock.max(now));
     }
 
-    /// When it will have been silent for `span`; none while it is not expected to speak.
-    pub(crate) fn silent_at(&self, span: Duration, interval: Duration) -> Option<Timestamp> {
+    /// When it will have been silent for `span`, as `passes` counts it; none while it is not expected to speak.
+    pub(crate) fn silent_at(
+        &self,
+        span: Duration,
+        interval: Duration,
+        passes: impl FnOnce(Timestamp, Duration) -> Timestamp,
+    ) -> Option<Timestamp> {
         let span = if self.stream.is_some() { span.max(interval.saturating_mul(INTERVALS)) } else { span };
-        Some(self.clock? + span)
+        Some(passes(self.clock?, span))
     }
 
     /// It counts as absent from now on, since its last sign of life.

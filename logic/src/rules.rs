@@ -23,7 +23,7 @@ mod compare;
 mod text;
 mod threshold;
 
-pub use absence::Absence;
+pub use absence::{Absence, Expected};
 pub use change::{Change, RISE, STEPS_MAX, Track};
 pub use compare::{Comparison, Operand, Test};
 pub use text::{Shown, Template, Unit};

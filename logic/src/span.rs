@@ -94,6 +94,83 @@ impl fmt::Display for Span {
     }
 }
 
+/// Which time passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Passing {
+    /// All of it.
+    #[default]
+    Clock,
+    /// School time at the device's building.
+    School,
+}
+
+/// How long something must last, written as a [`Span`], or as one with the word `school` behind: then only school time
+/// counts, so that `30m school` from ten minutes before the end of Friday is up twenty minutes into Monday.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Stretch {
+    /// How long.
+    pub span: Duration,
+    /// Of which time.
+    pub passing: Passing,
+}
+
+/// A text that is no stretch.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StretchError {
+    /// Its length is none.
+    #[error(transparent)]
+    Span(#[from] SpanError),
+    /// Days of school differ in length.
+    #[error(
+        "`{0}` is no length of school time: expected hours, minutes or seconds, such as `30m school`, because school days differ in length"
+    )]
+    Days(String),
+}
+
+impl FromStr for Stretch {
+    type Err = StretchError;
+
+    fn from_str(text: &str) -> Result<Self, StretchError> {
+        let Some(length) = text.strip_suffix(" school") else {
+            return Ok(Self { span: text.parse::<Span>()?.0, passing: Passing::Clock });
+        };
+        if length.ends_with('d') {
+            return Err(StretchError::Days(text.to_string()));
+        }
+        Ok(Self { span: length.parse::<Span>()?.0, passing: Passing::School })
+    }
+}
+
+impl TryFrom<String> for Stretch {
+    type Error = StretchError;
+
+    fn try_from(text: String) -> Result<Self, StretchError> {
+        text.parse()
+    }
+}
+
+impl From<Stretch> for String {
+    fn from(stretch: Stretch) -> Self {
+        stretch.to_string()
+    }
+}
+
+impl fmt::Display for Stretch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.passing {
+            Passing::Clock => Span(self.span).fmt(f),
+            Passing::School => {
+                // Not in days, which are refused.
+                let ms = u64::try_from(self.span.as_millis()).unwrap_or(u64::MAX);
+                let units = &UNITS[1..];
+                let (unit, unit_ms) = units.iter().find(|(_, unit)| ms.is_multiple_of(*unit)).unwrap_or(&("ms", 1));
+                write!(f, "{}{unit} school", ms / unit_ms)
+            }
+        }
+    }
+}
+
 /// A length of time for a person to read, in its largest unit alone: `5 minutes`, `3 days`.
 #[must_use]
 pub fn plain(span: Duration) -> String {
@@ -122,6 +199,18 @@ mod tests {
         for text in ["", "5", "m", "-5m", "1.5h", "5 m", "5w", "1h30m", "99999999999999999999s", "9999d"] {
             let error = text.parse::<Span>().unwrap_err().to_string();
             assert!(error.contains(&format!("`{text}`")), "{error}");
+        }
+    }
+
+    #[test]
+    fn school_time_is_written_as_it_was_read_and_never_in_days() {
+        for text in ["30m school", "48h school", "5m"] {
+            assert_eq!(text.parse::<Stretch>().unwrap().to_string(), text);
+        }
+        assert_eq!("2h school".parse::<Stretch>().unwrap().passing, Passing::School);
+        for text in ["2d school", "30m  school", "school", "30m home", "30mschool"] {
+            let error = text.parse::<Stretch>().unwrap_err().to_string();
+            assert!(error.contains("such as"), "{error}");
         }
     }
 

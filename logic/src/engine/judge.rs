@@ -11,18 +11,19 @@ use crate::incidents::{Ending, Evidence, Fault};
 use crate::presence::INTERVALS;
 use crate::rules::{Check, Rule, Threshold, Track, Verdict};
 use crate::sample::Sample;
+use crate::span::Passing;
 use crate::time::Timestamp;
 
 impl Engine {
     /// Judges a batch. Back-fill and what is late are history: they are stored elsewhere, and decide nothing here.
     pub(super) fn judge(&mut self, now: Timestamp, device: &str, lane: Lane, samples: &[Sample]) {
-        let Snapshot { devices, tickets, counters, rules, settings, .. } = &mut self.state;
+        let Snapshot { devices, tickets, counters, rules, settings, book, .. } = &mut self.state;
         let Some(watched) = devices.get_mut(device) else { return };
         if lane == Lane::Backfill {
             counters.samples_backfilled += u64::try_from(samples.len()).unwrap_or(u64::MAX);
             return;
         }
-        let mut turn = Turn { now, rules, settings: *settings, tickets, counters };
+        let mut turn = Turn { now, rules, book, settings: *settings, tickets, counters };
         let before = watched.newest;
         for sample in samples {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
@@ -95,6 +96,7 @@ impl Turn<'_> {
         match step {
             Step::Waits => {}
             Step::Opens => {
+                watched.withdrawn.remove(&fault);
                 let since = watched.holds.get(&fault).map_or(sample.time, Hold::since);
                 let evidence = evidence(threshold, sample);
                 self.open(watched, rule, fault, since, evidence, |name| threshold.shown(sample, name));
@@ -103,6 +105,7 @@ impl Turn<'_> {
             Step::Clears => self.end(watched, &fault, &Ending::ProvenGood { r#for: threshold.clear_for }),
             Step::Vanishes => {
                 watched.holds.remove(&fault);
+                watched.withdrawn.remove(&fault);
             }
         }
     }
@@ -116,10 +119,21 @@ impl Turn<'_> {
         at: Timestamp,
     ) -> Step {
         let gap = threshold.gap.map_or(watched.interval.saturating_mul(INTERVALS), |gap| gap.0);
-        let times =
-            Times { open_for: threshold.r#for.0, clear_for: threshold.clear_for.0, gap, readings: threshold.readings };
+        let times = Times {
+            open_for: threshold.r#for.span,
+            clear_for: threshold.clear_for.0,
+            gap,
+            readings: threshold.readings,
+        };
         if let Some(hold) = watched.holds.get_mut(fault) {
-            return hold.judge(at, verdict, times);
+            let school = match threshold.r#for.passing {
+                Passing::Clock => None,
+                Passing::School => self.book.school(&watched.device.site),
+            };
+            return match school {
+                None => hold.judge(at, verdict, times),
+                Some(school) => hold.judge_by(at, verdict, times, |begin, end| school.between(begin, end)),
+            };
         }
         if verdict != Verdict::Open {
             return Step::Waits;

@@ -6,12 +6,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::watched::Watched;
-use super::{Engine, Turn};
+use super::{Engine, Snapshot, Turn};
+use crate::calendar::Book;
 use crate::device::LifeState;
 use crate::incidents::{Ending, Evidence, Fault};
 use crate::presence::{Presence, SILENCE};
-use crate::rules::{Absence, Check, Rule, RuleSet, Shown};
-use crate::span::plain;
+use crate::rules::{Absence, Check, Expected, Rule, RuleSet, Shown};
+use crate::span::{Passing, plain};
 use crate::time::Timestamp;
 use crate::timer::Purpose;
 
@@ -33,11 +34,10 @@ impl Engine {
     pub(super) fn listen(&mut self, now: Timestamp, device: &str) {
         let (mut turn, devices) = self.turn(now);
         let Some(watched) = devices.get_mut(device) else { return };
-        let due = |span: Duration| watched.contact.silent_at(span, watched.interval).is_some_and(|at| at <= now);
-        let absent = may_become_absent(watched) && due(quiet(turn.rules, watched));
+        let absent = may_become_absent(watched) && quiet_at(turn.rules, watched).is_some_and(|at| at <= now);
         let rules = turn.rules;
-        let silent: Vec<(&Rule, &Absence)> =
-            expected(rules, watched).filter(|(_, absence)| due(absence.r#for.0)).collect();
+        let due = |absence: &Absence| missed_at(turn.book, watched, absence).is_some_and(|at| at <= now);
+        let silent: Vec<(&Rule, &Absence)> = expected(rules, watched).filter(|(_, absence)| due(absence)).collect();
         if absent {
             watched.contact.become_absent(now);
         }
@@ -64,9 +64,10 @@ impl Engine {
     /// Sets the time at which a device's silence next means something.
     pub(super) fn rearm(&mut self, device: &str) {
         let Some(watched) = self.state.devices.get(device) else { return };
-        let spans = expected(&self.state.rules, watched).map(|(_, absence)| absence.r#for.0);
-        let spans = spans.chain(may_become_absent(watched).then(|| quiet(&self.state.rules, watched)));
-        let next = spans.filter_map(|span| watched.contact.silent_at(span, watched.interval)).min();
+        let Snapshot { rules, book, .. } = &self.state;
+        let missed = expected(rules, watched).filter_map(|(_, absence)| missed_at(book, watched, absence));
+        let quiet = may_become_absent(watched).then(|| quiet_at(rules, watched)).flatten();
+        let next = missed.chain(quiet).min();
         self.state.timers.set(Purpose::Silence { device: device.into() }, next);
     }
 }
@@ -75,7 +76,7 @@ impl Turn<'_> {
     /// A device that should speak has been silent for too long.
     fn miss(&mut self, watched: &mut Watched, rule: &Rule, absence: &Absence) {
         let since = watched.contact.last().unwrap_or(self.now);
-        let silence = plain(self.now.since(since).max(absence.r#for.0));
+        let silence = plain(self.now.since(since).max(absence.r#for.span));
         let evidence = Evidence { at: since, readings: [format!("no sign of life for {silence}")].into(), value: None };
         let lookup = |name: &str| (name == "value").then(|| Shown::Text(silence.clone()));
         self.open(watched, rule, device_itself(rule), since, evidence, lookup);
@@ -113,14 +114,37 @@ fn expected<'rules>(
         .filter(|(rule, _)| !watched.incidents.contains_key(&device_itself(rule)))
 }
 
-/// After how long a silence the device counts as absent on pages.
-fn quiet(rules: &RuleSet, watched: &Watched) -> Duration {
+/// When a device's silence will be news to a rule.
+fn missed_at(book: &Book, watched: &Watched, absence: &Absence) -> Option<Timestamp> {
+    let passes = |begin, span| counted(book, watched, absence, begin, span);
+    watched.contact.silent_at(absence.r#for.span, watched.interval, passes)
+}
+
+/// When a silence has lasted for `span`, as a rule counts it.
+pub(super) fn counted(
+    book: &Book,
+    watched: &Watched,
+    absence: &Absence,
+    begin: Timestamp,
+    span: Duration,
+) -> Timestamp {
+    let Some(school) = book.school(&watched.device.site) else { return begin + span };
+    match (absence.expected, absence.r#for.passing) {
+        (Expected::InSession, _) => school.after_opening(begin, span),
+        (Expected::Always, Passing::School) => school.after(begin, span),
+        (Expected::Always, Passing::Clock) => begin + span,
+    }
+}
+
+/// When a device will have been silent for so long that it counts as absent on pages.
+fn quiet_at(rules: &RuleSet, watched: &Watched) -> Option<Timestamp> {
     let class = watched.device.class;
     let spans = rules.iter().filter_map(|rule| match &rule.check {
-        Check::Absence(absence) if rule.applies_to(class) => Some(absence.r#for.0),
+        Check::Absence(absence) if rule.applies_to(class) => Some(absence.r#for.span),
         _ => None,
     });
-    spans.min().unwrap_or(SILENCE)
+    let span = spans.min().unwrap_or(SILENCE);
+    watched.contact.silent_at(span, watched.interval, |begin, span| begin + span)
 }
 
 fn may_become_absent(watched: &Watched) -> bool {

@@ -13,6 +13,7 @@ use crate::sample::Value;
 use crate::tickets::{LINES_MAX, RepairNote, TicketState, What};
 
 mod random;
+mod school;
 
 const SHIPPED: [&str; 2] =
     [include_str!("../../../collector/rules/disks.toml"), include_str!("../../../collector/rules/reachability.toml")];

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::watched::Watched;
 use super::{Counters, Settings};
+use crate::calendar::Book;
 use crate::device::{Device, LifeState};
 use crate::incidents::{Ending, Evidence, Fault, Incident};
 use crate::rules::{Rule, RuleSet, Shown};
@@ -15,6 +16,7 @@ use crate::time::Timestamp;
 pub(super) struct Turn<'engine> {
     pub(super) now: Timestamp,
     pub(super) rules: &'engine RuleSet,
+    pub(super) book: &'engine Book,
     pub(super) settings: Settings,
     pub(super) tickets: &'engine mut Tickets,
     pub(super) counters: &'engine mut Counters,
@@ -58,6 +60,7 @@ impl Turn<'_> {
     /// A fault is over.
     pub(super) fn end(&mut self, watched: &mut Watched, fault: &Fault, ending: &Ending) {
         watched.holds.remove(fault);
+        watched.withdrawn.remove(fault);
         let ticket = watched.incidents.remove(fault).and_then(|incident| incident.ticket);
         if let Some(number) = ticket {
             self.tickets.end_line(self.now, number, fault, ending);
@@ -69,6 +72,8 @@ impl Turn<'_> {
         let device = watched.device.clone();
         let rules = self.rules;
         watched.holds.retain(|fault, hold| !hold.is_pending() || why_not(rules, fault, &device).is_none());
+        let holds = &watched.holds;
+        watched.withdrawn.retain(|fault, _| holds.contains_key(fault));
         watched.tracks.retain(|fault, _| rules.get(&fault.rule).is_some());
         let over: Vec<(Fault, Ending)> = watched
             .incidents

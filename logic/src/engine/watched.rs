@@ -34,6 +34,9 @@ pub(super) struct Watched {
     /// Faults that count.
     #[serde(default, with = "pairs")]
     pub(super) incidents: BTreeMap<Fault, Incident>,
+    /// Faults that counted until it became known that the building was closed, and that are not seen to be over.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) withdrawn: BTreeMap<Fault, Incident>,
     /// Its standing as it was last told.
     #[serde(default)]
     told: Option<DeviceState>,
@@ -49,6 +52,7 @@ impl Watched {
             holds: BTreeMap::new(),
             tracks: BTreeMap::new(),
             incidents: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
             told: None,
         }
     }

@@ -270,9 +270,21 @@ fn a_rule_that_contradicts_itself_is_refused_by_key_value_and_what_was_expected(
 
 #[test]
 fn a_silence_of_no_time_is_refused() {
-    let text = SHIPPED[4].1.replace(r#"for = "30m""#, r#"for = "0s""#);
+    let text = SHIPPED[4].1.replace(r#"for = "2h""#, r#"for = "0s""#);
     let error = parse(&text).validate().unwrap_err().to_string();
     assert!(error.starts_with("rule `silence.desktop`: key `for` is `0s`: expected a length of time"), "{error}");
+}
+
+#[test]
+fn a_silence_that_counts_from_each_opening_is_shorter_than_a_half_day_and_says_school_once() {
+    let refusal = |length: &str| {
+        let text = SHIPPED[4].1.replace(r#"for = "2h""#, length);
+        parse(&text).validate().unwrap_err().to_string()
+    };
+    let error = refusal(r#"for = "5h""#);
+    assert!(error.contains("key `for` is `5h`: expected at most `4h`"), "{error}");
+    let error = refusal(r#"for = "2h school""#);
+    assert!(error.contains("key `for` is `2h school`: expected a plain length of time"), "{error}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::compare::{Comparison, listed, number};
 use super::text::{Shown, Template};
 use super::{Flaw, quoted};
 use crate::sample::{Sample, Value};
-use crate::span::Span;
+use crate::span::{Passing, Span, Stretch};
 
 /// Judged on event time. All comparisons of `open` must hold to begin a fault, all of `clear` to end it; between the
 /// two nothing changes.
@@ -34,7 +34,7 @@ pub struct Threshold {
     pub clear: Vec<Comparison>,
     /// For how long `open` must have been seen to hold.
     #[serde(default)]
-    pub r#for: Span,
+    pub r#for: Stretch,
     /// For how long `clear` must have been seen to hold.
     #[serde(default = "super::proven_good")]
     pub clear_for: Span,
@@ -147,6 +147,10 @@ impl Threshold {
                 listed(&self.open)
             );
             return Some(Flaw::new("clear", quoted(&listed(&self.clear)), expected));
+        }
+        if self.r#for.passing == Passing::School && self.r#for.span.is_zero() {
+            let expected = "a length of time, such as `10m school`";
+            return Some(Flaw::new("for", quoted(&self.r#for.to_string()), expected));
         }
         self.gap.filter(|gap| gap.is_zero()).map(|_| Flaw::new("gap", "`0s`", "a length of time, or leave it out"))
     }

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 
 use super::*;
+use crate::calendar::{Date, Day, DayKind, Parts};
 
 #[derive(Clone, Debug)]
 struct Step {
@@ -60,6 +61,23 @@ fn any_action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// Days of an hour each two hours: many openings in a short history.
+fn any_calendar() -> impl Strategy<Value = Calendar> {
+    prop::collection::vec(any::<bool>(), 40).prop_map(|open| {
+        let day = |date: usize| {
+            let opens = minute(0) + MINUTE * 120 * u32::try_from(date).unwrap();
+            let (date, kind) = (Date(i32::try_from(date).unwrap()), DayKind::Full);
+            Day { date, opens, closes: opens + MINUTE * 60, kind, schedule: None }
+        };
+        let days = open.iter().enumerate().filter(|(_, open)| **open).map(|(date, _)| day(date)).collect();
+        Calendar::new(Parts { begins: minute(0), ends: minute(40 * 120), days, ..Parts::default() }).unwrap()
+    })
+}
+
+fn any_change() -> impl Strategy<Value = Change> {
+    prop_oneof![Just(Change::Closed), (0u32..7_200_000).prop_map(|by_ms| Change::Late { by_ms })]
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let interval = (0u64..300).prop_map(Duration::from_secs);
     let reason = prop::option::of(prop::sample::select(GoodbyeReason::ALL));
@@ -81,6 +99,10 @@ fn any_input() -> impl Strategy<Value = Input> {
         20 => (device_id(), lane, samples)
             .prop_map(|(device, lane, samples)| Input::Samples { device, lane, samples }),
         4 => (0u64..6, actor, any_action()).prop_map(|(ticket, actor, action)| Input::Act { ticket, actor, action }),
+        2 => (prop::sample::select(&["", "Lincoln"][..]), prop::option::of(any_calendar()))
+            .prop_map(|(site, calendar)| Input::Calendar { site: site.to_string(), calendar }),
+        4 => (0i32..40, prop::option::of(any_change()))
+            .prop_map(|(date, change)| Input::DayChanged { site: "Lincoln".to_string(), date: Date(date), change }),
         6 => Just(Input::Wake),
     ]
 }
@@ -96,7 +118,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 /// Rules quick enough for short histories.
 fn quick_rules() -> RuleSet {
-    let hasten = |text: &str| text.replace("for = \"2h\"", "for = \"3m\"").replace("for = \"10m\"", "for = \"2m\"");
+    let hasten = |text: &str| {
+        text.replace("for = \"2h\"\nclear", "for = \"3m school\"\nclear").replace("for = \"10m\"", "for = \"2m\"")
+    };
     let rules = SHIPPED.iter().flat_map(|text| toml::from_str::<Pack>(&hasten(text)).unwrap().rule);
     RuleSet::merge(rules.collect(), vec![]).unwrap()
 }
