@@ -1,6 +1,7 @@
 //! Rows of one stream in memory: a time column, and columns that may have holes. Heads, unpacked blocks and what a
 //! query scans are all chunks.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::point::{FieldKind, FieldValue};
@@ -52,6 +53,12 @@ impl Bitmap {
             self.words.resize(row / 64 + 1, 0);
         }
         self.words[row / 64] |= 1 << (row % 64);
+    }
+
+    fn range(&self, rows: Range<usize>) -> Self {
+        let mut part = Self::default();
+        rows.clone().filter(|row| self.get(*row)).for_each(|row| part.set(row - rows.start));
+        part
     }
 
     pub(crate) fn get(&self, row: usize) -> bool {
@@ -122,6 +129,12 @@ impl Column {
         self.values.pad(row);
     }
 
+    /// Some rows that follow each other.
+    pub(crate) fn range(&self, rows: Range<usize>) -> Column {
+        let present = self.present.as_ref().map(|present| present.range(rows.clone()));
+        Column { field: self.field, values: self.values.range(rows), present }
+    }
+
     fn select(&self, order: &[u32]) -> Option<Column> {
         let has_holes = order.iter().any(|row| !self.has(*row as usize));
         let present = has_holes.then(|| {
@@ -178,6 +191,28 @@ impl Values {
         each_kind!(self, values => values.len())
     }
 
+    /// Bytes of memory, without what texts share.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Float(values) => size_of_val(values.as_slice()),
+            Self::Integer(values) => size_of_val(values.as_slice()),
+            Self::Unsigned(values) => size_of_val(values.as_slice()),
+            Self::Boolean(values) => size_of_val(values.as_slice()),
+            Self::Text(values) => values.iter().map(|text| size_of::<Arc<str>>() + text.len()).sum(),
+        }
+    }
+
+    /// Rows beyond the end are left out.
+    fn range(&self, rows: Range<usize>) -> Values {
+        match self {
+            Self::Float(values) => Self::Float(part(values, rows)),
+            Self::Integer(values) => Self::Integer(part(values, rows)),
+            Self::Unsigned(values) => Self::Unsigned(part(values, rows)),
+            Self::Boolean(values) => Self::Boolean(part(values, rows)),
+            Self::Text(values) => Self::Text(part(values, rows)),
+        }
+    }
+
     fn at(&self, row: usize) -> FieldValue {
         match self {
             Self::Float(values) => FieldValue::Float(values[row]),
@@ -226,6 +261,11 @@ fn place<T>(values: &mut Vec<T>, row: usize, value: T) {
         Some(slot) => *slot = value,
         None => values.push(value),
     }
+}
+
+fn part<T: Clone>(values: &[T], rows: Range<usize>) -> Vec<T> {
+    let end = rows.end.min(values.len());
+    values[rows.start.min(end)..end].to_vec()
 }
 
 /// Only ever longer: a column that already has these rows keeps them.

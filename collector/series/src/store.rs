@@ -14,6 +14,7 @@ mod remove;
 mod retention;
 mod rollup;
 mod scan;
+mod unpacked;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ pub struct Store {
     memory: RwLock<Memory>,
     writer: Mutex<disk::Writer>,
     readers: disk::Readers,
+    unpacked: unpacked::Unpacked,
     corrupt: Mutex<BTreeSet<i64>>,
     refused_points: AtomicU64,
     refused_values: AtomicU64,
@@ -159,6 +161,8 @@ pub struct Stats {
     pub interrupted_queries: u64,
     /// Queries since the store was opened that ended at their deadline.
     pub overlong_queries: u64,
+    /// Bytes of unpacked columns in memory.
+    pub unpacked_bytes: u64,
     /// Where the points that queries see end.
     pub applied: u64,
     /// Where the content of the file ends.
@@ -182,6 +186,7 @@ impl Store {
         }
         Ok(Self {
             readers: disk::Readers::new(path.clone(), options.readers),
+            unpacked: unpacked::Unpacked::new(options.max_unpacked_bytes),
             options,
             path,
             memory: RwLock::new(memory),
@@ -253,6 +258,7 @@ impl Store {
             rolled_rows,
             interrupted_queries: self.interrupted_queries.load(Ordering::Relaxed),
             overlong_queries: self.overlong_queries.load(Ordering::Relaxed),
+            unpacked_bytes: self.unpacked.bytes(),
             applied: memory.applied,
             durable: memory.durable,
         })

@@ -179,6 +179,23 @@ fn a_deletion_takes_the_rows_it_names_and_no_others() {
 }
 
 #[test]
+fn columns_that_are_kept_unpacked_show_nothing_that_was_deleted() {
+    let house = House::new();
+    house.ask("CREATE DATABASE db");
+    house.write("", &(0..2000).map(|at| format!("m,host=a v={at} {at}\n")).collect::<String>());
+    house.store.seal_all().unwrap();
+    let count = || house.ask("SELECT count(v), min(v) FROM m WHERE time >= 10s AND time < 1h");
+    assert!(count().contains(",1990,10]"), "{}", count());
+    assert!(house.store.stats().unwrap().unpacked_bytes > 16_000);
+    house.ask("DELETE FROM m WHERE time >= 5s AND time < 15s");
+    assert!(count().contains(",1985,15]"), "{}", count());
+    house.store.compact().unwrap();
+    assert!(count().contains(",1985,15]"), "{}", count());
+    house.ask("DELETE FROM m WHERE time >= 15s AND time < 20s");
+    assert!(count().contains(",1980,20]"), "{}", count());
+}
+
+#[test]
 fn an_answer_can_be_written_into_another_measurement() {
     let mut house = House::new();
     house.ask("CREATE DATABASE db");

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::unpacked::count_cut;
 use super::{Memory, Store, StoreError, kept, lock, rollup};
 use crate::chunk::Chunk;
 use crate::codec::block;
@@ -132,6 +133,9 @@ pub(super) fn cut_blocks(connection: &Connection, stream: u32, from: i64, to: i6
             params![id, min, max, kept.times.len() as i64, packed],
         )?;
         cut += (rows.times.len() - kept.times.len()) as u64;
+    }
+    if cut > 0 {
+        count_cut(connection)?;
     }
     Ok(cut)
 }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use rusqlite::{Connection, params};
 
 use super::disk::at;
+use super::unpacked::{self, Version};
 use super::{Store, StoreError};
 use crate::chunk::{Chunk, Column};
 use crate::codec::block;
@@ -91,6 +92,8 @@ pub(crate) struct Reading<'a> {
 
 struct Held {
     connection: Connection,
+    /// As its state of the file has them: see [`unpacked`].
+    cuts: i64,
     /// Of [`Memory::settled`](super::Memory), from before the transaction began.
     settled: u64,
 }
@@ -118,25 +121,32 @@ impl<'a> Reading<'a> {
             emit(head, &scan, &mut each);
             return Ok(());
         }
-        let connection = self.connection(settled)?;
-        let read = self.store.scan_blocks(&connection, &scan, head, &mut each);
+        let held = self.hold(settled)?;
+        let read = self.store.scan_blocks(&held.connection, held.cuts, &scan, head, &mut each);
         // A scan that was made inside this one has left its own.
-        if let Some(other) = self.held.replace(Some(Held { connection, settled })) {
+        if let Some(other) = self.held.replace(Some(held)) {
             self.store.readers.end(other.connection);
         }
         read.map_err(at("read blocks"))
     }
 
     /// The connection that is held, if its state of the file has all that had left the heads by then: else rows that moved since
-    /// would be in neither. Its transaction reads nothing before the caller does, so a new one sees all of it.
-    fn connection(&self, settled: u64) -> Result<Connection, StoreError> {
-        match self.held.take() {
-            Some(held) if held.settled == settled => Ok(held.connection),
-            Some(held) => {
-                self.store.readers.end(held.connection);
-                self.store.readers.begin()
+    /// would be in neither.
+    fn hold(&self, settled: u64) -> Result<Held, StoreError> {
+        let held = self.held.take();
+        if let Some(held) = held {
+            if held.settled == settled {
+                return Ok(held);
             }
-            None => self.store.readers.begin(),
+            self.store.readers.end(held.connection);
+        }
+        let connection = self.store.readers.begin()?;
+        match unpacked::cuts(&connection) {
+            Ok(cuts) => Ok(Held { connection, cuts, settled }),
+            Err(error) => {
+                self.store.readers.end(connection);
+                Err(at("read what was cut")(error))
+            }
         }
     }
 }
@@ -153,6 +163,7 @@ impl Store {
     pub(super) fn scan_blocks(
         &self,
         connection: &Connection,
+        cuts: i64,
         scan: &Scan<'_>,
         head: Chunk,
         each: &mut impl FnMut(&Chunk) -> Flow,
@@ -171,7 +182,7 @@ impl Store {
                 if entry.id == HEAD {
                     chunks.push(head.clone());
                 } else {
-                    chunks.extend(self.load(connection, scan, entry.id));
+                    chunks.extend(self.load(connection, scan, Version { block: entry.id, cuts }));
                 }
             }
             if emit(Chunk::merge(chunks), scan, each) == Flow::Enough {
@@ -181,26 +192,24 @@ impl Store {
         Ok(())
     }
 
-    /// A block that cannot be read is counted and named, and the scan goes on without it.
-    fn load(&self, connection: &Connection, scan: &Scan<'_>, id: i64) -> Option<Chunk> {
+    /// The rows of the range. A block that cannot be read is counted and named, and the scan goes on without it.
+    fn load(&self, connection: &Connection, scan: &Scan<'_>, version: Version) -> Option<Chunk> {
+        if let Some(rows) = self.unpacked.get(version, scan.fields) {
+            return Some(rows.between(scan.from, scan.to));
+        }
         let read = || -> rusqlite::Result<_> {
             let mut select = connection.prepare_cached("SELECT data FROM block WHERE id = ?1")?;
-            select.query_row([id], |row| {
+            select.query_row([version.block], |row| {
                 let data = row.get_ref(0)?.as_blob()?;
                 Ok(block::decode(data, |field| scan.fields.contains(&field)))
             })
         };
         match read() {
-            Ok(Ok(chunk)) => Some(chunk),
-            Ok(Err(error)) => {
-                self.lost_block(id, scan.stream, &error);
-                None
-            }
-            Err(error) => {
-                self.lost_block(id, scan.stream, &error);
-                None
-            }
+            Ok(Ok(chunk)) => return Some(self.unpacked.keep(version, scan.fields, chunk).between(scan.from, scan.to)),
+            Ok(Err(error)) => self.lost_block(version.block, scan.stream, &error),
+            Err(error) => self.lost_block(version.block, scan.stream, &error),
         }
+        None
     }
 }
 

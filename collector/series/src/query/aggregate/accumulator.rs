@@ -285,15 +285,7 @@ impl Accumulator {
                 order.then(a.time.cmp(&b.time))
             });
             if !apart.is_empty() {
-                let mut seen: Vec<Vec<&Value>> = Vec::new();
-                points.retain(|point| {
-                    let key: Vec<&Value> = apart.iter().map(|at| &point.neighbours[*at]).collect();
-                    let new = !seen.contains(&key);
-                    if new {
-                        seen.push(key);
-                    }
-                    new
-                });
+                points = first_of_each(points, apart, count);
             }
             points.truncate(count);
         }
@@ -309,6 +301,23 @@ impl Accumulator {
         let new = |point: &&&Held| seen.insert(Key::of(&point.value));
         points.iter().filter(new).map(|point| point.value.clone().into()).collect()
     }
+}
+
+/// The first point of each combination of the values beside it, `count` of them.
+fn first_of_each<'a>(points: Vec<&'a Held>, apart: &[usize], count: usize) -> Vec<&'a Held> {
+    let mut seen: Vec<Vec<&Value>> = Vec::new();
+    let mut kept = Vec::new();
+    for point in points {
+        if kept.len() == count {
+            break;
+        }
+        let key: Vec<&Value> = apart.iter().map(|at| &point.neighbours[*at]).collect();
+        if !seen.contains(&key) {
+            seen.push(key);
+            kept.push(point);
+        }
+    }
+    kept
 }
 
 /// Keeps `count` of the points, each with the same chance. The same points give the same choice: a question asked twice has

@@ -1,12 +1,13 @@
 //! Reads points and roll-ups of one stream together.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::columns::Aspects;
 use crate::chunk::Chunk;
 use crate::codec::block;
 use crate::keeping::Step;
 use crate::store::kept::Kept;
+use crate::store::unpacked;
 use crate::store::{Flow, Scan, Store, StoreError, Weight};
 
 /// How often a read begins anew because the bounds moved just then. They move a few times an hour.
@@ -64,11 +65,11 @@ impl Store {
             };
             let done = self.readers.with(|connection| {
                 // The first read is what the transaction sees; bounds that are the same after it fit what it sees.
-                connection.query_row("SELECT 1 FROM meta LIMIT 1", [], |_| Ok(())).optional()?;
+                let cuts = unpacked::cuts(connection)?;
                 if attempt < TRIES && self.kept(parts.stream) != kept {
                     return Ok(false);
                 }
-                self.read_segments(connection, parts, segments, &head, &mut each)?;
+                self.read_segments(connection, cuts, parts, segments, &head, &mut each)?;
                 Ok(true)
             })?;
             if done {
@@ -81,6 +82,7 @@ impl Store {
     fn read_segments(
         &self,
         connection: &Connection,
+        cuts: i64,
         parts: &Parts<'_>,
         mut segments: Vec<Segment>,
         head: &Chunk,
@@ -99,7 +101,7 @@ impl Store {
                         flow = each(source, chunk);
                         flow
                     };
-                    self.scan_blocks(connection, &scan, head.clone(), &mut one)?;
+                    self.scan_blocks(connection, cuts, &scan, head.clone(), &mut one)?;
                 }
                 Source::Rolled(step) => self.read_rolled(connection, parts, (from, to), step, &mut |chunk| {
                     flow = each(source, chunk);
