@@ -58,6 +58,8 @@ pub struct Memory {
     look: Option<Box<rates::Look>>,
     /// Whether it was seen that the device is the one that is meant, since it last was away.
     known: bool,
+    /// Whether it gave no answer to the last poll.
+    silent: bool,
 }
 
 /// What all polls share.
@@ -76,6 +78,12 @@ impl Target {
 }
 
 impl Memory {
+    /// Whether it gave no answer to the last poll: nothing large is worth asking.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.silent
+    }
+
     /// What a slow poll begins with: it keeps no counters and no rows.
     #[must_use]
     pub fn for_slow(&self) -> Self {

@@ -272,7 +272,11 @@ impl Watch {
         if let Some(learned) = device.learned.take() {
             device.memory.learn(learned);
         }
-        if slow {
+        let silent = device.memory.is_silent();
+        if slow && silent {
+            // It would take its turns from the questions whether the device is back.
+            self.schedule.put_off_slow(slot);
+        } else if slow {
             let (visit, memory) = (visit(), device.memory.for_slow());
             self.under_way.push(Box::pin(async move {
                 Done::Polled { slot, generation, slow: true, time, visited: visit.slow(memory).await }

@@ -110,6 +110,14 @@ impl Schedule {
         }
     }
 
+    /// A slow poll did not begin, because its device is silent: it is due again with the device's next poll.
+    pub fn put_off_slow(&mut self, slot: u32) {
+        self.handle_slow_done(slot);
+        if let Some(known) = self.slots.get_mut(slot as usize).and_then(Option::as_mut) {
+            known.slow_due_ms = 0;
+        }
+    }
+
     /// The next that is due; it counts as under way.
     pub fn poll_due(&mut self, now_ms: u64) -> Option<Due> {
         while let Some((due_ms, slot)) = self.due.first().copied().filter(|(due_ms, _)| *due_ms <= now_ms) {
@@ -243,6 +251,26 @@ mod tests {
         assert!(schedule.poll_due(late).is_some());
         begun.iter().for_each(|due| schedule.remove(due.slot));
         assert!(schedule.under_way <= 1 && schedule.slow_under_way == 0);
+    }
+
+    #[test]
+    fn a_slow_poll_that_was_put_off_comes_with_the_next_poll_and_not_half_an_hour_later() {
+        let mut schedule = schedule(1);
+        let first = until(&mut schedule, 1_000_000 + 2 * MINUTE);
+        assert!(first.iter().any(|(_, due)| due.slow), "{first:?}");
+        let mut put_off = 0;
+        while put_off < 3 {
+            let now = schedule.poll_wake().unwrap();
+            let Some(due) = schedule.poll_due(now) else { continue };
+            schedule.handle_done(due.slot);
+            if due.slow {
+                schedule.put_off_slow(due.slot);
+                put_off += 1;
+            }
+            assert!(due.slow || put_off == 0, "once it is due, it is due with each poll");
+        }
+        let after = until(&mut schedule, 1_000_000 + 60 * MINUTE);
+        assert!(after[0].1.slow && !after[1].1.slow, "{after:?}");
     }
 
     #[test]

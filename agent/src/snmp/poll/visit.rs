@@ -83,33 +83,52 @@ pub struct Met {
 
 impl Visit {
     /// Asks for counters and states.
-    pub async fn fast(self, mut memory: Memory) -> Visited {
+    pub async fn fast(self, memory: Memory) -> Visited {
+        match self.caller().await {
+            Ok(caller) => self.fast_of(&caller, memory).await,
+            Err(trouble) => Visited { memory, outcome: Outcome::Unanswered(trouble), facts: None },
+        }
+    }
+
+    async fn fast_of(&self, caller: &(impl Client + Sync), mut memory: Memory) -> Visited {
         memory.budget.handle_turn();
         let mut facts = None;
-        let outcome = self.ask_fast(&mut memory, &mut facts).await.unwrap_or_else(|trouble| {
+        let outcome = self.ask_fast(caller, &mut memory, &mut facts).await.unwrap_or_else(|trouble| {
             memory.known = false;
             Outcome::Unanswered(trouble)
         });
+        memory.silent = matches!(outcome, Outcome::Unanswered(Trouble::NoAnswer));
         Visited { memory, outcome, facts }
     }
 
-    async fn ask_fast(&self, memory: &mut Memory, facts: &mut Option<v1::DeviceFacts>) -> Result<Outcome, Trouble> {
-        let caller = self.caller().await?;
-        if (!memory.known || memory.plan.is_none()) && !self.recognize(&caller, memory, facts).await? {
+    async fn ask_fast(
+        &self,
+        caller: &(impl Client + Sync),
+        memory: &mut Memory,
+        facts: &mut Option<v1::DeviceFacts>,
+    ) -> Result<Outcome, Trouble> {
+        if memory.silent {
+            knock(caller).await?;
+        }
+        if (!memory.known || memory.plan.is_none()) && !self.recognize(caller, memory, facts).await? {
             return Ok(Outcome::Stranger);
         }
         let Some(plan) = memory.plan.clone() else { return Ok(Outcome::Stranger) };
         let columns = plan.fast.len();
         let of_columns = memory.sweep.get_or_insert_with(|| sweep::Memory::new(columns));
-        let swept = drive::sweep(&caller, &plan.fast, of_columns, self.has_bulk(), &mut memory.budget).await;
+        let swept = drive::sweep(caller, &plan.fast, of_columns, self.has_bulk(), &mut memory.budget).await;
         if let (false, End::Trouble(trouble)) = (is_worth(&swept), &swept.end) {
             return Err(trouble.clone());
+        }
+        if swept.requests == 0 {
+            // It has nothing that is asked for, which is remembered; whether it is there is not.
+            knock(caller).await?;
         }
         let mut samples = plan.choice.read(&swept.answers, Pace::Fast, &self.target.id, self.time).samples;
         let look = rates::Look::of(&samples, self.at_ms);
         if let Some(before) = &memory.look {
             // Whoever was switched off may have been replaced.
-            if look.restarted_since(before) && facts.is_none() && !self.recognize(&caller, memory, facts).await? {
+            if look.restarted_since(before) && facts.is_none() && !self.recognize(caller, memory, facts).await? {
                 return Ok(Outcome::Stranger);
             }
             let before = memory.look.as_ref().expect("just seen");
@@ -155,7 +174,7 @@ impl Visit {
     /// Whether the device is the one that is meant; its profiles are chosen on the way.
     async fn recognize(
         &self,
-        caller: &Device,
+        caller: &(impl Client + Sync),
         memory: &mut Memory,
         facts: &mut Option<v1::DeviceFacts>,
     ) -> Result<bool, Trouble> {
@@ -239,6 +258,16 @@ impl Met {
     }
 }
 
+/// Asks whether a device is there. One that was silent is asked this small question instead of large ones that would be asked again in
+/// parts. When a building is without power a thousand devices are silent at once, and what each is waited for keeps the
+/// others waiting.
+async fn knock(caller: &(impl Client + Sync)) -> Result<(), Trouble> {
+    match caller.get_next(&[Oid::from(SYS_OBJECT_ID)]).await {
+        Err(Trouble::NoAnswer) => Err(Trouble::NoAnswer),
+        _ => Ok(()),
+    }
+}
+
 /// What is asked of a device of which nothing is known: several names at once if it bears that, half as many where not.
 async fn first(client: &(impl Client + Sync), shelf: &Shelf) -> Result<Answers, Trouble> {
     let names = [shelf.first().next, [SYS_DESCR, SYS_OBJECT_ID].map(Oid::from).to_vec()].concat();
@@ -304,5 +333,99 @@ fn on_the_wire(facts: &Facts, answers: &Answers) -> v1::DeviceFacts {
         mac: text(&facts.mac),
         ports: facts.ports.unwrap_or(0),
         object_id: object_id.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{self, Future};
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::snmp::Value;
+    use crate::snmp::ask::Request;
+    use crate::snmp::credential::{Credential, Secret};
+
+    /// Has a clock or nothing at all, and says so unless it is silent.
+    #[derive(Default)]
+    struct Little {
+        clock: bool,
+        silent: AtomicBool,
+        questions: AtomicUsize,
+    }
+
+    impl Client for Little {
+        fn ask(&self, request: &Request) -> impl Future<Output = Result<Vec<Binding>, Trouble>> + Send {
+            self.questions.fetch_add(1, Ordering::Relaxed);
+            let (Request::Get(names) | Request::GetNext(names) | Request::GetBulk { after: names, .. }) = request;
+            let is_get = matches!(request, Request::Get(_));
+            let clock = Oid::from([1, 3, 6, 1, 2, 1, 1, 3, 0]);
+            let held = |name: &Oid| match *name == clock {
+                same if self.clock && (same == is_get) && (is_get || clock.starts_with(name)) => {
+                    Binding { name: clock.clone(), held: Held::Value(Value::TimeTicks(100)) }
+                }
+                _ => Binding { name: name.clone(), held: Held::EndOfView },
+            };
+            let answer = names.iter().map(held).collect();
+            let silent = self.silent.load(Ordering::Relaxed);
+            future::ready(if silent { Err(Trouble::NoAnswer) } else { Ok(answer) })
+        }
+    }
+
+    /// One fast poll: what is remembered, how it ended, and how many questions it took.
+    fn poll(device: &Little, memory: Memory) -> (Memory, Outcome, usize) {
+        let address = "192.0.2.1:161".parse().unwrap();
+        let (id, credential) = ("d1".into(), "district".into());
+        let target = Target { id, address, credential, witness: false, serial: "".into(), mac: "".into() };
+        let community = Credential::V2c { community: Secret::new("simulated") };
+        let visit = Visit {
+            shared: Arc::new(Shared::new(std::path::Path::new("none"))),
+            target: Arc::new(target),
+            login: Arc::new(Login::new(&community).unwrap()),
+            turnstile: Turnstile::default(),
+            time: Timestamp(1_790_000_000_000),
+            at_ms: 0,
+        };
+        let before = device.questions.load(Ordering::Relaxed);
+        let mut polled = pin!(visit.fast_of(device, memory));
+        let Poll::Ready(visited) = polled.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+            panic!("nothing is waited for");
+        };
+        (visited.memory, visited.outcome, device.questions.load(Ordering::Relaxed) - before)
+    }
+
+    #[test]
+    fn a_device_that_stays_silent_is_asked_one_question_a_poll_until_it_is_back() {
+        let device = Little { clock: true, ..Little::default() };
+        let (memory, outcome, whole) = poll(&device, Memory::default());
+        assert!(matches!(outcome, Outcome::Answered { .. }), "{outcome:?}");
+        device.silent.store(true, Ordering::Relaxed);
+        let (mut memory, outcome, questions) = poll(&device, memory);
+        assert!(matches!(outcome, Outcome::Unanswered(Trouble::NoAnswer)), "{outcome:?}");
+        assert!(memory.is_silent() && questions > 1, "one lost question is no silence: {questions}");
+        for _ in 0..3 {
+            let (after, outcome, questions) = poll(&device, memory);
+            assert!(matches!(outcome, Outcome::Unanswered(Trouble::NoAnswer)), "{outcome:?}");
+            assert_eq!(questions, 1);
+            memory = after;
+        }
+        device.silent.store(false, Ordering::Relaxed);
+        let (memory, outcome, questions) = poll(&device, memory);
+        assert!(matches!(outcome, Outcome::Answered { .. }), "{outcome:?}");
+        assert_eq!((memory.is_silent(), questions), (false, 1 + whole), "met as if for the first time");
+    }
+
+    #[test]
+    fn a_device_that_has_nothing_to_ask_for_is_noticed_when_it_falls_silent() {
+        let device = Little::default();
+        let (memory, _, _) = poll(&device, Memory::default());
+        let (memory, outcome, questions) = poll(&device, memory);
+        assert!(matches!(outcome, Outcome::Answered { .. }), "{outcome:?}");
+        assert_eq!(questions, 1);
+        device.silent.store(true, Ordering::Relaxed);
+        let (_, outcome, _) = poll(&device, memory);
+        assert!(matches!(outcome, Outcome::Unanswered(Trouble::NoAnswer)), "{outcome:?}");
     }
 }
