@@ -18,6 +18,7 @@ mod functions;
 mod into;
 mod made;
 mod math;
+mod narrow;
 mod plan;
 mod range;
 mod raw;

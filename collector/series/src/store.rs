@@ -23,7 +23,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 
 pub use apply::{Applied, Conflict, ConflictKind};
 pub use catalog::Place;
-pub(crate) use catalog::{Catalog, Database, FIRST_POLICY, Policy, Tags};
+pub(crate) use catalog::{Catalog, Database, FIRST_POLICY, Measurement, Policy, Tags};
 pub(crate) use kept::{Kept, Rolled};
 pub(crate) use remove::Removal;
 pub(crate) use rollup::{Aspects, Fields, Parts, Segment, Source, Spot, Summary};

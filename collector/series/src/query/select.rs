@@ -14,7 +14,7 @@ use super::sink::{self, Sink};
 use super::view::{Meaning, Stream, View, tag, views};
 use super::window::Window;
 use super::{Answer, Request, ResultSeries, Value, aggregate, made, range, raw};
-use crate::influxql::ast::{Fill, Page, Select, Source as From};
+use crate::influxql::ast::{Expr, Fill, Page, Select, Source as From};
 
 /// A SELECT that can be run.
 pub(crate) struct Prepared<'a> {
@@ -113,7 +113,7 @@ pub(crate) fn prepare<'a>(request: &'a Request<'a>, select: &Select, outer: Opti
         tags: tags.iter().cloned().collect(),
         descending,
     };
-    let (views, inner) = sources(request, select, &inside)?;
+    let (views, inner) = sources(request, select, condition.as_ref(), &inside)?;
     let plan = plan(select, &views, Grouping { window, dimensions }, inherited)?;
     tags.extend(views.iter().flat_map(|view| plan.wide_keys(view)));
     let bind = |(view, inner): (View, Option<_>)| {
@@ -155,12 +155,17 @@ fn inherited_fill(select: &Select, window: Option<&Window>) -> Fill {
 
 type Inner<'a> = Option<(Box<Prepared<'a>>, Vec<Group>)>;
 
-fn sources<'a>(request: &'a Request<'a>, select: &Select, inside: &Outer) -> Answer<(Vec<View>, Vec<Inner<'a>>)> {
+fn sources<'a>(
+    request: &'a Request<'a>,
+    select: &Select,
+    condition: Option<&Expr>,
+    inside: &Outer,
+) -> Answer<(Vec<View>, Vec<Inner<'a>>)> {
     let stored = select.sources.iter().filter_map(|source| match source {
         From::Measurement(measurement) => Some(measurement),
         From::Query(_) => None,
     });
-    let mut all = views(request.store, request.place(), stored)?;
+    let mut all = views(request.store, request.place(), condition, stored)?;
     let mut inner: Vec<Inner<'a>> = all.iter().map(|_| None).collect();
     for source in &select.sources {
         let From::Query(select) = source else { continue };

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::narrow::narrowed;
 use super::range::TimeRange;
 use super::{Answer, QueryError};
-use crate::influxql::ast::{Cast, Measurement};
+use crate::influxql::ast::{Cast, Expr, Measurement};
 use crate::point::FieldKind;
 use crate::store::{Catalog, Place, Policy, Store, Tags};
 
@@ -91,10 +92,12 @@ pub(crate) fn tag<'a>(tags: &'a Tags, key: &str) -> &'a str {
     at.map_or("", |at| &tags[at].1)
 }
 
-/// The measurements that the sources name, sorted by name, each once. `place` is where a source looks that names no other.
+/// The measurements that the sources name, sorted by name, each once, with the streams that can meet the condition. `place` is where a
+/// source looks that names no other.
 pub(crate) fn views<'a>(
     store: &Store,
     place: Place<'_>,
+    condition: Option<&Expr>,
     sources: impl Iterator<Item = &'a Measurement>,
 ) -> Answer<Vec<View>> {
     let mut found: BTreeMap<(Arc<str>, u32), View> = BTreeMap::new();
@@ -110,7 +113,7 @@ pub(crate) fn views<'a>(
         let Some(policy) = known.policy(policy) else {
             return Err(format!("retention policy not found: {}", policy.unwrap_or_default()).into());
         };
-        collect(&memory.catalog, policy, source, &mut found);
+        collect(&memory.catalog, policy, source, condition, &mut found);
     }
     Ok(found.into_values().collect())
 }
@@ -127,13 +130,19 @@ pub(crate) fn views_of_all<'a>(
         let database = source.database.as_deref().unwrap_or(database);
         let known = memory.catalog.databases.get(database).ok_or_else(|| no_database(database))?;
         for policy in known.policies.values() {
-            collect(&memory.catalog, policy, source, &mut found);
+            collect(&memory.catalog, policy, source, None, &mut found);
         }
     }
     Ok(found.into_values().collect())
 }
 
-fn collect(catalog: &Catalog, policy: &Policy, source: &Measurement, found: &mut BTreeMap<(Arc<str>, u32), View>) {
+fn collect(
+    catalog: &Catalog,
+    policy: &Policy,
+    source: &Measurement,
+    condition: Option<&Expr>,
+    found: &mut BTreeMap<(Arc<str>, u32), View>,
+) {
     for (name, id) in &policy.measurements {
         if !source.name.matches(name) {
             continue;
@@ -142,12 +151,14 @@ fn collect(catalog: &Catalog, policy: &Policy, source: &Measurement, found: &mut
         let field = |(name, id): (&Arc<str>, &u32)| (name.clone(), (*id, catalog.fields[*id as usize].kind));
         let stream =
             |id: &u32| Stream { id: *id, name: name.clone(), tags: catalog.streams[*id as usize].tags.clone() };
+        let narrowed = condition.and_then(|condition| narrowed(measurement, condition));
+        let streams = narrowed.as_ref().unwrap_or(&measurement.streams);
         found.entry((name.clone(), *id)).or_insert_with(|| View {
             name: name.clone(),
             fields: measurement.fields.iter().map(field).collect(),
             tag_keys: measurement.tag_keys.keys().cloned().collect(),
             labels: BTreeMap::new(),
-            streams: measurement.streams.iter().map(stream).collect(),
+            streams: streams.iter().map(stream).collect(),
             keeps: policy.duration,
         });
     }

@@ -88,8 +88,8 @@ pub(crate) struct Measurement {
     pub(crate) policy: u32,
     pub(crate) name: Arc<str>,
     pub(crate) fields: BTreeMap<Arc<str>, u32>,
-    /// How many streams have each tag key.
-    pub(crate) tag_keys: BTreeMap<Arc<str>, u32>,
+    /// The streams by the values of each tag, ascending.
+    pub(crate) tag_keys: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Vec<u32>>>,
     pub(crate) streams: Vec<u32>,
 }
 
@@ -283,8 +283,8 @@ impl Catalog {
         let same_hash = self.by_hash.insert(hash, id);
         let entry = &mut self.measurements[measurement as usize];
         entry.streams.push(id);
-        for (key, _) in &tags {
-            *entry.tag_keys.entry(key.clone()).or_default() += 1;
+        for (key, value) in &tags {
+            entry.tag_keys.entry(key.clone()).or_default().entry(value.clone()).or_default().push(id);
         }
         *self.policy_streams.entry(self.measurements[measurement as usize].policy).or_default() += 1;
         let (head, sealed, kept, gone) = (Head::default(), None, Kept::default(), false);
@@ -352,23 +352,28 @@ impl Catalog {
         self.kept_changed.remove(&id);
         let tags = stream.tags.clone();
         let measurement = &mut self.measurements[stream.measurement as usize];
-        measurement.streams.retain(|known| *known != id);
+        remove(&mut measurement.streams, id);
         if let Some(count) = self.policy_streams.get_mut(&measurement.policy) {
             *count -= 1;
         }
-        for (key, _) in tags.iter() {
-            if let Some(count) = measurement.tag_keys.get_mut(key) {
-                *count -= 1;
-                if *count == 0 {
-                    measurement.tag_keys.remove(key);
+        for (key, value) in tags.iter() {
+            let Some(values) = measurement.tag_keys.get_mut(key) else { continue };
+            if let Some(streams) = values.get_mut(value) {
+                remove(streams, id);
+                if streams.is_empty() {
+                    values.remove(value);
                 }
+            }
+            if values.is_empty() {
+                measurement.tag_keys.remove(key);
             }
         }
     }
 
     /// Takes a measurement with its streams out.
     pub(crate) fn forget_measurement(&mut self, id: u32) {
-        for stream in self.measurements[id as usize].streams.clone() {
+        // The last one first: nothing has to be moved up.
+        for stream in self.measurements[id as usize].streams.clone().into_iter().rev() {
             self.forget_stream(stream);
         }
         let measurement = &mut self.measurements[id as usize];
@@ -439,5 +444,12 @@ impl Hasher for AlreadyHasher {
     }
     fn write_u64(&mut self, value: u64) {
         self.0 = value;
+    }
+}
+
+/// Takes a number out of numbers that ascend.
+fn remove(streams: &mut Vec<u32>, id: u32) {
+    if let Ok(at) = streams.binary_search(&id) {
+        streams.remove(at);
     }
 }
