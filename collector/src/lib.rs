@@ -8,6 +8,7 @@ pub mod agents;
 pub mod app;
 pub mod backup;
 pub mod ca;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;

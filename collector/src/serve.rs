@@ -25,12 +25,13 @@ use tokio::task::JoinHandle;
 use crate::accept::{self, Accepted, Bounds};
 use crate::agents::Shared;
 use crate::app::{App, Clicks, Connect, Pin};
+use crate::calendar::Keeper;
 use crate::clock::Clock;
 use crate::config::{Config, Kind};
 use crate::foreign::ForeignWrites;
 use crate::grpc::discovery::Parts;
 use crate::grpc::{self, Backfill, Centre, Discovery, Enrolment, Registry, Renewals, Service, Uplink};
-use crate::health::Health;
+use crate::health::{Health, chain};
 use crate::influx::compare::Comparison;
 use crate::influx::reads::{self, Reads};
 use crate::ingest::{self, Ingest};
@@ -79,6 +80,8 @@ pub struct Options {
 pub struct Reloaded {
     /// Whether agents are told something else from now on.
     pub agents: bool,
+    /// Whether school time is another from now on.
+    pub calendars: bool,
     /// Whether the rules changed. They come into force with the next start: the journal's record of it says from when
     /// on which rules decide, so that a replay decides the same again.
     pub rules_wait: bool,
@@ -104,6 +107,7 @@ pub struct Running {
     journal: Arc<Journal>,
     registry: Arc<Registry>,
     agents: watch::Sender<Shared>,
+    calendars: Arc<Keeper>,
     stop: watch::Sender<bool>,
     stop_own_agent: watch::Sender<bool>,
     own_agent: Option<JoinHandle<()>>,
@@ -229,6 +233,7 @@ impl Starting {
         self.write_start().await?;
         self.serve_agents()?;
         self.serve_people(&app)?;
+        let calendars = self.keep_calendars();
         self.tend();
         let (stop_own_agent, told) = watch::channel(false);
         let own_agent = self.watch_own_machine(told);
@@ -245,6 +250,7 @@ impl Starting {
             journal,
             registry: self.registry,
             agents: self.agents,
+            calendars,
             stop: self.stop,
             stop_own_agent,
             own_agent,
@@ -390,6 +396,21 @@ impl Starting {
         Ok(())
     }
 
+    /// From here on school time is known: before anything can be silent for long.
+    fn keep_calendars(&mut self) -> Arc<Keeper> {
+        let opened = &self.opened;
+        let keeper = Arc::new(Keeper::new(
+            opened.folder.path(),
+            opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC),
+            Arc::clone(&opened.state),
+            Arc::clone(&opened.journal),
+            self.clock.clone(),
+            Arc::clone(&self.health),
+        ));
+        self.helpers.push(tokio::spawn(Arc::clone(&keeper).run()));
+        keeper
+    }
+
     fn tend(&mut self) {
         let opened = &self.opened;
         self.helpers.push(tokio::spawn(tend::revocations(
@@ -456,6 +477,7 @@ impl Running {
     /// What is wrong; then nothing has changed.
     pub fn reload(&self, options: &Options) -> Result<Reloaded, StartError> {
         let read = open::read(options)?;
+        let calendars = self.calendars.read().inspect_err(|error| self.calendars.refuse(chain(error)))?;
         let settings_wait = read.config != self.app.config;
         let rules_wait = read.rules != self.loaded_rules;
         let agents = self.agents.send_if_modified(|agents| {
@@ -465,7 +487,8 @@ impl Running {
             }
             changes
         });
-        Ok(Reloaded { agents, rules_wait, settings_wait })
+        let calendars = self.calendars.take(calendars);
+        Ok(Reloaded { agents, calendars, rules_wait, settings_wait })
     }
 
     /// Stops cleanly: the own agent says goodbye, streams and requests end, what was appended is read to the end, and

@@ -7,6 +7,7 @@
 //! Facts about devices and tickets change only through journal records, inside [`State::commit_engine`]. People,
 //! sessions, tokens and certificates are secrets: they are changed here directly and are in no record.
 
+pub mod calendar;
 pub mod certificates;
 pub mod devices;
 mod effects;

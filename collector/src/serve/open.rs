@@ -15,6 +15,7 @@ use super::Options;
 use super::secrets::SecretError;
 use crate::agents::{self, AgentConfigs, AgentsError};
 use crate::ca::{Ring, RingError};
+use crate::calendar::CalendarsError;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError};
@@ -47,6 +48,9 @@ pub enum StartError {
     /// What agents are told.
     #[error(transparent)]
     Agents(#[from] AgentsError),
+    /// The calendars, when they are read again: a start goes on without them.
+    #[error(transparent)]
+    Calendars(#[from] CalendarsError),
     /// A port.
     #[error("cannot listen on {address} for {who}: choose another with {flag} or in collector.toml")]
     Port {

@@ -24,6 +24,7 @@ const STEPS: &[&str] = &[
     include_str!("format_3.sql"),
     include_str!("format_4.sql"),
     include_str!("format_5.sql"),
+    include_str!("format_6.sql"),
 ];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.

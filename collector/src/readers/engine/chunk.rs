@@ -7,8 +7,8 @@ use bellwether_logic::device::{Class, LifeState};
 use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{
-    AgentConfigured, AgentConnected, AgentLeft, BatchReceived, DeviceChanged, DeviceFound, LinkSet, NeighborhoodSeen,
-    ProposalJudged, record,
+    AgentConfigured, AgentConnected, AgentLeft, BatchReceived, CalendarSet, DayChanged, DeviceChanged, DeviceFound,
+    LinkSet, NeighborhoodSeen, ProposalJudged, record,
 };
 
 use super::received::Received;
@@ -36,8 +36,10 @@ pub(super) struct Chunk {
 /// One thing to be done.
 #[derive(Debug)]
 pub(super) enum Deed {
+    Calendar(Timestamp, Box<CalendarSet>),
     Configured(AgentConfigured),
     Connected(Timestamp, AgentConnected),
+    Day(Timestamp, DayChanged),
     Device(Timestamp, Box<DeviceChanged>),
     Effect(Effect),
     Found(Timestamp, Box<DeviceFound>),
@@ -69,6 +71,8 @@ impl Chunk {
             record::Body::Judged(judged) => self.deeds.push(Deed::Judged(judged)),
             record::Body::Neighborhood(seen) => self.deeds.push(Deed::Neighborhood(at, Box::new(seen))),
             record::Body::Link(link) => self.deeds.push(Deed::Link(at, link)),
+            record::Body::Calendar(set) => self.deeds.push(Deed::Calendar(at, Box::new(set))),
+            record::Body::Day(day) => self.deeds.push(Deed::Day(at, day)),
             record::Body::Started(_) => self.deeds.push(Deed::Nobody(at)),
             record::Body::Device(_)
             | record::Body::Ticket(_)
@@ -115,6 +119,8 @@ impl Chunk {
         let mut rereached = BTreeSet::new();
         for deed in &self.deeds {
             match deed {
+                Deed::Calendar(at, set) => tx.put_calendar(*at, set)?,
+                Deed::Day(at, day) => tx.put_day(*at, day)?,
                 Deed::Configured(result) => tx.put_configured(result)?,
                 Deed::Connected(at, connected) => tx.put_connected(*at, connected)?,
                 Deed::Device(at, changed) => {

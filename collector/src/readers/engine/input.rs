@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bellwether_logic::calendar::Date;
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::engine::Input;
 use bellwether_logic::presence::GoodbyeReason;
 use bellwether_logic::sample::Sample;
 use bellwether_logic::tickets::{Action, RepairNote};
 use bellwether_proto::batch::{Lane, decode_alone};
-use bellwether_proto::record::v1::{BatchReceived, DeviceChanged, TicketActed, record, ticket_acted};
+use bellwether_proto::record::v1::{BatchReceived, CalendarSet, DeviceChanged, TicketActed, record, ticket_acted};
 use bellwether_proto::v1;
 
+use crate::calendar::{calendar_of, change_of};
 use crate::{figures, points};
 
 /// What a record says to the engine; nothing if it says nothing to it, or nothing that this version understands. A batch
@@ -35,6 +37,10 @@ fn one(body: &record::Body) -> Option<Input> {
         }
         record::Body::Device(changed) => return device(changed).map(Input::Device),
         record::Body::Ticket(acted) => return act(acted),
+        record::Body::Calendar(set) => return calendar(set),
+        record::Body::Day(day) => {
+            Input::DayChanged { site: day.site.clone(), date: Date(day.date), change: change_of(day) }
+        }
         record::Body::Started(_) => Input::CollectorStarted,
         record::Body::Stopped(_) => Input::CollectorStopped,
         record::Body::Wake(_) => Input::Wake,
@@ -90,6 +96,21 @@ fn device(changed: &DeviceChanged) -> Option<Device> {
         room: changed.room.clone(),
         state,
     })
+}
+
+/// A building's calendar; none if it is out of order: then the one that it had stays.
+fn calendar(set: &CalendarSet) -> Option<Input> {
+    let calendar = match set.removed {
+        true => None,
+        false => {
+            let calendar = calendar_of(set);
+            if calendar.is_none() {
+                figures::refused("unreadable_calendar");
+            }
+            Some(calendar?)
+        }
+    };
+    Some(Input::Calendar { site: set.site.clone(), calendar })
 }
 
 fn act(acted: &TicketActed) -> Option<Input> {

@@ -1,0 +1,123 @@
+//! A building's calendar as the journal holds it, and back.
+
+use bellwether_logic::calendar::{self as logic, Calendar, Change, Date as Days, DayKind, Parts};
+use bellwether_logic::time::Timestamp;
+use bellwether_proto::record::v1::{
+    BellPeriod, BellSchedule, CalendarSet, DayChanged, DayNote, SchoolDay, TestingWindow, day_changed,
+};
+use jiff::Span;
+use jiff::civil::Date;
+
+use super::expand::Expanded;
+
+const EPOCH: Date = Date::constant(1970, 1, 1);
+
+/// A civil date as the engine counts it.
+#[must_use]
+pub fn days_since_epoch(date: Date) -> Days {
+    Days(EPOCH.until(date).map_or(0, |span| span.get_days()))
+}
+
+/// The civil date that the engine counts so.
+#[must_use]
+pub fn civil(date: Days) -> Option<Date> {
+    EPOCH.checked_add(Span::new().try_days(date.0).ok()?).ok()
+}
+
+pub(super) fn timestamp(at: jiff::Timestamp) -> Timestamp {
+    Timestamp(at.as_millisecond())
+}
+
+/// The record that says it.
+#[must_use]
+pub fn record_of(site: &str, expanded: &Expanded) -> CalendarSet {
+    let parts = expanded.calendar.parts();
+    CalendarSet {
+        site: site.to_owned(),
+        removed: false,
+        assumed: parts.assumed,
+        zone: expanded.zone.clone(),
+        source: expanded.source.clone(),
+        begins_ms: parts.begins.0,
+        ends_ms: parts.ends.0,
+        days: parts.days.iter().map(school_day).collect(),
+        schedules: parts.schedules.iter().map(bell_schedule).collect(),
+        tests: parts
+            .tests
+            .iter()
+            .map(|test| TestingWindow { name: test.name.clone(), begins_ms: test.begins.0, ends_ms: test.ends.0 })
+            .collect(),
+        notes: expanded
+            .notes
+            .iter()
+            .map(|(date, note)| DayNote {
+                date: days_since_epoch(*date).0,
+                why: note.why.clone(),
+                source: note.source.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn school_day(day: &logic::Day) -> SchoolDay {
+    SchoolDay {
+        date: day.date.0,
+        opens_ms: day.opens.0,
+        long_ms: u32::try_from(day.closes.0 - day.opens.0).unwrap_or(u32::MAX),
+        kind: day.kind.as_str().to_owned(),
+        schedule: day.schedule.map_or(0, |at| u32::from(at) + 1),
+    }
+}
+
+fn bell_schedule(schedule: &logic::Schedule) -> BellSchedule {
+    let period = |period: &logic::Period| BellPeriod {
+        name: period.name.clone(),
+        begins_ms: u32::try_from(period.begins_ms).unwrap_or(u32::MAX),
+        ends_ms: u32::try_from(period.ends_ms).unwrap_or(u32::MAX),
+    };
+    BellSchedule { periods: schedule.periods.iter().map(period).collect() }
+}
+
+/// The calendar that a record says; none if it is out of order, or of words that this version does not know.
+#[must_use]
+pub fn calendar_of(set: &CalendarSet) -> Option<Calendar> {
+    let day = |day: &SchoolDay| {
+        Some(logic::Day {
+            date: Days(day.date),
+            opens: Timestamp(day.opens_ms),
+            closes: Timestamp(day.opens_ms.checked_add(i64::from(day.long_ms))?),
+            kind: day.kind.parse::<DayKind>().ok()?,
+            schedule: day.schedule.checked_sub(1).map(u16::try_from).transpose().ok()?,
+        })
+    };
+    let period = |period: &BellPeriod| logic::Period {
+        name: period.name.clone(),
+        begins_ms: i64::from(period.begins_ms),
+        ends_ms: i64::from(period.ends_ms),
+    };
+    let schedule = |schedule: &BellSchedule| logic::Schedule { periods: schedule.periods.iter().map(period).collect() };
+    let test = |test: &TestingWindow| logic::Testing {
+        name: test.name.clone(),
+        begins: Timestamp(test.begins_ms),
+        ends: Timestamp(test.ends_ms),
+    };
+    let parts = Parts {
+        assumed: set.assumed,
+        begins: Timestamp(set.begins_ms),
+        ends: Timestamp(set.ends_ms),
+        days: set.days.iter().map(day).collect::<Option<_>>()?,
+        schedules: set.schedules.iter().map(schedule).collect(),
+        tests: set.tests.iter().map(test).collect(),
+    };
+    Calendar::new(parts).ok()
+}
+
+/// What a record says of a day; none if it takes back what was said.
+#[must_use]
+pub const fn change_of(changed: &DayChanged) -> Option<Change> {
+    match &changed.change {
+        Some(day_changed::Change::Closed(_)) => Some(Change::Closed),
+        Some(day_changed::Change::LateMs(by_ms)) => Some(Change::Late { by_ms: *by_ms }),
+        None => None,
+    }
+}
