@@ -76,8 +76,9 @@ fn follow(journal: &Journal, store: &Store, visible: &watch::Sender<u64>, stop: 
     let mut position = Position(store.position()).max(journal.start());
     loop {
         let entries = journal.read(position, READ_BYTES)?;
-        for entry in &entries {
-            match Change::decode(&entry.payload) {
+        let idle = entries.is_empty();
+        for entry in entries {
+            match Change::decode(entry.payload) {
                 Ok(change) => {
                     store.apply_change(entry.next.0, &change)?;
                 }
@@ -89,7 +90,7 @@ fn follow(journal: &Journal, store: &Store, visible: &watch::Sender<u64>, stop: 
         if let Some(durable) = store.maintain(now_ms().saturating_mul(1_000_000))? {
             journal.release(SERIES, Position(durable));
         }
-        if entries.is_empty() {
+        if idle {
             if stop.load(Ordering::Relaxed) {
                 journal.release(SERIES, Position(store.checkpoint()?));
                 return Ok(());

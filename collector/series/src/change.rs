@@ -1,10 +1,13 @@
 //! What others change, as the owner's journal keeps it: written lines, and statements that alter or delete.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
 
 use crate::line::{Batch, LineError, Precision};
 use crate::query::change;
-use crate::store::{Applied, Place, Store, StoreError};
+use crate::store::{Applied, Place, Row, Store, StoreError, Written};
 
 /// A change by somebody else. The owner makes it durable as [`encode`](Self::encode)d bytes, then
 /// [`applies`](Store::apply_change) it; the same bytes applied again change nothing.
@@ -28,7 +31,7 @@ pub struct Lines {
     /// The time of lines without one, in nanoseconds.
     pub now_ns: i64,
     /// The lines.
-    pub text: Vec<u8>,
+    pub text: Bytes,
 }
 
 /// A statement that changes something.
@@ -48,7 +51,7 @@ pub struct Statement {
 pub struct NotAChange;
 
 /// Reasons that are kept of one write: a body may hold millions of bad lines.
-const MAX_REASONS: usize = 20;
+pub(crate) const MAX_REASONS: usize = 20;
 
 const LINES: u8 = 1;
 const STATEMENT: u8 = 2;
@@ -90,16 +93,17 @@ impl Change {
     ///
     /// # Errors
     /// When these are other bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, NotAChange> {
-        let (head, mut rest) = bytes.split_first_chunk::<10>().ok_or(NotAChange)?;
-        let [kind, detail, time @ ..] = *head;
+    pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, NotAChange> {
+        let mut rest = bytes.into();
+        let [kind, detail, time @ ..] = *rest.first_chunk::<10>().ok_or(NotAChange)?;
         let now_ns = i64::from_le_bytes(time);
+        rest.advance(10);
         let database = take_text(&mut rest)?;
         Ok(match kind {
             LINES => {
                 let precision = *PRECISIONS.get(usize::from(detail)).ok_or(NotAChange)?;
                 let policy = take_text(&mut rest)?;
-                Self::Lines(Lines { database, policy, precision, now_ns, text: rest.to_vec() })
+                Self::Lines(Lines { database, policy, precision, now_ns, text: rest })
             }
             STATEMENT => {
                 let text = String::from_utf8(rest.to_vec()).map_err(|_| NotAChange)?;
@@ -115,11 +119,13 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend(text);
 }
 
-fn take_text(rest: &mut &[u8]) -> Result<String, NotAChange> {
-    let (length, after) = rest.split_first_chunk::<4>().ok_or(NotAChange)?;
-    let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(NotAChange)?;
-    *rest = after;
-    String::from_utf8(text.to_vec()).map_err(|_| NotAChange)
+fn take_text(rest: &mut Bytes) -> Result<String, NotAChange> {
+    let length = u32::from_le_bytes(*rest.first_chunk::<4>().ok_or(NotAChange)?) as usize;
+    rest.advance(4);
+    if length > rest.len() {
+        return Err(NotAChange);
+    }
+    String::from_utf8(rest.split_to(length).to_vec()).map_err(|_| NotAChange)
 }
 
 /// Makes changes durable: the owner of the journal.
@@ -158,10 +164,13 @@ impl Store {
     /// When the disk does not take it: nothing was applied, and the same call may be made again.
     pub fn apply_change(&self, position: u64, change: &Change) -> Result<Applied, StoreError> {
         match change {
-            Change::Lines(written) => {
-                let batch = Batch::read(&written.text, written.precision, written.now_ns, 0);
-                self.apply_batch(position, written.place(), &batch)
-            }
+            Change::Lines(lines) => match self.waiting.find(lines) {
+                Some(written) => self.apply_written(position, &written),
+                None => {
+                    let batch = Batch::read(&lines.text, lines.precision, lines.now_ns);
+                    self.apply_batch(position, lines.place(), &batch)
+                }
+            },
             Change::Statement(statement) => {
                 change::apply(self, position, statement)?;
                 Ok(Applied::default())
@@ -190,63 +199,41 @@ impl Store {
 
     /// Says which of these lines may be written: those that can be read, are young enough, and fit what is stored.
     #[must_use]
-    pub fn sift(&self, mut written: Lines) -> Sifted {
-        let keeps = self.keeps(written.place()).unwrap_or(0);
-        let oldest = if keeps == 0 { i64::MIN } else { written.now_ns.saturating_sub(keeps) };
-        let batch = Batch::read(&written.text, written.precision, written.now_ns, MAX_REASONS);
-        let mut refused = self.refused(&written, &batch, oldest);
-        let mut sifted = Sifted { unreadable_lines: batch.unreadable, ..Sifted::default() };
-        let mut reasons = batch.reasons.clone();
-        let mut kept = Vec::new();
-        let all_good = refused.is_empty() && batch.unreadable == 0;
-        for (at, row) in batch.rows.iter().enumerate() {
-            match refused.remove(&at) {
-                None => {
-                    sifted.points += 1;
-                    if !all_good {
-                        kept.extend_from_slice(&written.text[row.place.clone()]);
-                        kept.push(b'\n');
-                    }
-                }
-                Some(Refusal::Old) => sifted.old += 1,
-                Some(Refusal::Conflict(why)) => sifted.conflicts.push(why),
-                Some(Refusal::Unreadable(reason)) => {
-                    sifted.unreadable_lines += 1;
-                    reasons.push((row.place.start, LineError::of(&written.text[row.place.clone()], reason)));
-                }
-            }
-        }
-        reasons.sort_by_key(|(place, _)| *place);
-        sifted.unreadable = reasons.iter().take(MAX_REASONS).map(|(_, reason)| reason.to_string()).collect();
-        drop(batch);
-        if !all_good {
-            written.text = kept;
-        }
+    pub fn sift(&self, lines: Lines) -> Sifted {
+        let keeps = self.keeps(lines.place()).unwrap_or(0);
+        let oldest = if keeps == 0 { i64::MIN } else { lines.now_ns.saturating_sub(keeps) };
+        let written = Written::read(self, lines.clone());
+        // Rows of known streams with known fields, nearly all, are judged no further.
+        let rest = Batch::of(&lines.text, written.unknown(), lines.precision, lines.now_ns, MAX_REASONS);
+        let refused = self.refused(&lines, &rest, oldest);
+        let is_old = |row: &Row| row.known.is_some_and(|known| known.time < oldest);
+        let sifted = if refused.is_empty() && rest.unreadable == 0 && !written.rows.iter().any(is_old) {
+            let (points, written) = (written.rows.len(), Arc::new(written));
+            self.waiting.add(&written);
+            Sifted { points, lines: (points > 0).then_some(lines), written: Some(written), ..Sifted::default() }
+        } else {
+            without(refused, &lines, &written, &rest, is_old)
+        };
         let refused = sifted.unreadable_lines + sifted.conflicts.len();
         self.count_refused(refused as u64, sifted.old as u64);
-        sifted.lines = (sifted.points > 0).then_some(written);
         sifted
     }
 
-    /// The rows that are not taken. Those of a known stream with known fields, nearly all, are looked up and not read further.
-    fn refused(&self, written: &Lines, batch: &Batch<'_>, oldest: i64) -> HashMap<usize, Refusal> {
-        let known = self.knows(written.place(), batch);
+    /// The rows that are not taken.
+    fn refused(&self, lines: &Lines, batch: &Batch<'_>, oldest: i64) -> HashMap<usize, Refusal> {
         let mut refused = HashMap::new();
         let (mut points, mut places) = (Vec::new(), Vec::new());
-        for (at, row) in batch.rows.iter().enumerate() {
-            if known[at] && row.time >= oldest {
-                continue;
-            }
+        for row in &batch.rows {
             match batch.point(row) {
-                Err(reason) => drop(refused.insert(at, Refusal::Unreadable(reason))),
-                Ok(_) if row.time < oldest => drop(refused.insert(at, Refusal::Old)),
+                Err(reason) => drop(refused.insert(row.place.start, Refusal::Unreadable(reason))),
+                Ok(_) if row.time < oldest => drop(refused.insert(row.place.start, Refusal::Old)),
                 Ok(point) => {
                     points.push(point);
-                    places.push(at);
+                    places.push(row.place.start);
                 }
             }
         }
-        if let Err(conflicts) = self.check(written.place(), &points) {
+        if let Err(conflicts) = self.check(lines.place(), &points) {
             for conflict in conflicts {
                 let why = || Refusal::Conflict(conflict.to_string());
                 refused.entry(places[conflict.point]).or_insert_with(why);
@@ -254,6 +241,44 @@ impl Store {
         }
         refused
     }
+}
+
+/// The lines without those that are refused, by where they begin, or cannot be read.
+fn without(
+    mut refused: HashMap<usize, Refusal>,
+    lines: &Lines,
+    written: &Written,
+    rest: &Batch<'_>,
+    is_old: impl Fn(&Row) -> bool,
+) -> Sifted {
+    let mut sifted = Sifted { unreadable_lines: rest.unreadable, ..Sifted::default() };
+    let mut reasons = rest.reasons.clone();
+    let mut kept = Vec::new();
+    let mut readable = rest.rows.iter().map(|row| row.place.start).peekable();
+    for row in &written.rows {
+        let from = row.place.start;
+        if row.known.is_none() && readable.next_if_eq(&from).is_none() {
+            continue;
+        }
+        let refusal = if is_old(row) { Some(Refusal::Old) } else { refused.remove(&from) };
+        match refusal {
+            None => {
+                sifted.points += 1;
+                kept.extend_from_slice(&lines.text[row.place.clone()]);
+                kept.push(b'\n');
+            }
+            Some(Refusal::Old) => sifted.old += 1,
+            Some(Refusal::Conflict(why)) => sifted.conflicts.push(why),
+            Some(Refusal::Unreadable(reason)) => {
+                sifted.unreadable_lines += 1;
+                reasons.push((from, LineError::of(&lines.text[row.place.clone()], reason)));
+            }
+        }
+    }
+    reasons.sort_by_key(|(place, _)| *place);
+    sifted.unreadable = reasons.iter().take(MAX_REASONS).map(|(_, reason)| reason.to_string()).collect();
+    sifted.lines = (sifted.points > 0).then_some(Lines { text: kept.into(), ..lines.clone() });
+    sifted
 }
 
 /// Why a row is not taken.
@@ -264,7 +289,7 @@ enum Refusal {
 }
 
 /// What became of written lines at the door.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Sifted {
     /// What is to be made durable; none if no line was good.
     pub lines: Option<Lines>,
@@ -278,6 +303,9 @@ pub struct Sifted {
     pub old: usize,
     /// Lines that do not fit what is stored, each with the reason.
     pub conflicts: Vec<String>,
+    /// What was read, for as long as this is held: the lines need not be read again if they are applied meanwhile.
+    #[expect(dead_code, reason = "it is held, so that whoever applies the lines finds it")]
+    written: Option<Arc<Written>>,
 }
 
 #[cfg(test)]
@@ -292,18 +320,18 @@ mod tests {
             policy: "rp".into(),
             precision: Precision::Minutes,
             now_ns: -5,
-            text: b"m v=1".to_vec(),
+            text: b"m v=1".to_vec().into(),
         };
         let statement = Statement { database: "db0".into(), text: "DROP DATABASE µ".into(), now_ns: 7 };
         for change in [Change::Lines(lines), Change::Statement(statement)] {
-            assert_eq!(Change::decode(&change.encode()), Ok(change));
+            assert_eq!(Change::decode(change.encode()), Ok(change));
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = Change::decode(&bytes);
+            let _ = Change::decode(bytes);
         }
     }
 }

@@ -277,16 +277,16 @@ impl Import<'_> {
             return Err(ExchangeError::Nowhere(number));
         }
         let (database, policy) = (self.database.clone(), self.policy.clone());
-        let text = std::mem::take(&mut self.text);
+        let text = std::mem::take(&mut self.text).into();
         let lines = Lines { database, policy, precision: Precision::Nanoseconds, now_ns: self.now_ns, text };
         if self.store.keeps(lines.place()).is_none() {
             return Err(ExchangeError::NoDatabase(format!("{}.{}", lines.database, lines.policy)));
         }
-        let sifted = self.store.sift(lines);
+        let mut sifted = self.store.sift(lines);
         self.done.refused += (sifted.unreadable_lines + sifted.conflicts.len() + sifted.old) as u64;
         let room = MAX_REASONS.saturating_sub(self.done.reasons.len());
-        self.done.reasons.extend(sifted.unreadable.into_iter().chain(sifted.conflicts).take(room));
-        if let Some(lines) = sifted.lines {
+        self.done.reasons.extend(sifted.unreadable.drain(..).chain(sifted.conflicts.drain(..)).take(room));
+        if let Some(lines) = sifted.lines.take() {
             let applied = self.store.apply_change(self.store.applied(), &crate::Change::Lines(lines))?;
             self.done.points += (sifted.points as u64).saturating_sub(applied.refused_points);
             self.done.refused += applied.refused_points;

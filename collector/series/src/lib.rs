@@ -57,8 +57,11 @@
 //!   groups blocks that overlap in time, merges each group in the order of writing with the head as the newest, and hands the
 //!   groups over one by one: its memory is that of one group, and a reader that has enough stops it. The scans of a request share a transaction until
 //!   rows move from heads to blocks.
-//! - **written lines** are read into two vectors without any lock, then looked up: the text of measurement and tags leads to the
-//!   stream by its hash, and fields that are known are judged no further. The journal's reader takes the same way.
+//! - **written lines** are read once, by the request that brings them: the text of measurement and tags leads to the stream by
+//!   its hash, the head of the stream says which fields to expect, and what is found (streams, fields, times, numbers) waits
+//!   until the same lines come back from the journal. It is then put behind the columns of the heads without a look at the text.
+//!   Lines of what nobody knows yet, or that a statement has overtaken, are read as text in that moment, and so is a journal
+//!   after a crash: one property of the tests is that both ways come to the same.
 //! - **compact** rewrites groups that overlap or are small, each in a transaction, and moves no position.
 //! - **remove** (what `DROP` and `DELETE` do) takes rows out of heads and blocks and forgets what is empty, in one transaction with
 //!   its position: a crash leaves it undone, to be applied again, or done.

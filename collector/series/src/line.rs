@@ -163,11 +163,22 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Reads all lines; of those that are wrong it keeps `reasons`.
-    pub(crate) fn read(text: &'a [u8], precision: Precision, now_ns: i64, reasons: usize) -> Self {
+    /// Reads all lines.
+    pub(crate) fn read(text: &'a [u8], precision: Precision, now_ns: i64) -> Self {
+        Self::of(text, places(text), precision, now_ns, 0)
+    }
+
+    /// Reads the lines at these places; of those that are wrong it keeps `reasons`.
+    pub(crate) fn of(
+        text: &'a [u8],
+        places: impl Iterator<Item = Range<usize>>,
+        precision: Precision,
+        now_ns: i64,
+        reasons: usize,
+    ) -> Self {
         let mut batch = Self::default();
         let unit = precision.nanoseconds();
-        for place in places(text) {
+        for place in places {
             let line = &text[place.clone()];
             let before = batch.fields.len();
             match read_row(line, unit, now_ns, &mut batch.fields) {
@@ -225,6 +236,27 @@ fn read_row<'a>(
     }
     cursor.fields(fields)?;
     Ok((key, cursor.time(unit, now_ns)?))
+}
+
+/// Where a line's measurement and tags end: at the first space that no backslash stands before.
+pub(crate) fn key_end(line: &str) -> usize {
+    let bytes = line.as_bytes();
+    let is_end = |at: &usize| bytes[..*at].iter().rev().take_while(|byte| **byte == b'\\').count().is_multiple_of(2);
+    memchr::memchr_iter(b' ', bytes).find(is_end).unwrap_or(bytes.len())
+}
+
+/// Whether a name is written as it is: nothing in it needs a backslash, nor is one.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| matches!(byte, b',' | b'=' | b' ' | b'\\'))
+}
+
+/// As [`is_key`], where all names are [plain](is_plain).
+pub(crate) fn is_plain_key<'a>(key: &str, measurement: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) -> bool {
+    let mut rest = key.strip_prefix(measurement);
+    for (name, value) in tags {
+        rest = rest.and_then(|rest| rest.strip_prefix(',')?.strip_prefix(name)?.strip_prefix('=')?.strip_prefix(value));
+    }
+    rest.is_some_and(str::is_empty)
 }
 
 /// Does the store's name for a stream, a measurement and its sorted tags, stand in this text? Never yes for another's text; a
@@ -294,7 +326,7 @@ fn line_end(text: &[u8]) -> usize {
     text.len()
 }
 
-type Read<T> = Result<T, &'static str>;
+pub(crate) type Read<T> = Result<T, &'static str>;
 
 fn read(line: &[u8], unit: i64, now_ns: i64) -> Read<Point<'_>> {
     let line = std::str::from_utf8(line).map_err(|_| "invalid UTF-8")?;
@@ -333,12 +365,40 @@ fn is_in_range(time: i64) -> bool {
     (i64::MIN + 2..i64::MAX).contains(&time)
 }
 
-struct Cursor<'a> {
+/// Reads one line from left to right.
+pub(crate) struct Cursor<'a> {
     line: &'a str,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
+    pub(crate) fn new(line: &'a str, at: usize) -> Self {
+        Self { line, at }
+    }
+
+    /// Passes over `name` and an equal sign, if they are next. The name must be [plain](is_plain).
+    pub(crate) fn name(&mut self, name: &str) -> bool {
+        let rest = &self.line.as_bytes()[self.at..];
+        let is_next = rest.get(name.len()) == Some(&b'=') && rest.starts_with(name.as_bytes());
+        self.at += if is_next { name.len() + 1 } else { 0 };
+        is_next
+    }
+
+    /// The name that is next, with its equal sign behind it, if nothing in it was escaped.
+    pub(crate) fn plain_name(&mut self) -> Option<&'a str> {
+        let (name, escaped) = self.until(&NAME_ENDS);
+        let is_name = !escaped && self.byte() == Some(b'=');
+        self.at += usize::from(is_name);
+        is_name.then_some(name)
+    }
+
+    /// Passes over a comma, if it is next.
+    pub(crate) fn comma(&mut self) -> bool {
+        let is_next = self.byte() == Some(b',');
+        self.at += usize::from(is_next);
+        is_next
+    }
+
     fn rest(&self) -> &'a str {
         &self.line[self.at..]
     }
@@ -347,7 +407,7 @@ impl<'a> Cursor<'a> {
         self.line.as_bytes().get(self.at).copied()
     }
 
-    fn spaces(&mut self) {
+    pub(crate) fn spaces(&mut self) {
         while self.byte() == Some(b' ') {
             self.at += 1;
         }
@@ -376,7 +436,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// What is behind the fields: a time, or nothing.
-    fn time(&mut self, unit: i64, now_ns: i64) -> Read<i64> {
+    pub(crate) fn time(&mut self, unit: i64, now_ns: i64) -> Read<i64> {
         self.spaces();
         match self.rest() {
             "" => Ok(now_ns),
@@ -446,7 +506,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn value(&mut self) -> Read<FieldValue> {
+    pub(crate) fn value(&mut self) -> Read<FieldValue> {
         if self.byte() == Some(b'"') {
             return self.text();
         }

@@ -15,6 +15,7 @@ mod retention;
 mod rollup;
 mod scan;
 mod unpacked;
+mod written;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub(crate) use kept::{Kept, Rolled};
 pub(crate) use remove::Removal;
 pub(crate) use rollup::{Aspects, Fields, Parts, Segment, Source, Spot, Summary};
 pub(crate) use scan::{Flow, Reading, Scan, Weight};
+pub(crate) use written::{Row, Written};
 
 use crate::codec::CodecError;
 use crate::limits::Options;
@@ -50,6 +52,8 @@ pub struct Store {
     readers: disk::Readers,
     unpacked: unpacked::Unpacked,
     corrupt: Mutex<BTreeSet<i64>>,
+    /// Lines that the door has read.
+    pub(crate) waiting: written::Waiting,
     refused_points: AtomicU64,
     refused_values: AtomicU64,
     old_points: AtomicU64,
@@ -192,6 +196,7 @@ impl Store {
             memory: RwLock::new(memory),
             writer: Mutex::new(writer),
             corrupt: Mutex::new(corrupt),
+            waiting: written::Waiting::default(),
             refused_points: AtomicU64::new(0),
             refused_values: AtomicU64::new(0),
             old_points: AtomicU64::new(0),

@@ -34,7 +34,7 @@ impl House {
 
     fn write(&self, policy: &str, lines: &str) {
         let (database, policy) = ("db".to_owned(), policy.to_owned());
-        let text = lines.as_bytes().to_vec();
+        let text = lines.as_bytes().to_vec().into();
         let lines = Lines { database, policy, precision: Precision::Seconds, now_ns: NOW_NS, text };
         self.commit(Change::Lines(self.store.sift(lines).lines.unwrap())).unwrap();
     }
@@ -56,7 +56,7 @@ impl House {
         self.store = open(self.folder.path());
         let journal = self.journal.lock().unwrap();
         for (at, bytes) in journal.iter().enumerate().skip(self.store.position() as usize) {
-            self.store.apply_change(at as u64 + 1, &Change::decode(bytes).unwrap()).unwrap();
+            self.store.apply_change(at as u64 + 1, &Change::decode(bytes.clone()).unwrap()).unwrap();
         }
     }
 }
@@ -124,7 +124,7 @@ fn a_policy_has_its_own_measurements_and_the_default_one_is_where_nobody_says_an
         policy: "autogen".into(),
         precision: Precision::Seconds,
         now_ns: NOW_NS,
-        text: b"m v=\"y\" 5".to_vec(),
+        text: b"m v=\"y\" 5".to_vec().into(),
     };
     assert_eq!(house.store.sift(old).old, 0);
 }
@@ -133,7 +133,7 @@ fn a_policy_has_its_own_measurements_and_the_default_one_is_where_nobody_says_an
 fn points_older_than_their_policy_are_not_taken() {
     let house = House::new();
     house.ask("CREATE DATABASE db WITH DURATION 1d");
-    let text = b"m v=1 1699999990\nm v=2 1699900000".to_vec();
+    let text = b"m v=1 1699999990\nm v=2 1699900000".to_vec().into();
     let lines =
         Lines { database: "db".into(), policy: String::new(), precision: Precision::Seconds, now_ns: NOW_NS, text };
     let sifted = house.store.sift(lines);
@@ -145,7 +145,7 @@ fn of_many_bad_lines_a_few_are_named_and_all_are_counted() {
     let house = House::new();
     house.ask("CREATE DATABASE db");
     let (database, policy) = ("db".to_owned(), String::new());
-    let text = format!("{}m v=1 1", "bad\n".repeat(100)).into_bytes();
+    let text = format!("{}m v=1 1", "bad\n".repeat(100)).into_bytes().into();
     let lines = Lines { database, policy, precision: Precision::Seconds, now_ns: NOW_NS, text };
     let sifted = house.store.sift(lines);
     assert_eq!((sifted.unreadable.len(), sifted.unreadable_lines, sifted.points), (20, 100, 1));

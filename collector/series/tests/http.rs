@@ -37,7 +37,7 @@ struct Scribe(Arc<Store>);
 impl Writer for Scribe {
     fn commit(&self, change: Change) -> Result<(), NotTaken> {
         // What is written down is what is read again.
-        let change = Change::decode(&change.encode()).unwrap();
+        let change = Change::decode(change.encode()).unwrap();
         self.0.apply_change(self.0.applied() + 1, &change).map_err(|error| NotTaken::Later(error.to_string()))?;
         Ok(())
     }

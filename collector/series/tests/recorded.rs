@@ -33,7 +33,7 @@ fn store(folder: &Path, lines: &str) -> Store {
     for (at, part) in all.chunks(all.len() / 3 + 1).enumerate() {
         let (database, policy) = (recorded::DATABASE.to_owned(), String::new());
         let (precision, text) = (Precision::Nanoseconds, part.join("\n").into_bytes());
-        let lines = Lines { database, policy, precision, now_ns: 0, text };
+        let lines = Lines { database, policy, precision, now_ns: 0, text: text.into() };
         store.apply_change(at as u64 + 1, &Change::Lines(lines)).unwrap();
         if at == 0 {
             store.seal_all().unwrap();

@@ -61,7 +61,7 @@ impl House {
     }
 
     fn write(&self, now_ns: i64, text: &str) {
-        let (database, policy, text) = ("db".to_owned(), String::new(), text.as_bytes().to_vec());
+        let (database, policy, text) = ("db".to_owned(), String::new(), text.as_bytes().to_vec().into());
         let lines = Lines { database, policy, precision: Precision::Seconds, now_ns, text };
         self.commit(Change::Lines(self.store.sift(lines).lines.unwrap())).unwrap();
     }
@@ -231,7 +231,7 @@ fn nobody_makes_databases_policies_or_streams_without_end() {
     assert!(refused.contains("there are 2 retention policies, the most that a database may have"), "{refused}");
     assert_eq!(house.store.stats().unwrap().refused_changes, 2);
     let text: String = (0..6).map(|at| format!("m,host=h{at} v=1 1700000000\n")).collect();
-    let (database, policy, text) = ("db".to_owned(), String::new(), text.into_bytes());
+    let (database, policy, text) = ("db".to_owned(), String::new(), text.into_bytes().into());
     let lines = Lines { database, policy, precision: Precision::Seconds, now_ns: TODAY, text };
     let sifted = house.store.sift(lines);
     assert_eq!((sifted.points, sifted.conflicts.len()), (4, 2));

@@ -117,7 +117,7 @@ mod tests {
             policy: String::new(),
             precision: Precision::Seconds,
             now_ns: 9,
-            text: text.into(),
+            text: text.to_owned().into(),
         })))
     }
 

@@ -105,7 +105,7 @@ fn written(number: i64) -> Vec<u8> {
         policy: String::new(),
         precision: Precision::Nanoseconds,
         now_ns: 0,
-        text: format!("m v={number}i {}\n", 480 * HOUR_NS + number).into_bytes(),
+        text: format!("m v={number}i {}\n", 480 * HOUR_NS + number).into_bytes().into(),
     };
     let change = Change::Lines(lines).encode();
     Record { body: Some(record::Body::Series(SeriesChanged { change })) }.encode_to_vec()
@@ -144,7 +144,7 @@ async fn what_a_full_journal_gave_up_comes_out_of_the_embedded_store() {
         let entries = journal.read(committed.position, 1).unwrap();
         let record = Record::decode(entries[0].payload.as_slice()).unwrap();
         let Some(record::Body::Series(changed)) = record.body else { panic!("a change") };
-        ours.apply_change(committed.next.0, &Change::decode(&changed.change).unwrap()).unwrap();
+        ours.apply_change(committed.next.0, &Change::decode(changed.change).unwrap()).unwrap();
         journal.release(SERIES, committed.next);
     }
     assert!(journal.start() > Position(0), "the journal gave up its oldest part");

@@ -123,7 +123,7 @@ pub(crate) fn content(entry: &Entry) -> Option<Content> {
             Some(Content::Batch(Box::new(received), samples.ok()?))
         }
         record::Body::Series(changed) => {
-            let change = Change::decode(&changed.change).inspect_err(|error| {
+            let change = Change::decode(changed.change).inspect_err(|error| {
                 figures::refused("undecodable_change");
                 tracing::error!(%error, position, "a change in the journal can't be read");
             });

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use flate2::read::MultiGzDecoder;
 
 use super::{Credentials, Face, error, form, later, now_ns, refused};
-use crate::change::{Change, Lines, NotTaken, Sifted};
+use crate::change::{Change, Lines, MAX_REASONS, NotTaken, Sifted};
 use crate::line::Precision;
 
 /// InfluxDB's own limit of a body.
@@ -69,12 +69,12 @@ async fn handle(face: Face, target: Target, credentials: Credentials, headers: H
     let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes() == b"gzip");
     let written = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        write(&face, target, &credentials, packed, &body)
+        write(&face, target, &credentials, packed, body)
     });
     written.await.unwrap_or_else(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "the write failed"))
 }
 
-fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, body: &[u8]) -> Response {
+fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, body: Bytes) -> Response {
     if let Err(denied) = face.authorizer.may_write(credentials, &target.database) {
         let database = &target.database;
         return refused(denied, &format!("not authorized to write to \"{database}\""));
@@ -91,30 +91,32 @@ fn write(face: &Face, target: Target, credentials: &Credentials, packed: bool, b
     if face.store.keeps(lines.place()).is_none() {
         return no_place(face, &lines);
     }
-    let mut sifted = face.store.sift(lines);
-    if let Some(lines) = sifted.lines.take() {
-        for lines in in_pieces(lines) {
+    let mut outcome = Outcome::default();
+    for text in pieces(&lines.text) {
+        let mut sifted = face.store.sift(Lines { text, ..lines.clone() });
+        if let Some(lines) = sifted.lines.take() {
             match face.writer.commit(Change::Lines(lines)) {
                 Ok(()) => {}
                 Err(NotTaken::Later(text)) => return later(&text),
                 Err(NotTaken::Never(text)) => return error(StatusCode::INTERNAL_SERVER_ERROR, &text),
             }
         }
+        outcome.add(sifted);
     }
-    outcome(&sifted)
+    outcome.response()
 }
 
-fn unpacked(packed: bool, body: &[u8]) -> Result<Vec<u8>, (StatusCode, String)> {
+fn unpacked(packed: bool, body: Bytes) -> Result<Bytes, (StatusCode, String)> {
     if !packed {
-        return Ok(body.to_vec());
+        return Ok(body);
     }
     let mut text = Vec::new();
-    let mut bounded = MultiGzDecoder::new(body).take(MAX_UNPACKED_BYTES + 1);
+    let mut bounded = MultiGzDecoder::new(&*body).take(MAX_UNPACKED_BYTES + 1);
     match bounded.read_to_end(&mut text) {
         Ok(_) if text.len() as u64 > MAX_UNPACKED_BYTES => {
             Err((StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large".to_owned()))
         }
-        Ok(_) => Ok(text),
+        Ok(_) => Ok(text.into()),
         Err(why) => Err((StatusCode::BAD_REQUEST, format!("the body is not gzip: {why}"))),
     }
 }
@@ -127,50 +129,66 @@ fn no_place(face: &Face, lines: &Lines) -> Response {
 }
 
 /// Cut between lines, as the reader of lines finds them: a newline inside a quoted text is no end of one.
-fn in_pieces(lines: Lines) -> Vec<Lines> {
-    if lines.text.len() <= CHANGE_BYTES {
-        return vec![lines];
+fn pieces(text: &Bytes) -> Vec<Bytes> {
+    if text.len() <= CHANGE_BYTES {
+        return vec![text.clone()];
     }
-    let (mut pieces, mut from) = (Vec::new(), 0);
-    let mut last = 0;
-    for place in crate::line::places(&lines.text) {
+    let (mut pieces, mut from, mut last) = (Vec::new(), 0, 0);
+    for place in crate::line::places(text) {
         if place.end - from > CHANGE_BYTES && last > from {
-            pieces.push(Lines { text: lines.text[from..last].to_vec(), ..empty(&lines) });
+            pieces.push(text.slice(from..last));
             from = last;
         }
         last = place.end;
     }
-    pieces.push(Lines { text: lines.text[from..last].to_vec(), ..empty(&lines) });
+    pieces.push(text.slice(from..last));
     pieces
 }
 
-fn empty(lines: &Lines) -> Lines {
-    let Lines { database, policy, precision, now_ns, .. } = lines;
-    let (database, policy) = (database.clone(), policy.clone());
-    Lines { database, policy, precision: *precision, now_ns: *now_ns, text: Vec::new() }
+/// What became of all pieces.
+#[derive(Default)]
+struct Outcome {
+    points: usize,
+    dropped: usize,
+    old: usize,
+    unreadable: Vec<String>,
+    unreadable_lines: usize,
+    conflict: Option<String>,
 }
 
-/// InfluxDB stores what is good and says what was not.
-fn outcome(sifted: &Sifted) -> Response {
-    let dropped = sifted.old + sifted.conflicts.len();
-    if !sifted.unreadable.is_empty() {
-        let mut reasons = sifted.unreadable.join("\n");
-        let more = sifted.unreadable_lines - sifted.unreadable.len();
-        if more > 0 {
-            reasons.push_str(&format!("\n... and {more} more"));
+impl Outcome {
+    fn add(&mut self, sifted: Sifted) {
+        self.points += sifted.points;
+        self.dropped += sifted.old + sifted.conflicts.len();
+        self.old += sifted.old;
+        self.unreadable_lines += sifted.unreadable_lines;
+        let room = MAX_REASONS.saturating_sub(self.unreadable.len());
+        self.unreadable.extend(sifted.unreadable.into_iter().take(room));
+        self.conflict = self.conflict.take().or(sifted.conflicts.into_iter().next());
+    }
+
+    /// InfluxDB stores what is good and says what was not.
+    fn response(self) -> Response {
+        let dropped = self.dropped;
+        if !self.unreadable.is_empty() {
+            let mut reasons = self.unreadable.join("\n");
+            let more = self.unreadable_lines - self.unreadable.len();
+            if more > 0 {
+                reasons.push_str(&format!("\n... and {more} more"));
+            }
+            let text = match self.points {
+                0 => reasons,
+                _ => format!("partial write: {reasons} dropped={dropped}"),
+            };
+            return error(StatusCode::BAD_REQUEST, &text);
         }
-        let text = match sifted.points {
-            0 => reasons,
-            _ => format!("partial write: {reasons} dropped={dropped}"),
-        };
-        return error(StatusCode::BAD_REQUEST, &text);
+        if let Some(conflict) = self.conflict {
+            return error(StatusCode::BAD_REQUEST, &format!("partial write: {conflict} dropped={dropped}"));
+        }
+        if self.old > 0 {
+            let text = format!("partial write: points beyond retention policy dropped={}", self.old);
+            return error(StatusCode::BAD_REQUEST, &text);
+        }
+        StatusCode::NO_CONTENT.into_response()
     }
-    if let Some(conflict) = sifted.conflicts.first() {
-        return error(StatusCode::BAD_REQUEST, &format!("partial write: {conflict} dropped={dropped}"));
-    }
-    if sifted.old > 0 {
-        let text = format!("partial write: points beyond retention policy dropped={}", sifted.old);
-        return error(StatusCode::BAD_REQUEST, &text);
-    }
-    StatusCode::NO_CONTENT.into_response()
 }

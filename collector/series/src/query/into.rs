@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Answer, Request, ResultSeries, Value, select};
 use crate::change::{Change, Lines};
 use crate::influxql::ast::{Name, Select};
@@ -26,7 +28,7 @@ pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<Resul
         policy: policy.to_owned(),
         precision: Precision::Nanoseconds,
         now_ns: request.options.now_ns,
-        text: Vec::new(),
+        text: Bytes::new(),
     };
     if request.store.keeps(written.place()).is_none() {
         return Err(match request.store.keeps(database.into()) {
@@ -55,7 +57,7 @@ pub(crate) fn answer(request: &Request<'_>, select: &Select) -> Answer<Vec<Resul
 }
 
 fn commit(request: &Request<'_>, written: &mut Lines, text: &mut String) -> Answer<()> {
-    written.text = std::mem::take(text).into_bytes();
+    written.text = std::mem::take(text).into_bytes().into();
     let sifted = request.store.sift(written.clone());
     if let Some(conflict) = sifted.conflicts.into_iter().next() {
         return Err(format!("partial write: {conflict}").into());

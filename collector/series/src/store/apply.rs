@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use super::{Catalog, Memory, Place, Store, StoreError, lock};
+use super::{Catalog, Memory, Place, Store, StoreError, Written, lock};
 use crate::limits::{MAX_FIELDS, MAX_NAME_BYTES, MAX_TAGS, MAX_TEXT_BYTES};
-use crate::line::{Batch, Row};
+use crate::line::Batch;
 use crate::point::{FieldKind, FieldValue, Point};
 
 /// What became of the points of one [`Store::apply`].
@@ -125,6 +125,12 @@ impl Store {
         self.apply_with(place.database, |memory, most| memory.apply_batch(place, batch, most, position))
     }
 
+    /// As [`apply_batch`](Self::apply_batch), of lines that the door has read.
+    pub(crate) fn apply_written(&self, position: u64, written: &Written) -> Result<Applied, StoreError> {
+        let place = written.lines().place();
+        self.apply_with(place.database, |memory, most| memory.apply_written(place, written, most, position))
+    }
+
     fn apply_with(
         &self,
         database: &str,
@@ -168,29 +174,36 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Says of each row whether [`check`](Self::check) need not be asked: its stream and its fields are known, and of these kinds.
-    pub(crate) fn knows(&self, place: Place<'_>, batch: &Batch<'_>) -> Vec<bool> {
-        let memory = self.memory();
-        let catalog = &memory.catalog;
-        let policy = catalog.policy(place).map(|policy| policy.id);
-        let knows = |row: &Row<'_>| policy.is_some_and(|policy| catalog.knows(policy, row, batch));
-        batch.rows.iter().map(knows).collect()
-    }
-}
-
 impl Memory {
     fn apply_batch(&mut self, place: Place<'_>, batch: &Batch<'_>, max_streams: usize, position: u64) -> Applied {
         let mut applied = Applied::default();
+        let policy = self.policy_for_lines(place);
+        self.apply_rows(place, policy, batch, max_streams, &mut applied);
+        self.applied_to(position, &applied);
+        applied
+    }
+
+    /// Where written lines go.
+    pub(crate) fn policy_for_lines(&mut self, place: Place<'_>) -> Option<u32> {
         if place.policy.is_none() {
             self.catalog.database_or_new(place.database);
         }
-        let policy = self.catalog.policy(place).map(|policy| policy.id);
+        self.catalog.policy(place).map(|policy| policy.id)
+    }
+
+    pub(crate) fn apply_rows(
+        &mut self,
+        place: Place<'_>,
+        policy: Option<u32>,
+        batch: &Batch<'_>,
+        max_streams: usize,
+        applied: &mut Applied,
+    ) {
         for row in &batch.rows {
             let known = policy.and_then(|policy| self.catalog.written_stream(policy, row.key));
             let fields = batch.fields(row);
             if let Some(id) = known.filter(|_| fields_fault(fields).is_none()) {
-                self.put_fields(id, row.time, fields, &mut applied);
+                self.put_fields(id, row.time, fields, applied);
                 continue;
             }
             let Ok(point) = batch.point(row) else { continue };
@@ -198,14 +211,16 @@ impl Memory {
                 applied.refused_points += 1;
                 continue;
             }
-            let id = self.apply_point(place, &point, max_streams, &mut applied);
+            let id = self.apply_point(place, &point, max_streams, applied);
             if let (Some(id), Some(policy)) = (id, policy) {
                 self.catalog.remember_text(policy, row.key, id);
             }
         }
+    }
+
+    pub(crate) fn applied_to(&mut self, position: u64, applied: &Applied) {
         self.applied = self.applied.max(position);
         self.since_checkpoint += applied.values;
-        applied
     }
 
     fn apply(&mut self, place: Place<'_>, points: &[Point<'_>], max_streams: usize, position: u64) -> Applied {
@@ -222,8 +237,7 @@ impl Memory {
                 Some(_) => applied.refused_points += 1,
             }
         }
-        self.applied = self.applied.max(position);
-        self.since_checkpoint += applied.values;
+        self.applied_to(position, &applied);
         applied
     }
 
@@ -266,19 +280,6 @@ impl Memory {
 }
 
 impl Catalog {
-    fn knows(&self, policy: u32, row: &Row<'_>, batch: &Batch<'_>) -> bool {
-        let Some(id) = self.written_stream(policy, row.key) else { return false };
-        let stream = &self.streams[id as usize];
-        let known = &self.measurements[stream.measurement as usize].fields;
-        let is_known = |(hint, (name, value)): (usize, &(Cow<'_, str>, FieldValue))| {
-            let by_hint = stream.head.field_at(hint).filter(|field| *self.fields[*field as usize].name == **name);
-            let field = by_hint.or_else(|| known.get(&**name).copied());
-            field.is_some_and(|field| self.fields[field as usize].kind == value.kind()) && !not_finite(value)
-        };
-        let fields = batch.fields(row);
-        fields_fault(fields).is_none() && fields.iter().enumerate().all(is_known)
-    }
-
     /// The field of a point's `hint`-th value. Writers send fields in the same order every time, so the head's column of that
     /// number is nearly always the one, and no map is asked.
     fn field_of(&mut self, stream: u32, hint: usize, name: &str, kind: FieldKind) -> u32 {

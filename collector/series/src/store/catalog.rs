@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::head::Head;
 use super::kept::Kept;
 use crate::keeping::DAY;
+use crate::line;
 use crate::point::{FieldKind, Point};
 
 /// The policy that a database begins with, as InfluxDB names it.
@@ -103,6 +104,19 @@ pub(crate) struct Field {
     pub(crate) measurement: u32,
     pub(crate) name: Arc<str>,
     pub(crate) kind: FieldKind,
+    /// The name is written as it is.
+    plain: bool,
+}
+
+impl Field {
+    fn new(measurement: u32, name: Arc<str>, kind: FieldKind) -> Self {
+        Self { measurement, plain: line::is_plain(&name), name, kind }
+    }
+
+    /// Passes over the field's name in a line, if it is next there.
+    pub(crate) fn takes(&self, cursor: &mut line::Cursor<'_>) -> bool {
+        self.plain && cursor.name(&self.name)
+    }
 }
 
 /// Sorted by key.
@@ -116,6 +130,8 @@ pub(crate) struct Stream {
     pub(crate) sealed: Option<(i64, i64)>,
     /// The times that are there as points, and as roll-ups.
     pub(crate) kept: Kept,
+    /// Its measurement and tags are written as they are.
+    plain: bool,
     /// Another stream of the same hash.
     same_hash: Option<u32>,
     /// It was dropped.
@@ -221,9 +237,15 @@ impl Catalog {
         }
         let name = self.intern(name);
         let id = self.fields.len() as u32;
-        self.fields.push(Field { measurement, name: name.clone(), kind });
+        self.fields.push(Field::new(measurement, name.clone(), kind));
         self.measurements[measurement as usize].fields.insert(name, id);
         id
+    }
+
+    /// The field of this name that a stream's measurement has.
+    pub(crate) fn field_of_stream(&self, stream: u32, name: &str) -> Option<u32> {
+        let measurement = self.streams[stream as usize].measurement;
+        self.measurements[measurement as usize].fields.get(name).copied()
     }
 
     pub(crate) fn hash<'a>(&self, measurement: u32, tags: impl Iterator<Item = (&'a str, &'a str)>) -> u64 {
@@ -247,7 +269,11 @@ impl Catalog {
         }
         let measurement = &self.measurements[stream.measurement as usize];
         let tags = stream.tags.iter().map(|(key, value)| (&**key, &**value));
-        (measurement.policy == policy && crate::line::is_key(key, &measurement.name, tags)).then_some(id)
+        let is_key = match stream.plain && memchr::memchr(b'\\', key.as_bytes()).is_none() {
+            true => line::is_plain_key(key, &measurement.name, tags),
+            false => line::is_key(key, &measurement.name, tags),
+        };
+        (measurement.policy == policy && is_key).then_some(id)
     }
 
     /// Remembers how a stream is written.
@@ -287,8 +313,10 @@ impl Catalog {
             entry.tag_keys.entry(key.clone()).or_default().entry(value.clone()).or_default().push(id);
         }
         *self.policy_streams.entry(self.measurements[measurement as usize].policy).or_default() += 1;
+        let names = tags.iter().flat_map(|(key, value)| [key, value]);
+        let plain = names.chain([&self.measurements[measurement as usize].name]).all(|name| line::is_plain(name));
         let (head, sealed, kept, gone) = (Head::default(), None, Kept::default(), false);
-        self.streams.push(Stream { measurement, tags: tags.into(), head, sealed, kept, same_hash, gone });
+        self.streams.push(Stream { measurement, tags: tags.into(), head, sealed, kept, plain, same_hash, gone });
         id
     }
 
@@ -301,6 +329,7 @@ impl Catalog {
                 head: Head::default(),
                 sealed: None,
                 kept: Kept::default(),
+                plain: false,
                 same_hash: None,
                 gone: true,
             });
@@ -318,7 +347,7 @@ impl Catalog {
     /// Holes up to a place, where a field of a dropped measurement was.
     pub(crate) fn skip_fields(&mut self, to: usize) {
         while self.fields.len() < to {
-            self.fields.push(Field { measurement: u32::MAX, name: Arc::from(""), kind: FieldKind::Float });
+            self.fields.push(Field::new(u32::MAX, Arc::from(""), FieldKind::Float));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The newest rows of one stream, as they came.
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Values};
 use crate::point::FieldValue;
 
 /// Rows that are not in a block yet. In order of arrival; sorted when someone asks.
@@ -9,7 +9,12 @@ pub(crate) struct Head {
     rows: Chunk,
     /// False once a row came that is older than its predecessor.
     sorted: bool,
+    /// Cells when they were last told.
     cells: usize,
+    /// Cells now, as far as values were put behind those of their column.
+    counted: usize,
+    /// Other values came: columns were made, or have got holes.
+    miscounted: bool,
     /// When the head was first seen with rows by the maintenance, in its clock.
     pub(crate) since: Option<i64>,
 }
@@ -17,7 +22,8 @@ pub(crate) struct Head {
 impl Head {
     /// A head with rows that are already sorted.
     pub(crate) fn from_sorted(rows: Chunk) -> Self {
-        Self { cells: rows.cells(), rows, sorted: true, since: None }
+        let cells = rows.cells();
+        Self { cells, counted: cells, miscounted: false, rows, sorted: true, since: None }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -59,14 +65,42 @@ impl Head {
     }
 
     pub(crate) fn put(&mut self, hint: usize, row: usize, field: u32, value: &FieldValue) {
-        self.rows.put_at(hint, row, field, value);
+        match self.rows.columns.get_mut(hint) {
+            Some(column) if column.field == field && column.values.len() == row => {
+                self.counted += usize::from(column.put(row, value));
+            }
+            _ => {
+                self.rows.put_at(hint, row, field, value);
+                self.miscounted = true;
+            }
+        }
+    }
+
+    /// Puts a number, given as bits, behind the others of a column without holes; false if it is not as simple as that.
+    pub(crate) fn push(&mut self, hint: usize, row: usize, field: u32, bits: u64) -> bool {
+        let Some(column) = self.rows.columns.get_mut(hint) else { return false };
+        if column.field != field || column.present.is_some() || column.values.len() != row {
+            return false;
+        }
+        match &mut column.values {
+            Values::Float(values) => values.push(f64::from_bits(bits)),
+            Values::Integer(values) => values.push(bits as i64),
+            Values::Unsigned(values) => values.push(bits),
+            Values::Boolean(values) => values.push(bits != 0),
+            Values::Text(_) => return false,
+        }
+        self.counted += 1;
+        true
     }
 
     /// To be called after the fields of a row were put. Returns how many cells the head has grown by.
     pub(crate) fn settle(&mut self) -> usize {
-        let cells = self.rows.cells();
-        let grown = cells - self.cells;
-        self.cells = cells;
+        if std::mem::take(&mut self.miscounted) {
+            self.counted = self.rows.cells();
+        }
+        debug_assert_eq!(self.counted, self.rows.cells(), "every way to put a value counts it");
+        let grown = self.counted - self.cells;
+        self.cells = self.counted;
         grown
     }
 

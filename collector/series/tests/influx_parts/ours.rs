@@ -17,7 +17,7 @@ impl Ours {
         for (at, part) in all.chunks(all.len() / 3 + 1).enumerate() {
             let text = part.join("\n").into_bytes();
             let (database, policy) = (database.to_owned(), String::new());
-            let lines = Lines { database, policy, precision: Precision::Seconds, now_ns: 0, text };
+            let lines = Lines { database, policy, precision: Precision::Seconds, now_ns: 0, text: text.into() };
             store.apply_change(at as u64 + 1, &Change::Lines(lines)).unwrap();
             if at == 0 {
                 store.seal_all().unwrap();
