@@ -6,9 +6,11 @@
 
 mod access;
 mod api;
+mod api_calendar;
 mod api_map;
 mod assets;
 pub mod authorizer;
+mod calendar;
 mod chart;
 mod configuration;
 mod connect;
@@ -108,6 +110,7 @@ fn pages() -> Router<Desk> {
         .route("/devices/{id}/link", post(hangs::link))
         .route("/discovered", get(discovered::show).post(discovered::decide))
         .route("/network", get(network::show))
+        .route("/calendar", get(calendar::show).post(calendar::change))
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))

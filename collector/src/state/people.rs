@@ -54,7 +54,7 @@ impl Role {
         let least = match deed {
             Deed::CommentTicket => Self::Champion,
             Deed::WorkTicket | Deed::ChangeDeviceState => Self::Technician,
-            Deed::ChangeDevicePlace => Self::Coordinator,
+            Deed::ChangeDevicePlace | Deed::ChangeDay => Self::Coordinator,
             Deed::ConnectMachines => Self::Admin,
         };
         self >= least
@@ -88,6 +88,8 @@ pub enum Deed {
     ChangeDeviceState,
     /// Name a device, move it to another building, say what it is for.
     ChangeDevicePlace,
+    /// Say that a building is closed on a day, or begins late.
+    ChangeDay,
     /// Make tokens by which machines connect.
     ConnectMachines,
 }

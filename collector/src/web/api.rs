@@ -1,4 +1,4 @@
-//! `/api/v1`: devices, tickets, the map and what is proposed as JSON, for programs with an API token. Errors are `application/problem+json`.
+//! `/api/v1`: devices, tickets, the map, school time and what is proposed as JSON, for programs with an API token. Errors are `application/problem+json`.
 
 use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Desk;
-use super::api_map;
 use super::configuration::{self, Configuration};
 use super::page::PageError;
+use super::{api_calendar, api_map};
 use crate::state::devices::DeviceRow;
 use crate::state::secret::SecretHash;
 use crate::state::tickets::TicketFilter;
@@ -26,6 +26,7 @@ const LIMIT_MAX: u32 = 500;
 /// The API's routes.
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
+        .route("/api/v1/calendar", get(api_calendar::calendar))
         .route("/api/v1/devices", get(devices))
         .route("/api/v1/discovered", get(api_map::discovered))
         .route("/api/v1/map", get(api_map::map))

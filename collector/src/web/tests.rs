@@ -25,6 +25,7 @@ use crate::state::people::{Role, hash_password};
 use crate::state::secret::Secret;
 use crate::state::tickets::tests::plain;
 
+mod calendar;
 mod closets;
 mod network;
 
@@ -218,12 +219,14 @@ fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
                 tx.draw_map(NOW)
             })
             .unwrap(),
+        record::Body::Day(day) => state.commit_engine(|tx| tx.put_day(NOW, &day)).unwrap(),
         other => panic!("no page submits {other:?}"),
     }
     Ok(())
 }
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
+    "/calendar",
     "/discovered",
     "/discovered?show=dismissed&page=3",
     "/network",
