@@ -29,12 +29,14 @@ use crate::tickets::{Action, Refusal, Ticket, TicketEvent, Tickets};
 use crate::time::Timestamp;
 use crate::timer::{Purpose, Timers};
 
+mod cause;
 mod judge;
 mod reckon;
 mod silence;
 mod turn;
 mod watched;
 
+pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
 use turn::Turn;
 use watched::Watched;
 
@@ -161,6 +163,8 @@ pub enum Input {
         /// What they say.
         change: Option<Change>,
     },
+    /// Where devices hang, of those that hang elsewhere than before: on which other device, if that is sure.
+    Hanging(Vec<(String, Option<String>)>),
     /// The engine asked to be woken.
     Wake,
 }
@@ -216,6 +220,8 @@ pub struct Counters {
     pub tickets_refused: u64,
     /// Incidents opened.
     pub incidents: u64,
+    /// Outages that another device's outage explains: they got no ticket.
+    pub outages_explained: u64,
     /// Actions of people that were refused.
     pub actions_refused: u64,
     /// Calendars and changes of days that were not taken.
@@ -240,6 +246,10 @@ pub struct Snapshot {
     book: Book,
     devices: BTreeMap<String, Watched>,
     tickets: Tickets,
+    /// What each device hangs on, as far as it is sure.
+    parents: BTreeMap<String, String>,
+    /// Devices that are out of reach by themselves.
+    out: BTreeSet<String>,
     timers: Timers,
     counters: Counters,
     effects: VecDeque<Effect>,
@@ -271,6 +281,8 @@ pub struct Engine {
     state: Snapshot,
     /// The threshold rules that look at each measurement.
     by_measurement: BTreeMap<String, Vec<String>>,
+    /// What hangs directly on each device.
+    children: BTreeMap<String, BTreeSet<String>>,
     /// Rules and settings that come into force when the collector starts.
     coming: Option<(RuleSet, Settings)>,
     /// Devices whose standing may have changed in this turn.
@@ -291,8 +303,13 @@ impl Engine {
     #[must_use]
     pub fn restore(rules: RuleSet, settings: Settings, state: Snapshot) -> Self {
         let ruled = state.ruled;
-        let mut engine =
-            Self { state, by_measurement: BTreeMap::new(), coming: Some((rules, settings)), touched: BTreeSet::new() };
+        let mut engine = Self {
+            children: cause::children(&state.parents),
+            state,
+            by_measurement: BTreeMap::new(),
+            coming: Some((rules, settings)),
+            touched: BTreeSet::new(),
+        };
         if !ruled {
             engine.enforce_coming();
         }
@@ -364,8 +381,10 @@ impl Engine {
         }
         self.take_in(now, input);
         while let Some(purpose) = self.state.timers.take_due(now) {
-            if let Purpose::Silence { device } = purpose {
-                self.listen(now, &device);
+            match purpose {
+                Purpose::Silence { device } => self.listen(now, &device),
+                Purpose::Cause { device } => self.weigh(now, &device),
+                Purpose::Heartbeat => {}
             }
         }
         self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
@@ -400,6 +419,7 @@ impl Engine {
                     self.contact(now, &device, |watched| watched.contact.heard(now));
                 }
             }
+            Input::Hanging(changes) => self.rehang(now, changes),
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
             Input::Calendar { site, calendar } => {
                 let changes = self.state.book.enter(&site, calendar);
@@ -472,13 +492,14 @@ impl Engine {
         let (mut turn, watched) = self.turn(now);
         let Some(watched) = watched.get_mut(device) else { return };
         turn.end_what_is_not_judged(watched);
+        self.weigh(now, device);
         self.touched.insert(device.into());
     }
 
     /// What one input's consequences need, apart from the devices.
     fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
-        let Snapshot { devices, tickets, counters, rules, settings, book, .. } = &mut self.state;
-        (Turn { now, rules, book, settings: *settings, tickets, counters }, devices)
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, .. } = &mut self.state;
+        (Turn { now, rules, book, parents, forsaken: false, settings: *settings, tickets, counters }, devices)
     }
 
     fn heartbeat(&self, now: Timestamp) -> Option<Timestamp> {

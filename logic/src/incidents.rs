@@ -40,6 +40,45 @@ pub struct Evidence {
     pub value: Option<f64>,
 }
 
+/// Whether an incident is a problem of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is, and has a ticket unless a limit stands against it.
+    #[default]
+    Own,
+    /// That is not known yet: what the device hangs on was not looked at since.
+    Waits {
+        /// It is one from then on in any case.
+        until: Timestamp,
+    },
+    /// What the device hangs on is out of reach.
+    Explained {
+        /// That device.
+        by: String,
+        /// Its ticket.
+        ticket: Option<u64>,
+    },
+    /// What the device hung on is back, and it may still come back as well.
+    Returning {
+        /// It is one from then on.
+        until: Timestamp,
+        /// The ticket of what it hung on.
+        ticket: Option<u64>,
+    },
+}
+
+impl Standing {
+    /// The ticket of another device that tells of this one.
+    #[must_use]
+    pub const fn ticket(&self) -> Option<u64> {
+        match self {
+            Self::Own | Self::Waits { .. } => None,
+            Self::Explained { ticket, .. } | Self::Returning { ticket, .. } => *ticket,
+        }
+    }
+}
+
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -71,7 +110,13 @@ pub struct Incident {
     pub updates: u32,
     /// When its evidence was last written to the ticket.
     pub written_at: Timestamp,
-    /// The ticket that carries it; none if a limit was reached.
+    /// Whether it means that the device is out of reach.
+    #[serde(default)]
+    pub outage: bool,
+    /// Whether it is a problem of its own; only an outage may be none.
+    #[serde(default)]
+    pub standing: Standing,
+    /// The ticket that carries it; none if a limit was reached, or if it is no problem of its own.
     #[serde(default)]
     pub ticket: Option<u64>,
 }
@@ -89,6 +134,11 @@ pub enum Ending {
     Unseen,
     /// It was seen only while the building was closed, as is known by now.
     BuildingClosed,
+    /// It was the first sign of an outage above.
+    CutOff {
+        /// The name of the device that is out of reach.
+        by: String,
+    },
     /// The rule was switched off or removed.
     RuleGone,
     /// The rule doesn't look at devices of this class (any more).
@@ -109,6 +159,7 @@ impl Ending {
             Self::ProvenGood { r#for } => alloc::format!("good again for {}", plain(r#for.0)),
             Self::Unseen => "no longer reported".into(),
             Self::BuildingClosed => "the building was closed".into(),
+            Self::CutOff { by } => alloc::format!("{by}, on which it hangs, is out of reach: see the ticket of that"),
             Self::RuleGone => "the rule was switched off".into(),
             Self::OtherClass => "the rule does not look at this kind of device".into(),
             Self::NotInUse { state } => alloc::format!("the device is {}", words_of(*state)),

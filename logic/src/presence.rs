@@ -119,6 +119,11 @@ impl Contact {
         self.last
     }
 
+    /// Whether its stream ended without a goodbye and nothing was heard of it since.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.stream.is_none() && self.unbroken_since.is_none() && self.presence == Presence::Present
+    }
+
     /// How long it has been back without a break, as its signs of life prove.
     pub(crate) fn proven_back(&self) -> Duration {
         match (self.unbroken_since, self.last) {

@@ -93,6 +93,9 @@ pub struct Rule {
     pub category: String,
     /// Which devices it looks at.
     pub classes: Vec<Class>,
+    /// Whether its fault means that the device is out of reach, and with it all that hangs on it. Silence always does.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub outage: bool,
     /// Step by step, for a technician who is new.
     pub runbook: String,
     /// Where its numbers come from; the word *house* marks those that are ours.
@@ -191,6 +194,12 @@ impl Rule {
         self.find_flaw().map_or(Ok(()), |flaw| {
             Err(RuleError { rule: self.id.clone(), key: flaw.key, value: flaw.value, expected: flaw.expected })
         })
+    }
+
+    /// Whether its fault means that the device is out of reach.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        self.outage || matches!(self.check, Check::Absence(_))
     }
 
     /// Whether it looks at devices of this class.
@@ -308,6 +317,11 @@ pub(crate) fn quoted(text: &str) -> String {
 
 const fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn proven_good() -> Span {

@@ -31,6 +31,9 @@ pub use event::{Actor, TicketEvent, What};
 /// Lines of one ticket. A device with more faults of one category has one cause for them all.
 pub const LINES_MAX: usize = 32;
 
+/// Devices that one ticket names as out of reach with its own: all of a large school. More are counted.
+pub const AFFECTED_MAX: usize = 2_000;
+
 /// Open tickets. More than any team can work off: beyond it incidents still count, without tickets.
 pub const OPEN_MAX: usize = 20_000;
 
@@ -103,8 +106,36 @@ pub struct Ticket {
     pub repair: Option<RepairNote>,
     /// Its faults, in order of opening.
     pub lines: Vec<Line>,
+    /// Devices that are out of reach because this one is, in the order in which that was noticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub affected: Vec<Affected>,
+    /// Further ones, beyond [`AFFECTED_MAX`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub affected_more: u64,
     /// How many events it has had: the last one's sequence.
     pub events: u64,
+}
+
+/// A device that is out of reach because another is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affected {
+    /// The device's id.
+    pub device: String,
+    /// Its name then.
+    pub name: String,
+    /// Its room then; may be empty.
+    pub room: String,
+    /// Since when, as far as is known.
+    pub since: Timestamp,
+    /// When it was back.
+    pub back_at: Option<Timestamp>,
+}
+
+impl Affected {
+    pub(crate) fn of(device: &Device, since: Timestamp) -> Self {
+        let Device { id, name, room, .. } = device.clone();
+        Self { device: id, name, room, since, back_at: None }
+    }
 }
 
 /// One fault on a ticket.
@@ -221,6 +252,41 @@ impl Tickets {
         }
     }
 
+    /// A device is out of reach because of what the ticket is about.
+    pub(crate) fn affect(&mut self, now: Timestamp, number: u64, affected: Affected) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        ticket.affected.retain(|known| known.device != affected.device);
+        if ticket.affected.len() < AFFECTED_MAX {
+            ticket.affected.push(affected);
+        } else {
+            ticket.affected_more += 1;
+        }
+        ticket.changed_at = now;
+        self.changed.insert(number);
+    }
+
+    /// Such a device is back.
+    pub(crate) fn unaffect(&mut self, now: Timestamp, number: u64, device: &str) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        let Some(affected) = ticket.affected.iter_mut().find(|known| known.device == device) else { return };
+        affected.back_at = Some(now);
+        ticket.changed_at = now;
+        self.changed.insert(number);
+    }
+
+    /// Such a device has an outage of its own, or of another cause.
+    pub(crate) fn forget_affected(&mut self, number: u64, device: &str) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        ticket.affected.retain(|known| known.device != device);
+        self.changed.insert(number);
+    }
+
+    /// Whether nobody has done anything to a ticket.
+    pub(crate) fn is_untouched(&self, number: u64) -> bool {
+        let new = |ticket: &Ticket| ticket.state == TicketState::New && ticket.assignee.is_none();
+        self.tickets.get(&number).is_some_and(new)
+    }
+
     /// Whether a ticket still waits for somebody; one that is not remembered doesn't.
     pub(crate) fn is_open(&self, number: u64) -> bool {
         self.tickets.get(&number).is_some_and(|ticket| ticket.state.is_open())
@@ -275,6 +341,8 @@ impl Tickets {
             kept_open: false,
             repair: None,
             lines: alloc::vec![line],
+            affected: Vec::new(),
+            affected_more: 0,
             events: 0,
         };
         ticket.place(device);
@@ -408,4 +476,9 @@ impl Line {
             ending: None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

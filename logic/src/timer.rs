@@ -14,6 +14,11 @@ use crate::time::Timestamp;
 pub(crate) enum Purpose {
     /// When to look whether the collector itself was away: a minute after anything happened.
     Heartbeat,
+    /// When to decide whether a device's outage is its own.
+    Cause {
+        /// The device's id.
+        device: String,
+    },
     /// When a device will have been silent for too long.
     Silence {
         /// The device's id.

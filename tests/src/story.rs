@@ -63,6 +63,8 @@ pub struct Story {
 #[serde(deny_unknown_fields)]
 struct Owned {
     id: String,
+    /// So many of it, `-1`, `-2` and so on behind their ids; what happens to `ID-*` happens to each.
+    copies: Option<u32>,
     name: Option<String>,
     class: Class,
     #[serde(default)]
@@ -71,6 +73,8 @@ struct Owned {
     room: String,
     #[serde(default = "in_use")]
     state: LifeState,
+    /// On which device it hangs.
+    on: Option<String>,
 }
 
 /// Something that happens once, or every so often until some time.
@@ -115,8 +119,24 @@ enum Does {
     Edit { device: String, room: Option<String>, state: Option<LifeState>, class: Option<Class> },
     /// A person does something to a ticket.
     Act { ticket: u64, by: String, what: What },
+    /// A device hangs elsewhere from now on; on nothing that is known if `on` is missing.
+    Hang { device: String, on: Option<String> },
     /// The collector stops or starts.
     Collector(Power),
+}
+
+impl Does {
+    /// The device to which it happens.
+    fn device(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Connect(device) | Self::Drop(device) | Self::Revoke(device) => Some(device),
+            Self::Goodbye { device, .. }
+            | Self::Sample { device, .. }
+            | Self::Edit { device, .. }
+            | Self::Hang { device, .. } => Some(device),
+            Self::Act { .. } | Self::Collector(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -179,6 +199,8 @@ struct ExpectTicket {
     lines: Option<Vec<String>>,
     /// The readings that opened the first line.
     evidence: Option<Vec<String>>,
+    /// How many devices are out of reach with it and not back.
+    cut_off: Option<usize>,
 }
 
 /// What must be true of one device.
@@ -267,10 +289,13 @@ impl<'story> Play<'story> {
             generations: BTreeMap::new(),
         };
         play.handle(BEGIN, Input::CollectorStarted);
-        for owned in &story.device {
-            let device = owned.device();
-            play.devices.insert(device.id.clone(), device.clone());
+        for (device, on) in story.device.iter().flat_map(Owned::devices) {
+            let id = device.id.clone();
+            play.devices.insert(id.clone(), device.clone());
             play.handle(BEGIN, Input::Device(device));
+            if on.is_some() {
+                play.handle(BEGIN, Input::Hanging(vec![(id, on)]));
+            }
         }
         play
     }
@@ -311,9 +336,25 @@ impl<'story> Play<'story> {
                 Power::Freezes | Power::Thaws => {}
             }
         } else if !self.away {
-            let input = self.input(now, does.clone());
-            self.handle(now, input);
+            for does in self.each(does) {
+                let input = self.input(now, does);
+                self.handle(now, input);
+            }
         }
+    }
+
+    /// What happens to `ID-*`, as it happens to each of them.
+    fn each(&self, does: &Does) -> Vec<Does> {
+        let mut does = does.clone();
+        let Some(group) = does.device().and_then(|device| device.strip_suffix('*').map(str::to_owned)) else {
+            return vec![does];
+        };
+        let of_each = |id: &String| {
+            let mut does = does.clone();
+            id.clone_into(does.device().expect("it has one"));
+            does
+        };
+        self.devices.keys().filter(|id| id.starts_with(&group)).map(of_each).collect()
     }
 
     fn input(&mut self, now: Timestamp, does: Does) -> Input {
@@ -346,6 +387,7 @@ impl<'story> Play<'story> {
                 known.class = class.unwrap_or(known.class);
                 Input::Device(known.clone())
             }
+            Does::Hang { device, on } => Input::Hanging(vec![(device, on)]),
             Does::Act { ticket, by, what } => Input::Act { ticket, actor: by, action: what.action() },
             Does::Collector(_) => unreachable!("the collector's own coming and going is no input of an agent"),
         }
@@ -471,6 +513,8 @@ impl ExpectTicket {
         same(when, "assignee", self.assignee.as_ref(), &ticket.assignee.clone().unwrap_or_default());
         same(when, "reopened", self.reopened.as_ref(), &ticket.reopened);
         same(when, "lines", self.lines.as_ref(), &lines.collect());
+        let cut_off = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
+        same(when, "devices cut off", self.cut_off.as_ref(), &cut_off);
         same(when, "evidence", self.evidence.as_ref(), &ticket.lines[0].opening.readings);
     }
 }
@@ -506,10 +550,20 @@ impl Number {
 }
 
 impl Owned {
-    fn device(&self) -> Device {
+    /// Each of its copies, and on what it hangs.
+    fn devices(&self) -> Vec<(Device, Option<String>)> {
+        let numbered = |number: u32| self.device(format!("{}-{number}", self.id));
+        let devices: Vec<Device> = match self.copies {
+            None => vec![self.device(self.id.clone())],
+            Some(copies) => (1..=copies).map(numbered).collect(),
+        };
+        devices.into_iter().map(|device| (device, self.on.clone())).collect()
+    }
+
+    fn device(&self, id: String) -> Device {
         Device {
-            id: self.id.clone(),
-            name: self.name.clone().unwrap_or_else(|| self.id.clone()),
+            name: self.name.clone().unwrap_or_else(|| id.clone()),
+            id,
             class: self.class,
             site: self.site.clone(),
             room: self.room.clone(),

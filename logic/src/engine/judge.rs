@@ -1,9 +1,10 @@
 //! Values, judged on event time.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::watched::Watched;
-use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, TRACKS_MAX, Turn, UNSEEN_MAX};
+use super::{AHEAD_MAX, Engine, HOLDS_MAX, LATE_INTERVALS, Snapshot, TRACKS_MAX, Turn, UNSEEN_MAX, shows_life};
 use crate::batch::Lane;
 use crate::device::LifeState;
 use crate::hold::{Hold, Step, Times};
@@ -17,14 +18,15 @@ use crate::time::Timestamp;
 impl Engine {
     /// Judges a batch. Back-fill and what is late are history: they are stored elsewhere, and decide nothing here.
     pub(super) fn judge(&mut self, now: Timestamp, device: &str, lane: Lane, samples: &[Sample]) {
-        let Snapshot { devices, tickets, counters, rules, settings, book, .. } = &mut self.state;
+        let forsaken = !shows_life(samples) && self.is_forsaken(device);
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, .. } = &mut self.state;
         let Some(watched) = devices.get_mut(device) else { return };
         if lane == Lane::Backfill {
             counters.samples_backfilled += u64::try_from(samples.len()).unwrap_or(u64::MAX);
             return;
         }
-        let mut turn = Turn { now, rules, book, settings: *settings, tickets, counters };
-        let before = watched.newest;
+        let mut turn = Turn { now, rules, book, parents, forsaken, settings: *settings, tickets, counters };
+        let (before, faults) = (watched.newest, watched.incidents.len());
         for sample in samples {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
                 continue;
@@ -51,6 +53,10 @@ impl Engine {
             }
         }
         turn.forget_unseen(watched, before);
+        if watched.incidents.len() != faults {
+            self.touched.insert(device.into());
+        }
+        self.weigh(now, device);
     }
 }
 
@@ -92,7 +98,8 @@ impl Turn<'_> {
             return;
         }
         let fault = Fault { rule: rule.id.clone(), tags: threshold.subject(sample) };
-        let step = self.step(watched, &fault, threshold, verdict, sample.time);
+        let sudden = self.forsaken && rule.is_outage();
+        let step = self.step(watched, &fault, threshold, sudden, verdict, sample.time);
         match step {
             Step::Waits => {}
             Step::Opens => {
@@ -115,16 +122,16 @@ impl Turn<'_> {
         watched: &mut Watched,
         fault: &Fault,
         threshold: &Threshold,
+        sudden: bool,
         verdict: Verdict,
         at: Timestamp,
     ) -> Step {
         let gap = threshold.gap.map_or(watched.interval.saturating_mul(INTERVALS), |gap| gap.0);
-        let times = Times {
-            open_for: threshold.r#for.span,
-            clear_for: threshold.clear_for.0,
-            gap,
-            readings: threshold.readings,
+        let (open_for, readings) = match sudden && verdict == Verdict::Open {
+            true => (Duration::ZERO, 1),
+            false => (threshold.r#for.span, threshold.readings),
         };
+        let times = Times { open_for, clear_for: threshold.clear_for.0, gap, readings };
         if let Some(hold) = watched.holds.get_mut(fault) {
             let school = match threshold.r#for.passing {
                 Passing::Clock => None,

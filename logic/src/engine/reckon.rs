@@ -14,7 +14,6 @@ use crate::incidents::{Ending, Fault, Incident};
 use crate::presence::Presence;
 use crate::rules::{Check, Expected, Threshold};
 use crate::span::Passing;
-use crate::tickets::Limits;
 use crate::time::Timestamp;
 
 impl Engine {
@@ -38,6 +37,7 @@ impl Engine {
                 turn.restore_what_counts(watched);
             }
             self.rearm(&device);
+            self.weigh(now, &device);
             self.touched.insert(device);
         }
     }
@@ -82,11 +82,8 @@ impl Turn<'_> {
             let Some(hold) = watched.holds.get_mut(&fault) else { continue };
             hold.resume();
             incident.opened_at = self.now;
-            let limits =
-                Limits { reopen_within: self.settings.reopen_within.0, open_max: self.settings.open_tickets_max };
-            incident.ticket = self.tickets.attach(self.now, &watched.device, &fault, &incident, limits);
+            self.attach(&watched.device, &fault, &mut incident);
             self.counters.incidents += 1;
-            self.counters.tickets_refused += u64::from(incident.ticket.is_none());
             watched.incidents.insert(fault, incident);
         }
     }

@@ -27,6 +27,7 @@ impl Engine {
         note(watched);
         turn.end_silence(watched);
         self.rearm(device);
+        self.weigh(now, device);
         self.touched.insert(device.into());
     }
 
@@ -45,6 +46,7 @@ impl Engine {
             turn.miss(watched, rule, absence);
         }
         self.rearm(device);
+        self.weigh(now, device);
         self.touched.insert(device.into());
     }
 

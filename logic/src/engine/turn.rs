@@ -1,13 +1,15 @@
 //! From a verdict to an incident to a ticket, and back.
 
-use alloc::string::ToString;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::cause::WAIT_MAX;
 use super::watched::Watched;
 use super::{Counters, Settings};
 use crate::calendar::Book;
 use crate::device::{Device, LifeState};
-use crate::incidents::{Ending, Evidence, Fault, Incident};
+use crate::incidents::{Ending, Evidence, Fault, Incident, Standing};
 use crate::rules::{Rule, RuleSet, Shown};
 use crate::tickets::{Limits, Tickets};
 use crate::time::Timestamp;
@@ -17,6 +19,9 @@ pub(super) struct Turn<'engine> {
     pub(super) now: Timestamp,
     pub(super) rules: &'engine RuleSet,
     pub(super) book: &'engine Book,
+    pub(super) parents: &'engine BTreeMap<String, String>,
+    /// So much of what hangs on the device is silent that its own silence needs no more proof.
+    pub(super) forsaken: bool,
     pub(super) settings: Settings,
     pub(super) tickets: &'engine mut Tickets,
     pub(super) counters: &'engine mut Counters,
@@ -34,6 +39,11 @@ impl Turn<'_> {
         lookup: impl Fn(&str) -> Option<Shown>,
     ) {
         let device = &watched.device;
+        let outage = rule.is_outage();
+        let standing = match outage && self.parents.contains_key(&device.id) {
+            true => Standing::Waits { until: self.now + WAIT_MAX },
+            false => Standing::Own,
+        };
         let mut incident = Incident {
             opened_at: self.now,
             since,
@@ -48,22 +58,35 @@ impl Turn<'_> {
             unwritten: false,
             updates: 0,
             written_at: self.now,
+            outage,
+            standing,
             ticket: None,
         };
-        let limits = Limits { reopen_within: self.settings.reopen_within.0, open_max: self.settings.open_tickets_max };
-        incident.ticket = self.tickets.attach(self.now, device, &fault, &incident, limits);
+        self.attach(device, &fault, &mut incident);
         self.counters.incidents += 1;
-        self.counters.tickets_refused += u64::from(incident.ticket.is_none());
         watched.incidents.insert(fault, incident);
+    }
+
+    /// Puts a problem of its own on a ticket.
+    pub(super) fn attach(&mut self, device: &Device, fault: &Fault, incident: &mut Incident) {
+        if incident.standing != Standing::Own {
+            return;
+        }
+        let limits = Limits { reopen_within: self.settings.reopen_within.0, open_max: self.settings.open_tickets_max };
+        incident.ticket = self.tickets.attach(self.now, device, fault, incident, limits);
+        self.counters.tickets_refused += u64::from(incident.ticket.is_none());
     }
 
     /// A fault is over.
     pub(super) fn end(&mut self, watched: &mut Watched, fault: &Fault, ending: &Ending) {
         watched.holds.remove(fault);
         watched.withdrawn.remove(fault);
-        let ticket = watched.incidents.remove(fault).and_then(|incident| incident.ticket);
-        if let Some(number) = ticket {
+        let Some(incident) = watched.incidents.remove(fault) else { return };
+        if let Some(number) = incident.ticket {
             self.tickets.end_line(self.now, number, fault, ending);
+        }
+        if let Some(number) = incident.standing.ticket() {
+            self.tickets.unaffect(self.now, number, &watched.device.id);
         }
     }
 
