@@ -12,8 +12,10 @@
 //!   same columns and is scraped as Prometheus does it, over one connection for each device.
 //! - `cpu_share_5k_devices`, `rss_mib_5k_devices`: 5,000 such devices every minute, from the second minute on: user and
 //!   system time in parts of one core, and the most memory. Nobody is beside it: the peer's value is the goal.
+//! - `false_silent_5k_devices`: of the same devices, which all answer, those that were called silent even once from the first
+//!   poll to the last, by the rows that the agent wrote. Anything but none ends the benchmark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -22,6 +24,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bellwether_agent::config::SpoolConfig;
+use bellwether_agent::spool::Spool;
+use bellwether_agent::state::SPOOL_DIR;
+use bellwether_logic::sample::{Sample, Value};
+use bellwether_proto::batch;
 use bellwether_proto::v1::{Assignment, Assignments};
 use bellwether_tests::agent::Agent;
 use bellwether_tests::collector::{Collector, free};
@@ -54,6 +61,10 @@ const MANY: u32 = 5_000;
 const MANY_INTERVAL: Duration = Duration::from_secs(60);
 const MANY_WARM_UP: Duration = Duration::from_secs(130);
 const MANY_SPAN: Duration = Duration::from_secs(180);
+/// Polls of each device until then: the first ones are spread over the first interval.
+const MANY_POLLS_MIN: u32 = 5;
+/// Room for all that is read while there is no collector.
+const SPOOL_MIB: u64 = 512;
 /// How often memory is looked at.
 const LOOK_APART: Duration = Duration::from_secs(10);
 /// Of issue 4: half a core, and 40 MiB.
@@ -70,15 +81,23 @@ pub(crate) fn run() -> Vec<Figure> {
     let program = program("snmp");
     let walk = walk(&program);
     let few = few(&program);
-    let (cpu_share, rss_mib) = many(&program);
+    let many = many(&program);
     let goal =
         |name: &str, value, unit, peer_value| Figure { name: name.to_owned(), value, unit, peer: "goal", peer_value };
     vec![
         walk,
         few,
-        goal("cpu_share_5k_devices", cpu_share, "cores", CPU_GOAL),
-        goal("rss_mib_5k_devices", rss_mib, "MiB", RSS_GOAL),
+        goal("cpu_share_5k_devices", many.cpu_share, "cores", CPU_GOAL),
+        goal("rss_mib_5k_devices", many.rss_mib, "MiB", RSS_GOAL),
+        goal("false_silent_5k_devices", float(many.silent), "devices", 0.0),
     ]
+}
+
+/// What 5,000 devices cost, and how many of them were called silent.
+struct Many {
+    cpu_share: f64,
+    rss_mib: f64,
+    silent: u64,
 }
 
 fn walk(program: &Path) -> Figure {
@@ -147,7 +166,7 @@ fn few(program: &Path) -> Figure {
     }
 }
 
-fn many(program: &Path) -> (f64, f64) {
+fn many(program: &Path) -> Many {
     let simulator = Simulator::default();
     let addresses = devices(&simulator, MANY);
     let mut agent = closet(program, &addresses, MANY_INTERVAL);
@@ -182,7 +201,37 @@ fn many(program: &Path) -> (f64, f64) {
     ));
     assert!(given >= polls * VALUES * 0.98, "the devices gave {given} values for {polls} polls");
     agent.stop();
-    (share, whole.rss_mib())
+    Many { cpu_share: share, rss_mib: whole.rss_mib(), silent: silent(&agent) }
+}
+
+/// The devices that an agent which has ended called silent.
+fn silent(agent: &Agent) -> u64 {
+    let (mut answered, mut unanswered, mut silent) = (0, 0, BTreeSet::new());
+    spooled(agent, |sample| match sample.fields.iter().find(|(name, _)| name == "answered") {
+        Some((_, Value::Boolean(true))) => answered += 1,
+        Some(_) => {
+            unanswered += 1;
+            silent.insert(sample.target);
+        }
+        None => {}
+    });
+    note(&format!("5,000 devices: {answered} rows say that one answered, {unanswered} that one did not"));
+    let polls = f64::from(MANY * MANY_POLLS_MIN);
+    assert!(float(answered) >= polls * 0.98, "{answered} rows of {polls} polls were written");
+    assert!(silent.is_empty(), "{} devices that answer were called silent: {:?}", silent.len(), silent.first());
+    silent.len() as u64
+}
+
+/// Everything of `snmp` that an agent has read and nobody has fetched.
+fn spooled(agent: &Agent, mut each: impl FnMut(Sample)) {
+    let config = SpoolConfig { max_bytes: SPOOL_MIB << 20, ..SpoolConfig::default() };
+    let (mut spool, _) = Spool::open(&agent.state().join(SPOOL_DIR), config).expect("a spool of this version");
+    let generations: Vec<u64> = spool.held().iter().map(|receipt| receipt.generation).collect();
+    for id in generations.iter().flat_map(|generation| spool.waiting(*generation)).collect::<Vec<_>>() {
+        let batch = spool.read(id).expect("a batch that waits can be read");
+        let samples = batch::decode_alone(&batch).expect("the agent wrote it");
+        samples.into_iter().filter(|sample| sample.measurement == "snmp").for_each(&mut each);
+    }
 }
 
 /// So many switches on addresses of the loopback network.
@@ -222,7 +271,7 @@ fn closet(program: &Path, addresses: &[SocketAddr], interval: Duration) -> Agent
     let token = collector.enrol_token("Lincoln High", 1);
     let _ = agent.enrol(&collector.grpc.to_string(), &token, "closet", "CLOSET-1").success();
     agent.configure(&format!(
-        "interval = \"1h\"\nping_gateway = false\ndns_servers = false\n[snmp]\ninterval = \"{}s\"\n\
+        "interval = \"1h\"\nping_gateway = false\ndns_servers = false\n[spool]\nmax_mib = {SPOOL_MIB}\n[snmp]\ninterval = \"{}s\"\n\
          [[snmp.credential]]\nname = \"all\"\ncommunity = \"{COMMUNITY}\"\n",
         interval.as_secs()
     ));
