@@ -23,7 +23,7 @@ use bellwether_logic::ranges::RangeSet;
 use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::time::Timestamp;
 use bellwether_logic::uplink::Receipt;
-use bellwether_proto::batch::BatchId;
+use bellwether_proto::batch::{Alone, BatchId};
 use bellwether_proto::schema::{Field, FieldKind, Measurement, Privacy};
 use bellwether_proto::v1;
 use prost::Message;
@@ -246,12 +246,13 @@ impl Spool {
     }
 
     /// Stores a batch that stands alone; returns the batches that had to go for it.
-    pub fn append(&mut self, batch: &v1::Batch) -> Vec<BatchId> {
-        let payload = batch.encode_to_vec();
+    pub fn append(&mut self, batch: impl Into<Alone>) -> Vec<BatchId> {
+        let Alone { id, time_unix_ms, bytes } = batch.into();
+        let head = Head { generation: id.generation, sequence: id.sequence, time_unix_ms };
         let mut gone = Vec::new();
         self.move_memory_to_disk(&mut gone);
-        if !self.memory.is_empty() || !self.write(&head_of(batch), &payload, &mut gone) {
-            self.keep_in_memory(batch.id(), payload, &mut gone);
+        if !self.memory.is_empty() || !self.write(&head, &bytes, &mut gone) {
+            self.keep_in_memory(id, bytes, &mut gone);
         }
         self.count_dropped(gone)
     }
@@ -499,10 +500,6 @@ impl Spool {
             self.trouble = Some(text);
         }
     }
-}
-
-fn head_of(batch: &v1::Batch) -> Head {
-    Head { generation: batch.generation, sequence: batch.sequence, time_unix_ms: batch.time_unix_ms }
 }
 
 #[cfg(test)]

@@ -12,11 +12,14 @@
 //!
 //! Everything that comes from the other end is bounded by the constants here, before anything is kept.
 
+mod alone;
 mod decode;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 
+pub use self::alone::Alone;
 pub use self::decode::{DecodeError, Decoder};
 pub use bellwether_logic::batch::{BatchId, Lane};
 use bellwether_logic::sample::{Name, Sample, Value};
@@ -92,7 +95,22 @@ impl From<v1::Lane> for Lane {
 /// A batch that stands alone, as it rests in the spool and in the journal.
 #[must_use]
 pub fn encode_alone(id: BatchId, lane: Lane, samples: &[Sample]) -> v1::Batch {
-    Dictionary::default().encode(id, lane, samples, |shape| shape)
+    encode(&mut Dictionary::default(), id, lane, samples, |shape| shape)
+}
+
+/// With definitions as messages.
+fn encode<'s, 'a: 's>(
+    dictionary: &mut Dictionary<'a>,
+    id: BatchId,
+    lane: Lane,
+    samples: &'s [Sample],
+    keep: fn(Shape<'s>) -> Shape<'a>,
+) -> v1::Batch {
+    let mut define = Vec::new();
+    let batch = dictionary.encode(id, lane, samples, keep, |sample, values, wanted| {
+        define.push(definition(sample, values, wanted));
+    });
+    v1::Batch { define, ..batch }
 }
 
 /// Reads a batch that stands alone.
@@ -114,18 +132,25 @@ struct Dictionary<'a> {
     ids: HashMap<Shape<'a>, u32>,
     entries: Vec<Entry>,
     strings: HashMap<String, i64>,
-    /// As the other end weighs them.
+    /// As the other end weighs them, or a little more.
     bytes: usize,
 }
 
 /// What makes two samples rows of one series. It is looked up for every row, so it borrows from the sample; a dictionary that
 /// outlives the samples keeps a copy.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct Shape<'a> {
     measurement: Cow<'a, str>,
     target: Cow<'a, str>,
     tags: Cow<'a, [(Name, String)]>,
     fields: Vec<(Cow<'a, str>, Kind)>,
+}
+
+/// Of one series few have other fields, and a port has twenty: to hash their names cost more than all else.
+impl Hash for Shape<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.measurement, &self.target, &self.tags, self.fields.len()).hash(state);
+    }
 }
 
 impl<'a> Shape<'a> {
@@ -149,7 +174,7 @@ impl<'a> Shape<'a> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Float,
     Integer,
@@ -202,18 +227,20 @@ impl Encoder {
     /// Encodes samples, at most [`MAX_ROWS`] with at most [`MAX_VALUES_PER_BATCH`] values. Floats that are not finite
     /// are left out, as Telegraf does, and so are samples without a field.
     pub fn encode(&mut self, id: BatchId, lane: Lane, samples: &[Sample]) -> v1::Batch {
-        self.0.encode(id, lane, samples, Shape::into_owned)
+        encode(&mut self.0, id, lane, samples, Shape::into_owned)
     }
 }
 
 impl<'a> Dictionary<'a> {
-    /// `keep` makes of a shape one that lives as long as the dictionary.
+    /// `keep` makes of a shape one that lives as long as the dictionary; `define` is told each new series in order, and the
+    /// batch has none of them.
     fn encode<'s>(
         &mut self,
         id: BatchId,
         lane: Lane,
         samples: &'s [Sample],
         keep: fn(Shape<'s>) -> Shape<'a>,
+        mut define: impl FnMut(&'s Sample, &[&'s (Name, Value)], &[Encoding]),
     ) -> v1::Batch
     where
         'a: 's,
@@ -226,7 +253,7 @@ impl<'a> Dictionary<'a> {
             ..v1::Batch::default()
         };
         for sample in samples {
-            self.encode_row(sample, &mut batch, keep);
+            self.encode_row(sample, &mut batch, keep, &mut define);
         }
         // What was read at one time says it once.
         if batch.times.iter().all(|time| *time == 0) {
@@ -235,15 +262,20 @@ impl<'a> Dictionary<'a> {
         batch
     }
 
-    fn encode_row<'s>(&mut self, sample: &'s Sample, batch: &mut v1::Batch, keep: fn(Shape<'s>) -> Shape<'a>)
-    where
+    fn encode_row<'s>(
+        &mut self,
+        sample: &'s Sample,
+        batch: &mut v1::Batch,
+        keep: fn(Shape<'s>) -> Shape<'a>,
+        define: &mut impl FnMut(&'s Sample, &[&'s (Name, Value)], &[Encoding]),
+    ) where
         'a: 's,
     {
         let values: Vec<&(Name, Value)> = sample.fields.iter().filter(|(_, value)| is_sendable(value)).collect();
         if values.is_empty() {
             return;
         }
-        let id = self.entry_for(sample, &values, batch, keep);
+        let id = self.entry_for(sample, &values, keep, define);
         batch.rows.push(id);
         batch.times.push(sample.time.0.wrapping_sub(batch.time_unix_ms));
         let entry = &mut self.entries[id as usize - 1];
@@ -269,13 +301,13 @@ impl<'a> Dictionary<'a> {
         }
     }
 
-    /// The id of an entry that can carry these values, defined in `batch` if there is none yet.
+    /// The id of an entry that can carry these values, defined if there is none yet.
     fn entry_for<'s>(
         &mut self,
         sample: &'s Sample,
         values: &[&'s (Name, Value)],
-        batch: &mut v1::Batch,
         keep: fn(Shape<'s>) -> Shape<'a>,
+        define: &mut impl FnMut(&'s Sample, &[&'s (Name, Value)], &[Encoding]),
     ) -> u32
     where
         'a: 's,
@@ -294,9 +326,8 @@ impl<'a> Dictionary<'a> {
         {
             return id;
         }
-        let series = definition(sample, values, &wanted);
-        self.bytes += weight_of_series(&series);
-        batch.define.push(series);
+        self.bytes += weight_of_row(sample);
+        define(sample, values, &wanted);
         let fields = wanted.into_iter().map(|encoding| Column { encoding, last: 0 }).collect();
         self.entries.push(Entry { fields });
         let id = u32::try_from(self.entries.len()).expect("a dictionary is bounded far below 2^32 entries");
@@ -392,18 +423,24 @@ fn string_index(strings: &mut HashMap<String, i64>, word: &str, fresh: &mut Vec<
     index
 }
 
+/// As the wire has it.
+fn definition_of(encoding: Encoding) -> (i32, u32) {
+    let (kind, decimals) = match encoding {
+        Encoding::Decimal(decimals) => (FieldType::FieldDecimal, decimals),
+        Encoding::Float => (FieldType::FieldFloat, 0),
+        Encoding::Integer(0) => (FieldType::FieldInteger, 0),
+        Encoding::Integer(shift) => (FieldType::FieldShifted, shift),
+        Encoding::Boolean => (FieldType::FieldBoolean, 0),
+        Encoding::Text => (FieldType::FieldString, 0),
+    };
+    (kind.into(), decimals)
+}
+
 fn definition(sample: &Sample, values: &[&(Name, Value)], wanted: &[Encoding]) -> v1::Series {
     let tag = |(key, value): &(Name, String)| v1::Tag { key: key.to_string(), value: value.clone() };
     let field = |((name, _), encoding): (&&(Name, Value), &Encoding)| {
-        let (kind, decimals) = match encoding {
-            Encoding::Decimal(decimals) => (FieldType::FieldDecimal, *decimals),
-            Encoding::Float => (FieldType::FieldFloat, 0),
-            Encoding::Integer(0) => (FieldType::FieldInteger, 0),
-            Encoding::Integer(shift) => (FieldType::FieldShifted, *shift),
-            Encoding::Boolean => (FieldType::FieldBoolean, 0),
-            Encoding::Text => (FieldType::FieldString, 0),
-        };
-        v1::Field { name: name.to_string(), r#type: kind.into(), decimals }
+        let (kind, decimals) = definition_of(*encoding);
+        v1::Field { name: name.to_string(), r#type: kind, decimals }
     };
     v1::Series {
         measurement: sample.measurement.to_string(),

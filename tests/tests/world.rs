@@ -17,7 +17,7 @@ use bellwether_logic::ranges::RangeSet;
 use bellwether_logic::receipts::{Offer, Receipts};
 use bellwether_logic::time::Timestamp;
 use bellwether_logic::uplink::{Opening, Pace, Receipt, Uplink};
-use bellwether_proto::batch::encode_alone;
+use bellwether_proto::batch::Alone;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -209,7 +209,7 @@ impl World {
     fn read(&mut self) {
         let id = BatchId { generation: self.generation, sequence: self.sequence };
         self.sequence += 1;
-        assert!(self.spool.append(&encode_alone(id, Lane::Live, &[])).is_empty());
+        assert!(self.spool.append(Alone::of(id, Lane::Live, &[])).is_empty());
         self.spooled.insert(id);
         self.uplink.handle_spooled(id);
         let live_waits = self.uplink.is_up();

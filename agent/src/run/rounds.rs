@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellwether_logic::sample::Sample;
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::batch::{self, BatchId, Lane};
+use bellwether_proto::batch::{Alone, BatchId, Lane};
 use bellwether_proto::schema as declared;
 
 use super::looker::Look;
@@ -121,7 +121,7 @@ impl Agent {
 
     pub(super) fn spool_batch(&mut self, samples: &[Sample]) {
         let id = self.generation.next();
-        let gone = self.spool.append(&batch::encode_alone(id, Lane::Live, samples));
+        let gone = self.spool.append(Alone::of(id, Lane::Live, samples));
         self.uplink.handle_spooled(id);
         self.forget(&gone);
         self.may_send = true;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::oid::ARCS_MAX;
 use super::{Oid, Value};
 
 /// The most values that are kept of one device: a core switch with 30,000 addresses in its forwarding table and all
@@ -72,11 +71,7 @@ impl Answers {
     /// The value below `column` in the row of `index`.
     #[must_use]
     pub fn cell(&self, column: &Oid, index: &[u32]) -> Option<&Value> {
-        let mut name = [0; ARCS_MAX];
-        let (arcs, length) = (column.arcs(), column.arcs().len() + index.len());
-        name.get_mut(..arcs.len())?.copy_from_slice(arcs);
-        name.get_mut(arcs.len()..length)?.copy_from_slice(index);
-        self.values.get(&name[..length])
+        self.values.get(&column.join(index).ok()?)
     }
 
     /// All values below `prefix`, in order, each with what follows the prefix in its name: a column's rows.
@@ -86,12 +81,12 @@ impl Answers {
 
     /// All values at or below `prefix`, in order, with their whole names.
     pub fn below<'a>(&'a self, prefix: &'a Oid) -> impl Iterator<Item = (&'a Oid, &'a Value)> + use<'a> {
-        self.values.range::<Oid, _>(prefix..).take_while(move |(oid, _)| oid.starts_with(prefix))
+        self.values.range(prefix..).take_while(move |(oid, _)| oid.starts_with(prefix))
     }
 
     /// Everything from this name on, in order.
     pub fn range(&self, from: &Oid) -> impl Iterator<Item = (&Oid, &Value)> {
-        self.values.range::<Oid, _>(from..)
+        self.values.range(from..)
     }
 
     /// Everything, in order.

@@ -69,6 +69,24 @@ proptest! {
     }
 
     #[test]
+    fn what_is_written_straight_to_bytes_is_the_same_batch(
+        mut samples in prop::collection::vec(any_sample(), 0..8),
+        name in "[a-z]{120,200}",
+        backfill in any::<bool>(),
+    ) {
+        // A length of two bytes.
+        if let Some(sample) = samples.first_mut() {
+            sample.tags.push((name.clone().into(), name.clone()));
+            sample.fields.push((name.into(), Value::Float(0.1 + 0.2)));
+        }
+        let lane = if backfill { Lane::Backfill } else { Lane::Live };
+        let alone = Alone::of(ID, lane, &samples);
+        let batch = encode_alone(ID, lane, &samples);
+        prop_assert_eq!(&alone, &Alone::from(&batch));
+        prop_assert_eq!(v1::Batch::decode(alone.bytes.as_slice()), Ok(batch));
+    }
+
+    #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(batch) = v1::Batch::decode(bytes.as_slice()) {
             let _ = decode_alone(&batch);

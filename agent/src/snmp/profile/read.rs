@@ -42,8 +42,10 @@ pub struct Row {
     pub columns: BTreeMap<&'static str, String>,
 }
 
-type Tags = Vec<(&'static str, String)>;
-type Fields = BTreeMap<&'static str, Value>;
+type Tags = Vec<(Name, String)>;
+
+/// In the order of their names.
+type Fields = Vec<(&'static str, Value)>;
 
 /// The rows of measurements, by name and tags: what several profiles say about one thing comes together here.
 type Table = BTreeMap<(&'static str, Tags), Fields>;
@@ -76,7 +78,7 @@ impl Choice {
             .filter(|(_, fields)| !fields.is_empty())
             .map(|((measurement, tags), fields)| Sample {
                 measurement: Name::Borrowed(measurement),
-                tags: tags.into_iter().map(|(key, value)| (Name::Borrowed(key), value)).collect(),
+                tags,
                 target: target.to_owned(),
                 time,
                 fields: fields.into_iter().map(|(name, value)| (Name::Borrowed(name), value)).collect(),
@@ -164,7 +166,8 @@ fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mu
     let mut seen: BTreeMap<Tags, usize> = BTreeMap::new();
     let mut here = Table::new();
     // Of the columns that a profile knows most devices have a few: the others are not looked for in every row.
-    let there: Vec<_> = reading.fields.iter().filter(|(_, cells)| cell::is_there(cells, answers)).collect();
+    let mut there: Vec<_> = reading.fields.iter().filter(|(_, cells)| cell::is_there(cells, answers)).collect();
+    there.sort_unstable_by_key(|(field, _)| field.name);
     for (number, index) in indexes(reading, answers).into_iter().enumerate() {
         if !cell::holds(&reading.conditions, answers, &index) {
             continue;
@@ -201,10 +204,7 @@ fn add(reading: &CheckedReading, answers: &Answers, table: &mut Table, rows: &mu
         match table.entry(key) {
             Entry::Vacant(place) => drop(place.insert(fields)),
             Entry::Occupied(known) => {
-                let known = known.into_mut();
-                for (name, value) in fields {
-                    known.entry(name).or_insert(value);
-                }
+                combine(known.into_mut(), fields, Same::First);
             }
         }
     }
@@ -221,13 +221,17 @@ fn tell_apart(tags: &mut Tags, number: usize) {
 /// Adds numbers, or lets the first stay: of words, and of rows that are not to be added.
 fn combine(known: &mut Fields, fields: Fields, same: Same) {
     for (name, value) in fields {
-        match (known.get_mut(name), value) {
-            (Some(Value::Integer(sum)), Value::Integer(more)) if same == Same::Sum => *sum = sum.saturating_add(more),
-            (Some(Value::Float(sum)), Value::Float(more)) if same == Same::Sum => *sum += more,
-            (Some(_), _) => {}
-            (None, value) => {
-                known.insert(name, value);
+        let place = match known.binary_search_by_key(&name, |(known, _)| known) {
+            Ok(place) => place,
+            Err(place) => {
+                known.insert(place, (name, value));
+                continue;
             }
+        };
+        match (&mut known[place].1, value) {
+            (Value::Integer(sum), Value::Integer(more)) if same == Same::Sum => *sum = sum.saturating_add(more),
+            (Value::Float(sum), Value::Float(more)) if same == Same::Sum => *sum += more,
+            _ => {}
         }
     }
 }
@@ -264,7 +268,10 @@ fn indexes(reading: &CheckedReading, answers: &Answers) -> BTreeSet<Box<[u32]>> 
 
 /// What tells the row from others; none if it should have a name and has not.
 fn tags(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Option<Tags> {
-    let found = reading.tags.iter().filter_map(|(name, cells)| Some((*name, cell::text(cells, answers, index)?)));
+    let found = reading
+        .tags
+        .iter()
+        .filter_map(|(name, cells)| Some((Name::Borrowed(*name), cell::text(cells, answers, index)?)));
     let mut tags: Tags = found.collect();
     tags.sort_unstable();
     (reading.tags.is_empty() || !tags.is_empty()).then_some(tags)
@@ -272,5 +279,5 @@ fn tags(reading: &CheckedReading, answers: &Answers, index: &[u32]) -> Option<Ta
 
 fn fields(there: &[&(&'static Field, Vec<Cell>)], answers: &Answers, index: &[u32]) -> Fields {
     let found = there.iter();
-    found.filter_map(|(field, cells)| Some((field.name, cell::value(cells, answers, index, field)?))).gather()
+    found.filter_map(|(field, cells)| Some((field.name, cell::value(cells, answers, index, field)?))).collect()
 }
