@@ -85,7 +85,8 @@ impl Writer {
     /// Writes and syncs; says where each record lies. Nothing of the writer changes but the file.
     fn write(&mut self, group: &[Pending]) -> io::Result<Vec<Committed>> {
         self.repair()?;
-        let mut bytes = Vec::new();
+        let total: u64 = group.iter().map(|pending| frame_bytes(pending.payload.len())).sum();
+        let mut bytes = Vec::with_capacity(usize::try_from(total).expect("the queue is in memory"));
         let mut committed = Vec::with_capacity(group.len());
         let mut position = self.end;
         let mut stamp_ms = self.last_stamp_ms;

@@ -52,6 +52,7 @@
 //!   no other way from a head to a block, so the file is always exactly the content up to its position. Only after the
 //!   commit, which is synced, do the rows leave memory; a query that copied them before sees them twice and merges them.
 //!   Rows older than what is sealed get blocks of their own, so that one late point makes no block that spans days.
+//!   Points wait while it is made, so all processors (four at most) pack heads and blocks.
 //! - **maintain** makes a checkpoint every five minutes or eight million values, when heads run full, and seals heads older than a day.
 //! - **scan**, below every query, copies the wanted part of the head under the read lock, then reads blocks in a read transaction. It
 //!   groups blocks that overlap in time, merges each group in the order of writing with the head as the newest, and hands the

@@ -3,6 +3,8 @@
 //! Layout: format byte; CRC-32 of all that follows; number of rows; length of the time column and the column; number of columns; for each
 //! its field id, kind and length; then the columns. Lengths stand in front so that a reader of one field skips the rest.
 
+use std::borrow::Cow;
+
 use super::bits::{Reader, put_varint};
 use super::{CodecError, Effort, floats, integers, texts};
 use crate::chunk::{Bitmap, Chunk, Column, Values};
@@ -28,8 +30,10 @@ pub(crate) fn encode_with(chunk: &Chunk, effort: Effort) -> Result<Vec<u8>, Code
     put_varint(&mut body, packed.len() as u64);
     body.extend_from_slice(&packed);
     packed.clear();
-    put_varint(&mut body, chunk.columns.len() as u64);
-    for column in &chunk.columns {
+    // A head keeps the columns that have nothing yet.
+    let columns = chunk.columns.iter().filter(|column| column.values.len() > 0);
+    put_varint(&mut body, columns.clone().count() as u64);
+    for column in columns {
         let start = packed.len();
         encode_column(&mut packed, column, chunk.times.len(), effort)?;
         put_varint(&mut body, u64::from(column.field));
@@ -53,34 +57,36 @@ pub(crate) fn seal(block: &mut [u8]) {
 
 fn encode_column(out: &mut Vec<u8>, column: &Column, rows: usize, effort: Effort) -> Result<(), CodecError> {
     encode_presence(out, column, rows);
-    let present = |at: &usize| column.has(*at);
     match &column.values {
-        Values::Float(values) => {
-            let dense: Vec<f64> = pick(values, present);
-            floats::encode(out, &dense, effort)?;
-        }
-        Values::Integer(values) => integers::encode_with(out, &pick(values, present), effort),
+        Values::Float(values) => floats::encode(out, &dense(column, values), effort)?,
+        Values::Integer(values) => integers::encode_with(out, &dense(column, values), effort),
         Values::Unsigned(values) => {
-            let dense: Vec<u64> = pick(values, present);
-            let dense: Vec<i64> = dense.into_iter().map(|value| value as i64).collect();
+            let dense: Vec<i64> = dense(column, values).iter().map(|value| *value as i64).collect();
             integers::encode_with(out, &dense, effort);
         }
         Values::Boolean(values) => {
-            let dense: Vec<bool> = pick(values, present);
-            let dense: Vec<i64> = dense.into_iter().map(i64::from).collect();
+            let dense: Vec<i64> = dense(column, values).iter().map(|value| i64::from(*value)).collect();
             integers::encode_with(out, &dense, effort);
         }
-        Values::Text(values) => texts::encode(out, &pick(values, present), effort),
+        Values::Text(values) => texts::encode(out, &dense(column, values), effort),
     }
     Ok(())
 }
 
-fn pick<T: Clone>(values: &[T], present: impl Fn(&usize) -> bool) -> Vec<T> {
-    (0..values.len()).filter(present).map(|at| values[at].clone()).collect()
+/// The values without the holes between them.
+fn dense<'a, T: Clone>(column: &Column, values: &'a [T]) -> Cow<'a, [T]> {
+    if column.present.is_none() {
+        return Cow::Borrowed(values);
+    }
+    let present = values.iter().enumerate().filter(|(at, _)| column.has(*at));
+    Cow::Owned(present.map(|(_, value)| value.clone()).collect())
 }
 
 /// The rows that have a value, as alternating runs: present, absent, present ... A full column is one byte.
 fn encode_presence(out: &mut Vec<u8>, column: &Column, rows: usize) {
+    if column.present.is_none() && column.values.len() == rows {
+        return put_varint(out, 0);
+    }
     let mut runs: Vec<u64> = Vec::new();
     let (mut state, mut run) = (true, 0u64);
     for at in 0..rows {

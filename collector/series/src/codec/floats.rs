@@ -51,28 +51,32 @@ pub(crate) fn encode(out: &mut Vec<u8>, values: &[f64], effort: Effort) -> Resul
     Ok(())
 }
 
-/// The smallest scale at which every value is a whole number, and those numbers.
+/// A small scale at which every value is a whole number, and those numbers.
 fn as_decimals(values: &[f64]) -> Option<(u8, Vec<i64>)> {
+    let mut decimals = Vec::with_capacity(values.len());
     let mut scale = 0;
-    for value in values {
-        while at_scale(*value, scale).is_none() {
-            scale += 1;
-            if scale == POWERS.len() {
-                return None;
+    while let Some(value) = values.get(decimals.len()) {
+        match at_scale(*value, scale) {
+            Some(decimal) => decimals.push(decimal),
+            None => {
+                // A value that fits a small scale need not fit a larger one to the last bit: all are asked again.
+                scale = (scale + 1..POWERS.len()).find(|scale| at_scale(*value, *scale).is_some())?;
+                decimals.clear();
             }
         }
     }
-    // A value that fits a small scale need not fit a larger one to the last bit: ask again.
-    let decimals: Option<Vec<i64>> = values.iter().map(|value| at_scale(*value, scale)).collect();
-    Some((scale as u8, decimals?))
+    Some((scale as u8, decimals))
 }
 
 fn at_scale(value: f64, scale: usize) -> Option<i64> {
-    let scaled = (value * POWERS[scale]).round();
+    let scaled = value * POWERS[scale];
     if scaled.abs() >= MAX_EXACT {
         return None;
     }
-    let whole = scaled as i64;
+    // The nearest whole number, without a call: below 2^53 all of this is exact.
+    let below = scaled as i64;
+    let rest = scaled - below as f64;
+    let whole = below + i64::from(rest >= 0.5) - i64::from(rest <= -0.5);
     // Bits, not ==: minus zero must come back as minus zero.
     (from_scale(whole, scale).to_bits() == value.to_bits()).then_some(whole)
 }

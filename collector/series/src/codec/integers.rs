@@ -14,38 +14,61 @@ const SIGNED: u8 = 0x80;
 /// The rest is what is above its smallest value: a level far from zero costs nothing.
 const BASED: u8 = 0x40;
 const MAX_ORDER: u8 = 2;
+/// Bits that a higher order must win: it brings a value that is written as it is, and takes longer to read.
+const WORTH_BITS: usize = 64;
 /// Instead of all that: values as [`entropy`] packs them.
 const ENTROPY: u8 = 0xc0;
 
 /// Appends `values` to `out`; the reader must know how many they are.
 pub(crate) fn encode(out: &mut Vec<u8>, values: &[i64]) {
-    let mut rest = values.to_vec();
-    let mut best = (cost_of(&rest), 0, rest.clone());
-    for order in 1..=MAX_ORDER {
-        difference(&mut rest, usize::from(order) - 1);
-        let cost = cost_of(&rest[usize::from(order).min(rest.len())..]);
-        if cost.bits + 64 < best.0.bits {
-            best = (cost, order, rest.clone());
+    let (mut cost, mut order, mut best) = (cost_of(values), 0, None);
+    let mut differences: Vec<i64> = Vec::new();
+    for next in 1..=MAX_ORDER {
+        // Nothing is won by differences of what takes no bits.
+        if cost.bits <= WORTH_BITS {
+            break;
+        }
+        if next == 1 {
+            differences.extend_from_slice(values);
+        }
+        difference(&mut differences, usize::from(next) - 1);
+        let found = cost_of(&differences[usize::from(next).min(values.len())..]);
+        if found.bits + WORTH_BITS < cost.bits {
+            (cost, order, best) = (found, next, Some(differences.clone()));
         }
     }
-    let (cost, order, rest) = best;
+    let rest = best.as_deref().unwrap_or(values);
     let (heads, rest) = rest.split_at(usize::from(order).min(rest.len()));
     out.push(order | cost.form);
     for head in heads {
         put_varint(out, zigzag(*head));
     }
-    let scaled: Vec<u64> = if cost.form == BASED {
-        let above = |value: &i64| value.wrapping_sub(cost.base) as u64;
-        let divisor = common_divisor(rest.iter().map(above));
+    let divisor = put_divisor(out, rest, &cost);
+    put_packs(out, &scaled(divisor, rest, &cost));
+}
+
+/// Writes what the rest is divided by, and its base.
+fn put_divisor(out: &mut Vec<u8>, rest: &[i64], cost: &Cost) -> u64 {
+    if cost.form == BASED {
+        let divisor = common_divisor(rest.iter().map(|value| value.wrapping_sub(cost.base) as u64));
         put_varint(out, divisor);
         put_varint(out, zigzag(cost.base));
-        rest.iter().map(|value| above(value) / divisor).collect()
-    } else {
-        let divisor = common_divisor(rest.iter().map(|value| value.unsigned_abs()));
-        put_varint(out, divisor);
-        rest.iter().map(|value| zigzag(value / divisor as i64)).collect()
-    };
-    put_packs(out, &scaled);
+        return divisor;
+    }
+    let divisor = common_divisor(rest.iter().map(|value| value.unsigned_abs()));
+    put_varint(out, divisor);
+    divisor
+}
+
+fn scaled(divisor: u64, rest: &[i64], cost: &Cost) -> Vec<u64> {
+    let above = |value: &i64| value.wrapping_sub(cost.base) as u64;
+    match (cost.form, divisor) {
+        // Most often, and a division takes longer than all the rest.
+        (BASED, 1) => rest.iter().map(above).collect(),
+        (BASED, _) => rest.iter().map(|value| above(value) / divisor).collect(),
+        (_, 1) => rest.iter().map(|value| zigzag(*value)).collect(),
+        _ => rest.iter().map(|value| zigzag(value / divisor as i64)).collect(),
+    }
 }
 
 /// As [`encode`], or by [`entropy`] if that is wanted and smaller.
@@ -96,6 +119,9 @@ fn difference(values: &mut [i64], level: usize) {
 fn common_divisor(values: impl Iterator<Item = u64>) -> u64 {
     let mut divisor = 0u64;
     for value in values {
+        if divisor != 0 && value % divisor == 0 {
+            continue;
+        }
         let mut other = value;
         while other != 0 {
             (divisor, other) = (other, divisor % other);

@@ -2,6 +2,11 @@
 //! sealed, the heads that remain, and the position. A crash before the commit leaves the state of the checkpoint before it, a
 //! crash after it the new one; there is nothing between.
 
+use std::borrow::Cow;
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rusqlite::params;
 
 use super::disk::{Writer, at};
@@ -11,6 +16,11 @@ use crate::chunk::Chunk;
 use crate::codec::bits::put_varint;
 use crate::codec::block;
 use crate::limits::{CHECKPOINT_EVERY, CHECKPOINT_PART_BYTES, CHECKPOINT_VALUES, SEAL_AGE, SEAL_ROWS};
+
+/// Cells that a processor packs before it takes more: some milliseconds.
+const SLICE_CELLS: usize = 1 << 18;
+/// Processors that pack at once. A school's collector has two to four, and other work beside this.
+const MAX_PACKERS: usize = 4;
 
 /// Which heads a checkpoint seals, besides the full ones.
 #[derive(Clone, Copy)]
@@ -120,8 +130,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         let (sealed, parts, position) = {
             let memory = self.memory();
-            let sealed = memory.seal(sealing)?;
-            let parts = memory.pack_heads(&sealed)?;
+            let (sealed, parts) = memory.pack(sealing)?;
             (sealed, parts, memory.applied)
         };
         let mark = writer.mark();
@@ -141,16 +150,69 @@ impl Store {
 }
 
 impl Memory {
-    fn seal(&self, sealing: Sealing) -> Result<Vec<Sealed>, StoreError> {
-        let mut all = Vec::new();
+    /// What is sealed, and the rest of all heads in parts. Those who write wait for this, so every processor helps.
+    fn pack(&self, sealing: Sealing) -> Result<(Vec<Sealed>, Vec<Vec<u8>>), StoreError> {
+        let slices = self.slices();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut done = Vec::new();
+            while let Some(slice) = slices.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.push((slice.start, self.pack_slice(sealing, slice.clone())));
+            }
+            done
+        };
+        let helpers =
+            std::thread::available_parallelism().map_or(1, NonZero::get).min(slices.len()).min(MAX_PACKERS) - 1;
+        let mut all = std::thread::scope(|scope| {
+            let start = |_| std::thread::Builder::new().name("series-pack".to_owned()).spawn_scoped(scope, work).ok();
+            let helpers: Vec<_> = (0..helpers).filter_map(start).collect();
+            let mut all = work();
+            for helper in helpers {
+                all.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            all
+        });
+        all.sort_by_key(|(start, _)| *start);
+        let (mut sealed, mut parts) = (Vec::new(), Vec::new());
+        for (_, packed) in all {
+            let packed = packed?;
+            sealed.extend(packed.0);
+            parts.extend(packed.1);
+        }
+        Ok((sealed, parts))
+    }
+
+    /// The streams, in slices of about as many cells.
+    fn slices(&self) -> Vec<Range<usize>> {
+        let (mut slices, mut from, mut cells) = (Vec::new(), 0, 0);
         for (id, stream) in self.catalog.streams.iter().enumerate() {
+            cells += stream.head.cells();
+            if cells >= SLICE_CELLS {
+                slices.push(from..id + 1);
+                (from, cells) = (id + 1, 0);
+            }
+        }
+        slices.push(from..self.catalog.streams.len());
+        slices
+    }
+
+    fn pack_slice(&self, sealing: Sealing, slice: Range<usize>) -> Result<(Vec<Sealed>, Vec<Vec<u8>>), StoreError> {
+        let sealed = self.seal(sealing, slice.clone())?;
+        let parts = self.pack_heads(&sealed, slice)?;
+        Ok((sealed, parts))
+    }
+
+    fn seal(&self, sealing: Sealing, slice: Range<usize>) -> Result<Vec<Sealed>, StoreError> {
+        let mut all = Vec::new();
+        for id in slice {
+            let stream = &self.catalog.streams[id];
             let head = &stream.head;
             let old = matches!((sealing.whole_before, head.since), (Some(b), Some(s)) if s < b);
             let whole = !head.is_empty() && (old || head.rows() >= sealing.whole_from_rows);
             if !whole && head.rows() < SEAL_ROWS {
                 continue;
             }
-            let rows = head.all();
+            let rows = head.sorted();
             let late = stream.sealed.map_or(0, |(_, newest)| rows.times.partition_point(|time| *time <= newest));
             let sealed = cut(id as u32, &rows, late, whole);
             all.push(sealed.map_err(|source| StoreError::Pack { stream: self.catalog.key(id as u32), source })?);
@@ -158,15 +220,14 @@ impl Memory {
         Ok(all)
     }
 
-    /// Everything that stays in a head, packed; `sealed` says what does not.
-    fn pack_heads(&self, sealed: &[Sealed]) -> Result<Vec<Vec<u8>>, StoreError> {
-        let mut parts = Vec::new();
-        let mut part = Vec::new();
+    /// Everything that stays in these heads, packed; `sealed` says what does not.
+    fn pack_heads(&self, sealed: &[Sealed], slice: Range<usize>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let (mut parts, mut part) = (Vec::new(), Vec::new());
         let mut sealed = sealed.iter().peekable();
-        for (id, stream) in self.catalog.streams.iter().enumerate() {
+        for id in slice {
             let rows = match sealed.next_if(|sealed| sealed.stream == id as u32) {
-                Some(sealed) => sealed.rest.clone(),
-                None => stream.head.all(),
+                Some(sealed) => Cow::Borrowed(&sealed.rest),
+                None => self.catalog.streams[id].head.sorted(),
             };
             if rows.times.is_empty() {
                 continue;
@@ -257,4 +318,49 @@ fn save_heads(transaction: &rusqlite::Transaction<'_>, parts: &[Vec<u8>], positi
     }
     transaction.execute("UPDATE meta SET value = ?1 WHERE key = 'position'", [position as i64])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::point::{FieldValue, Point};
+    use crate::{Options, QueryOptions, Store};
+
+    /// Enough for several slices.
+    const STREAMS: usize = 60;
+    const FIELDS: usize = 12;
+    const ROWS: usize = 1_100;
+
+    #[test]
+    fn heads_that_several_processors_pack_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = (0..STREAMS.max(FIELDS)).map(|number| format!("n{number:02}")).collect();
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        for row in 0..ROWS {
+            let field = |stream: usize, at: usize| FieldValue::Float((row * (stream + 1) * (at + 1)) as f64 / 100.0);
+            let point = |stream: usize| Point {
+                measurement: "m".into(),
+                tags: vec![("host".into(), names[stream].as_str().into())],
+                time: row as i64,
+                fields: (0..FIELDS).map(|at| (names[at].as_str().into(), field(stream, at))).collect(),
+            };
+            let mut points: Vec<_> = (0..STREAMS).map(point).collect();
+            if row == ROWS - 1 {
+                // A row that is late, and a second one of its time.
+                points[STREAMS - 1].time = 3;
+            }
+            store.apply(row as u64 + 1, "db", &points).unwrap();
+        }
+        assert!(store.memory().slices().len() > 2);
+        let text = "SELECT count(*), sum(*), last(n00) FROM m GROUP BY host";
+        let answer = |store: &Store| store.query("db", text, &QueryOptions::at(0)).to_json(false);
+        let before = answer(&store);
+        store.checkpoint().unwrap();
+        let stats = store.stats().unwrap();
+        assert_eq!((stats.blocks, stats.durable), (STREAMS as u64, ROWS as u64));
+        assert_eq!(answer(&store), before);
+        drop(store);
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        assert_eq!(answer(&store), before);
+        assert_eq!(store.stats().unwrap().corrupt_blocks, 0);
+    }
 }

@@ -1,5 +1,7 @@
 //! The newest rows of one stream, as they came.
 
+use std::borrow::Cow;
+
 use crate::chunk::{Chunk, Values};
 use crate::point::FieldValue;
 
@@ -129,5 +131,10 @@ impl Head {
     /// All rows, sorted, each time once.
     pub(crate) fn all(&self) -> Chunk {
         self.between(i64::MIN, i64::MAX, |_| true)
+    }
+
+    /// As [`all`](Self::all); not copied if they came in order.
+    pub(crate) fn sorted(&self) -> Cow<'_, Chunk> {
+        if self.sorted { Cow::Borrowed(&self.rows) } else { Cow::Owned(self.all()) }
     }
 }
