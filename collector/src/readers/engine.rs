@@ -23,7 +23,7 @@ use bellwether_journal::{AppendError, CommitError, Entry, Journal, JournalError,
 use bellwether_logic::engine::{Effect, Engine, Input, Settings, Snapshot, shows_life};
 use bellwether_logic::rules::RuleSet;
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::record::v1::{Record, Wake, record};
+use bellwether_proto::record::v1::{Hanging, HangingSeen, Record, Wake, record};
 use prost::Message;
 use tokio::sync::watch;
 
@@ -45,6 +45,9 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 /// How much of the journal may be read before it is written down in any case, so that a small journal is not full of
 /// records that only a snapshot would release.
 const SNAPSHOT_BYTES: u64 = 32 << 20;
+
+/// Devices of which one record says where they hang; far below what a record may take.
+const HANGINGS_MAX: usize = 5_000;
 
 /// How long receipts are remembered: no spool keeps a batch that long. What a closet has not found for so long is gone.
 const RECEIPTS_KEPT: Duration = Duration::from_secs(60 * 86_400);
@@ -88,6 +91,8 @@ pub struct EngineReader {
     map: MapClock,
     /// The same as it was committed.
     map_kept: MapClock,
+    /// Whether the map may say otherwise than the engine knows. At the start that is not known.
+    drawn: bool,
     /// What could not be committed yet.
     uncommitted: Option<Chunk>,
     /// Tells who waits for it how far effects are committed.
@@ -117,8 +122,11 @@ pub enum EngineError {
     /// A wake could not be appended.
     #[error("cannot append a wake")]
     Wake(#[source] AppendError),
-    /// A wake could not be committed.
-    #[error("cannot commit a wake")]
+    /// Where devices hang could not be appended.
+    #[error("cannot append where devices hang")]
+    Tell(#[source] AppendError),
+    /// A record of our own could not be committed.
+    #[error("cannot commit a record of the engine's own")]
     Commit(#[source] CommitError),
 }
 
@@ -145,6 +153,7 @@ impl EngineReader {
         Ok(Self {
             map,
             map_kept: map,
+            drawn: true,
             engine: Engine::restore(rules, settings, snapshot),
             received,
             journal,
@@ -238,6 +247,7 @@ impl EngineReader {
             let reaches = self.state.reaches_of(&device)?;
             self.inventory.put_reaches(&device, reaches);
         }
+        self.drawn |= chunk.draws();
         figures::effects(chunk.effects());
         figures::engine(&self.engine.counters());
         figures::reader_position(ENGINE, end.0);
@@ -272,8 +282,35 @@ impl EngineReader {
         Ok(())
     }
 
+    /// Writes down where the map has devices hang otherwise than the engine knows, so that it decides by that and a replay
+    /// does the same. A journal that is full is told at the next rest.
+    fn tell_hanging(&mut self) -> Result<(), EngineError> {
+        let drawn = self.state.parents()?;
+        let known = self.engine.parents();
+        let moved = drawn.iter().filter(|(device, on)| known.get(*device) != Some(on));
+        let lost = known.keys().filter(|device| !drawn.contains_key(*device)).map(|device| (device, None));
+        let changes: Vec<Hanging> = moved
+            .map(|(device, on)| (device, Some(on)))
+            .chain(lost)
+            .map(|(device, on)| Hanging { device_id: device.clone(), on_id: on.cloned().unwrap_or_default() })
+            .collect();
+        for changes in changes.chunks(HANGINGS_MAX) {
+            let body = record::Body::Hanging(HangingSeen { changes: changes.to_vec() });
+            match ingest::append(&self.journal, self.clock.now(), body) {
+                Ok(receipt) => receipt.wait().map_err(EngineError::Commit)?,
+                Err(AppendError::Busy | AppendError::Full { .. }) => return Ok(()),
+                Err(error) => return Err(EngineError::Tell(error)),
+            };
+        }
+        self.drawn = false;
+        Ok(())
+    }
+
     /// Everything is read: appends a wake if its time has come, else waits for a record or for that time.
     fn rest(&mut self) -> Result<(), EngineError> {
+        if self.drawn && self.started.load(Ordering::SeqCst) {
+            self.tell_hanging()?;
+        }
         let now = self.clock.now();
         let wake = self.engine.poll_wake().filter(|_| self.started.load(Ordering::SeqCst));
         if wake.is_some_and(|wake| wake <= now) && self.woken_at != Some(self.position) {

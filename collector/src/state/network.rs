@@ -100,6 +100,19 @@ impl State {
             .map(|list| list.into_iter().map(|hanging| (hanging.device.clone(), hanging)).collect())
     }
 
+    /// The device on which each one hangs, of those of which that is sure: what carries it if that is known, else the switch.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn parents(&self) -> Result<BTreeMap<String, String>, StateError> {
+        // What is seen nowhere any more may be just what is out of reach: its last place counts.
+        let parent = |(device, hanging): (String, Hanging)| {
+            let on = hanging.attachment.through.or(Some(hanging.place.switch)).filter(|on| !on.is_empty())?;
+            Some((device, on))
+        };
+        Ok(self.hangings()?.into_iter().filter(|(_, hanging)| hanging.attachment.sure).filter_map(parent).collect())
+    }
+
     /// Where a device hangs and hung, the present first.
     ///
     /// # Errors

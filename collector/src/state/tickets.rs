@@ -223,6 +223,8 @@ pub(crate) mod tests {
             reopened: 0,
             kept_open: false,
             repair: None,
+            affected: Vec::new(),
+            affected_more: 0,
             lines: vec![Line {
                 fault: Fault { rule: "disk-full".into(), tags: vec![("path".into(), "/".into())] },
                 title: "Disk / is almost full".into(),

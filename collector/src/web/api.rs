@@ -229,6 +229,14 @@ fn ticket_json(ticket: &Ticket) -> Value {
             "fault": note.fault, "action": note.action, "part": note.part, "minutes": note.minutes,
         })),
         "lines": lines,
+        "out_of_reach": ticket.affected.iter().map(|affected| json!({
+            "device": affected.device,
+            "name": affected.name,
+            "room": affected.room,
+            "since": time(affected.since),
+            "back_at": affected.back_at.map(time),
+        })).collect::<Vec<_>>(),
+        "out_of_reach_more": ticket.affected_more,
     })
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use bellwether_logic::tickets::{Actor, Line, TEXT_MAX, Ticket, TicketEvent, What};
+use bellwether_logic::tickets::{Actor, Affected, Line, TEXT_MAX, Ticket, TicketEvent, What};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{Close, Comment, Record, Reopen, Take, TicketActed, record, ticket_acted};
 use serde::Deserialize;
@@ -89,12 +89,36 @@ impl Entry {
     }
 }
 
+/// A device that is or was out of reach with it.
+struct Behind {
+    device: String,
+    name: String,
+    room: String,
+    since: When,
+    back: Option<When>,
+}
+
+impl Behind {
+    fn new(affected: &Affected, when: impl Fn(Timestamp) -> When) -> Self {
+        Self {
+            device: affected.device.clone(),
+            name: affected.name.clone(),
+            room: affected.room.clone(),
+            since: when(affected.since),
+            back: affected.back_at.map(when),
+        }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "ticket.html")]
 struct TicketPage {
     shell: Shell,
     card: Card,
     faults: Vec<Fault>,
+    /// What hangs on it, those first that are not back.
+    behind: Vec<Behind>,
+    behind_more: u64,
     changed: When,
     reopened: Option<String>,
     repair: Option<bellwether_logic::tickets::RepairNote>,
@@ -142,6 +166,8 @@ async fn page(
         shell: Shell::new(format!("#{number} {}", ticket.title), "tickets", visitor),
         card: Card::new(&ticket, when),
         faults: ticket.lines.iter().map(|line| Fault::new(line, when)).collect(),
+        behind: behind(&ticket, when),
+        behind_more: ticket.affected_more,
         changed: when(ticket.changed_at),
         reopened: (ticket.reopened > 0).then(|| words::count(&(ticket.reopened as usize), "time")),
         repair: ticket.repair.clone(),
@@ -155,6 +181,12 @@ async fn page(
         minutes_max: MINUTES_MAX,
     };
     Ok((status, render(&page)).into_response())
+}
+
+fn behind(ticket: &Ticket, when: impl Fn(Timestamp) -> When + Copy) -> Vec<Behind> {
+    let mut behind: Vec<&Affected> = ticket.affected.iter().collect();
+    behind.sort_by_key(|affected| (affected.back_at.is_some(), &affected.room, &affected.name));
+    behind.into_iter().map(|affected| Behind::new(affected, when)).collect()
 }
 
 /// What someone wrote.

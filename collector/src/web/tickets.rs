@@ -31,6 +31,8 @@ pub(super) struct Card {
     pub(super) site: String,
     pub(super) room: String,
     pub(super) assignee: Option<String>,
+    /// How many devices are out of reach with it; empty if there are none.
+    pub(super) cut_off: String,
     pub(super) opened: When,
     pub(super) ended: Option<When>,
 }
@@ -52,10 +54,17 @@ impl Card {
             site: ticket.site.clone(),
             room: ticket.room.clone(),
             assignee: ticket.assignee.clone(),
+            cut_off: cut_off(ticket),
             opened: when(ticket.opened_at),
             ended: ticket.ended_at.map(when),
         }
     }
+}
+
+fn cut_off(ticket: &Ticket) -> String {
+    let away = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
+    let away = away + usize::try_from(ticket.affected_more).unwrap_or(usize::MAX - away);
+    if away == 0 { String::new() } else { format!("{} out of reach with it", words::count(&away, "device")) }
 }
 
 #[derive(Template)]

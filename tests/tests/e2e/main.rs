@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backup;
+mod cause;
 mod certificates;
 mod clients;
 mod closet;

@@ -77,6 +77,7 @@ impl Chunk {
             record::Body::Device(_)
             | record::Body::Ticket(_)
             | record::Body::Stopped(_)
+            | record::Body::Hanging(_)
             | record::Body::Wake(_)
             | record::Body::Series(_)
             | record::Body::Revoked(_) => {}
@@ -160,6 +161,11 @@ impl Chunk {
             Deed::Device(at, changed) => Some((*at, changed.as_ref())),
             _ => None,
         })
+    }
+
+    /// Whether the map is drawn.
+    pub(super) fn draws(&self) -> bool {
+        self.deeds.iter().any(|deed| matches!(deed, Deed::Map(_)))
     }
 
     /// How many of the engine's effects there are.

@@ -10,7 +10,9 @@ use bellwether_logic::presence::GoodbyeReason;
 use bellwether_logic::sample::Sample;
 use bellwether_logic::tickets::{Action, RepairNote};
 use bellwether_proto::batch::{Lane, decode_alone};
-use bellwether_proto::record::v1::{BatchReceived, CalendarSet, DeviceChanged, TicketActed, record, ticket_acted};
+use bellwether_proto::record::v1::{
+    BatchReceived, CalendarSet, DeviceChanged, Hanging, TicketActed, record, ticket_acted,
+};
 use bellwether_proto::v1;
 
 use crate::calendar::{calendar_of, change_of};
@@ -43,6 +45,7 @@ fn one(body: &record::Body) -> Option<Input> {
         }
         record::Body::Started(_) => Input::CollectorStarted,
         record::Body::Stopped(_) => Input::CollectorStopped,
+        record::Body::Hanging(seen) => Input::Hanging(seen.changes.iter().map(hanging).collect()),
         record::Body::Wake(_) => Input::Wake,
         record::Body::Batch(_)
         | record::Body::Configured(_)
@@ -111,6 +114,10 @@ fn calendar(set: &CalendarSet) -> Option<Input> {
         }
     };
     Some(Input::Calendar { site: set.site.clone(), calendar })
+}
+
+fn hanging(hanging: &Hanging) -> (String, Option<String>) {
+    (hanging.device_id.clone(), Some(hanging.on_id.clone()).filter(|on| !on.is_empty()))
 }
 
 fn act(acted: &TicketActed) -> Option<Input> {
