@@ -1,7 +1,7 @@
 //! Keeps the recorded calendars as what is written says: at the start, when it is read again, when a feed brings something
 //! new, and with each new day.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub struct Keeper {
 struct Work {
     /// What is in force; none until a folder was understood.
     calendars: Option<Arc<Calendars>>,
+    /// What was appended: it may not be in the tables yet.
+    told: BTreeMap<String, CalendarSet>,
     /// Why the folder is not understood.
     folder_fault: Option<String>,
     /// Why feeds are not fetched.
@@ -181,13 +183,16 @@ impl Keeper {
         let outcome = tokio::task::spawn_blocking(move || keeper.outcome()).await;
         let (sets, mut faults) = outcome.unwrap_or_else(|error| (Vec::new(), vec![error.to_string()]));
         for set in sets {
-            let site = set.site.clone();
+            let (site, told) = (set.site.clone(), set.clone());
             let written = match ingest::append(&self.journal, self.clock.now(), record::Body::Calendar(set)) {
                 Ok(receipt) => receipt.await.map(drop).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             match written {
-                Ok(()) => tracing::info!(site, "a calendar was recorded"),
+                Ok(()) => {
+                    tracing::info!(site, "a calendar was recorded");
+                    self.work().told.insert(site, told);
+                }
                 Err(why) => faults.push(format!("a calendar could not be recorded: {why}")),
             }
         }
@@ -208,7 +213,11 @@ impl Keeper {
         let Some(calendars) = calendars else { return (Vec::new(), faults) };
         faults.extend(calendars.faults());
         let recorded = match self.state.calendars() {
-            Ok(recorded) => recorded,
+            Ok(mut recorded) => {
+                recorded.extend(self.work().told.clone());
+                recorded.retain(|_, set| !set.removed);
+                recorded
+            }
             Err(error) => {
                 faults.push(chain(&error));
                 return (Vec::new(), faults);

@@ -239,6 +239,8 @@ pub(crate) mod tests {
                 ended_at: None,
                 ending: None,
             }],
+            affected: Vec::new(),
+            affected_more: 0,
             events: 1,
         }
     }

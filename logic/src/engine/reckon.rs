@@ -63,6 +63,9 @@ impl Turn<'_> {
         if let Some(number) = incident.ticket.take() {
             self.tickets.end_line(self.now, number, &fault, &Ending::BuildingClosed);
         }
+        if let Some(number) = incident.standing.ticket() {
+            self.tickets.unaffect(self.now, number, &watched.device.id);
+        }
         self.counters.withdrawn += 1;
         if let Some(hold) = watched.holds.get_mut(&fault) {
             hold.suspend();

@@ -1,0 +1,119 @@
+//! What a story expects, and how it is looked at.
+
+use bellwether_logic::presence::DeviceState;
+use bellwether_logic::rules::{Severity, TicketKind};
+use bellwether_logic::span::Span;
+use bellwether_logic::tickets::{Ticket, TicketState};
+use bellwether_logic::time::Timestamp;
+use serde::Deserialize;
+
+use super::{BEGIN, Desk, when};
+
+/// What must be true at a time, or at every moment between two.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    at: Option<Span>,
+    between: Option<(Span, Span)>,
+    /// How many tickets are open.
+    open: Option<usize>,
+    /// How many were ever made.
+    made: Option<usize>,
+    ticket: Option<ExpectTicket>,
+    device: Option<ExpectDevice>,
+}
+
+/// What must be true of one ticket.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectTicket {
+    number: u64,
+    state: Option<TicketState>,
+    kind: Option<TicketKind>,
+    severity: Option<Severity>,
+    title: Option<String>,
+    room: Option<String>,
+    assignee: Option<String>,
+    reopened: Option<u32>,
+    /// The title of each line, those that are over with ` (over)` behind.
+    lines: Option<Vec<String>>,
+    /// The readings that opened the first line.
+    evidence: Option<Vec<String>>,
+    /// How many devices are out of reach with it and not back.
+    cut_off: Option<usize>,
+}
+
+/// What must be true of one device.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExpectDevice {
+    id: String,
+    presence: String,
+    /// The worst fault; `none` for none.
+    worst: Option<String>,
+}
+
+impl Expect {
+    /// The moments at which to look whatever happens.
+    pub(super) fn moments(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        let ends = self.between.into_iter().flat_map(|(from, to)| [from, to]);
+        self.at.into_iter().chain(ends).map(|span| BEGIN + span.0)
+    }
+
+    pub(super) fn covers(&self, now: Timestamp) -> bool {
+        // The first moment is looked at once everything of that moment has happened.
+        self.between.is_some_and(|(from, to)| BEGIN + from.0 < now && now <= BEGIN + to.0)
+    }
+
+    pub(super) fn check(&self, now: Timestamp, desk: &Desk) {
+        let when = when(now);
+        if let Some(open) = self.open {
+            assert_eq!(desk.open(), open, "open tickets at {when}: {:#?}", desk.tickets);
+        }
+        if let Some(made) = self.made {
+            assert_eq!(desk.tickets.len(), made, "tickets made at {when}: {:#?}", desk.tickets);
+        }
+        if let Some(expected) = &self.ticket {
+            let ticket = desk.tickets.get(&expected.number);
+            expected.check(&when, ticket.unwrap_or_else(|| panic!("no ticket {} at {when}", expected.number)));
+        }
+        if let Some(expected) = &self.device {
+            let state = desk.devices.get(&expected.id);
+            expected.check(&when, state.unwrap_or_else(|| panic!("no device {} at {when}", expected.id)));
+        }
+    }
+}
+
+impl ExpectTicket {
+    fn check(&self, when: &str, ticket: &Ticket) {
+        let lines = ticket.lines.iter().map(|line| {
+            let over = if line.is_over() { " (over)" } else { "" };
+            format!("{}{over}", line.title)
+        });
+        same(when, "state", self.state.as_ref(), &ticket.state);
+        same(when, "kind", self.kind.as_ref(), &ticket.kind);
+        same(when, "severity", self.severity.as_ref(), &ticket.severity);
+        same(when, "title", self.title.as_ref(), &ticket.title);
+        same(when, "room", self.room.as_ref(), &ticket.room);
+        same(when, "assignee", self.assignee.as_ref(), &ticket.assignee.clone().unwrap_or_default());
+        same(when, "reopened", self.reopened.as_ref(), &ticket.reopened);
+        same(when, "lines", self.lines.as_ref(), &lines.collect());
+        let cut_off = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
+        same(when, "devices cut off", self.cut_off.as_ref(), &cut_off);
+        same(when, "evidence", self.evidence.as_ref(), &ticket.lines[0].opening.readings);
+    }
+}
+
+impl ExpectDevice {
+    fn check(&self, when: &str, state: &DeviceState) {
+        assert_eq!(state.presence.word(), self.presence, "presence of {} at {when}", self.id);
+        let worst = state.worst.map_or("none", Severity::as_str);
+        same(when, "worst", self.worst.as_deref(), worst);
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug + ?Sized>(when: &str, what: &str, expected: Option<&T>, found: &T) {
+    if let Some(expected) = expected {
+        assert_eq!(found, expected, "{what} at {when}");
+    }
+}
