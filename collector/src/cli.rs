@@ -1,6 +1,7 @@
 //! The command line: what can be said, and what is answered.
 
 mod ca;
+mod calendar;
 mod copies;
 mod setup;
 mod store;
@@ -42,6 +43,9 @@ enum Command {
     /// Look at the certificate authority, or replace it by another without losing an agent
     #[command(subcommand)]
     Ca(ca::Step),
+    /// Say what the school calendars' files say
+    #[command(subcommand)]
+    Calendar(calendar::Step),
     /// Copy everything in the data folder to another, also while the collector runs
     Backup(copies::Backup),
     /// Make a data folder from a backup
@@ -109,6 +113,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Token(Token::Api(token))) => token.run()?,
         Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
         Some(Command::Ca(step)) => step.run()?,
+        Some(Command::Calendar(step)) => step.run()?,
         Some(Command::Store(step)) => step.run()?,
         Some(Command::Backup(backup)) => backup.run()?,
         Some(Command::Restore(restore)) => restore.run()?,

@@ -261,6 +261,49 @@ fn a_broken_feed_is_a_fault_and_its_last_good_content_stays() {
     assert_eq!(anew.faults(), ["d.ics: it is cut off: END:VCALENDAR is missing"]);
 }
 
+/// A server that answers each of these bodies once, in turn.
+async fn server(answers: Vec<String>) -> std::net::SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 4096];
+            let _ = stream.read(&mut asked).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_feed_is_fetched_and_its_last_good_copy_survives_what_is_no_calendar() {
+    let answer = |status: &str, body: &str| {
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let good =
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:No School\nDTSTART;VALUE=DATE:20261207\nEND:VEVENT\nEND:VCALENDAR\n";
+    let answers = [("200 OK", good), ("200 OK", good), ("200 OK", "<html>log in</html>"), ("503 Away", "")];
+    let address = server(answers.map(|(status, body)| answer(status, body)).to_vec()).await;
+    let url = format!("http://{address}/private-key/calendar.ics");
+    let folder = folder(&[("d.toml", &format!("hours = \"08:00-15:00\"\n[[feed]]\nurl = \"{url}\"\n"))]);
+    let before = Calendars::load(folder.path(), chicago()).unwrap();
+    assert_eq!(before.faults(), [format!("{address}: it has not been fetched yet")]);
+    let fetcher = Fetcher::new(folder.path()).unwrap();
+    assert_eq!(fetcher.fetch(&url).await, Fetched::New);
+    assert_eq!(fetcher.fetch(&url).await, Fetched::Same);
+    for expected in ["it is no iCalendar", "the server answered 503"] {
+        let Fetched::Fault(fault) = fetcher.fetch(&url).await else { panic!("{expected}") };
+        assert!(fault.starts_with(&format!("{address}: ")) && fault.contains(expected), "{fault}");
+        assert!(!fault.contains("private-key"), "the address may be a secret: {fault}");
+    }
+    let Fetched::Fault(fault) = fetcher.fetch(&url).await else { panic!("nobody answers any more") };
+    assert!(!fault.contains("private-key"), "{fault}");
+    let after = before.with_feeds_of(folder.path());
+    assert_eq!(shown(&after.expand("", today()).unwrap(), date(2026, 12, 7)), "closed");
+}
+
 #[test]
 fn zones_are_known_by_the_names_that_programs_give_them() {
     for (name, iana) in [
