@@ -65,7 +65,7 @@ pub struct Simulator {
 #[derive(Debug)]
 pub struct Simulated {
     rows: Rows,
-    /// What Cisco keeps apart for each VLAN: told to the community with the VLAN's number behind it.
+    /// What Cisco keeps apart for each VLAN: told to the community with the VLAN's number behind it, or in its context.
     vlans: BTreeMap<u16, Simulated>,
     fault: Fault,
     begun: Instant,
@@ -106,7 +106,22 @@ impl Simulator {
         self.start(address, Simulated { vlans, ..Simulated::new(rows, None) })
     }
 
-    /// The same with version 3 and no other.
+    /// The same with version 3 and no other: each VLAN is a context.
+    ///
+    /// # Panics
+    /// If the address is taken.
+    pub fn device_v3_with_vlans(
+        &self,
+        address: Ipv4Addr,
+        rows: Rows,
+        vlans: BTreeMap<u16, Rows>,
+        engine: Engine,
+    ) -> SocketAddr {
+        let vlans = vlans.into_iter().map(|(vlan, rows)| (vlan, Simulated::new(rows, None))).collect();
+        self.start(address, Simulated { vlans, ..Simulated::new(rows, Some(engine)) })
+    }
+
+    /// A device with version 3 and no other.
     ///
     /// # Panics
     /// If the address is taken.
@@ -163,7 +178,10 @@ impl Simulated {
             self.say(asked).map(worse)
         };
         let mut reply = match &self.engine {
-            Some(engine) => engine.answer(packet, say)?,
+            Some(engine) => engine.answer(packet, |asked| match vlan_of(&asked.community) {
+                Some(vlan) => self.vlans.get(&vlan)?.say(asked),
+                None => say(asked),
+            })?,
             None => {
                 let asked = Asked::parse(packet)?;
                 let indexed = asked.community.strip_prefix(COMMUNITY.as_bytes())?;
@@ -231,4 +249,9 @@ impl Simulated {
         }
         self.rows.range(after).next().map(|(name, value)| (name.clone(), value.clone()))
     }
+}
+
+/// The VLAN whose context has this name.
+fn vlan_of(context: &[u8]) -> Option<u16> {
+    std::str::from_utf8(context).ok()?.strip_prefix("vlan-")?.parse().ok()
 }

@@ -21,7 +21,7 @@ pub enum Kind {
 pub struct Asked {
     /// 0 for version 1, 1 for 2c, 3 for 3.
     pub version: i64,
-    /// The word in clear.
+    /// The word in clear; in version 3 the name of the context.
     pub community: Vec<u8>,
     /// Which question.
     pub kind: Kind,

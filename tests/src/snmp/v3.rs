@@ -127,13 +127,13 @@ impl Engine {
         let (way, plain) = match self.open(&now, &message, packet) {
             Ok(opened) => opened,
             Err((Report::CantDecrypt, _)) if self.fault == Fault::MuteAboutDecryption => return None,
-            Err((report, way)) => return Some(now.seal(&message, &way, &reported(report))),
+            Err((report, way)) => return Some(now.seal(&message, &way, &[], &reported(report))),
         };
         let (_, inside, _) = take(&plain)?;
         let (_, _, rest) = take(inside)?;
-        let (_, _, question) = take(rest)?;
-        let answer = find(&Asked::of_question(3, &[], question)?)?;
-        let mut sealed = now.seal(&message, &way, &answer);
+        let (_, context, question) = take(rest)?;
+        let answer = find(&Asked::of_question(3, context, question)?)?;
+        let mut sealed = now.seal(&message, &way, context, &answer);
         if self.fault == Fault::ChangedOnTheWay {
             // The last byte is inside the answer.
             *sealed.last_mut()? ^= 0x55;
@@ -208,10 +208,10 @@ impl Now {
         Moment { boots: self.boots, time: u32::try_from(self.begun.elapsed().as_secs()).unwrap_or(u32::MAX) }
     }
 
-    /// The packet with this answer inside.
-    fn seal(&self, to: &Message, way: &Way, answer: &[u8]) -> Vec<u8> {
+    /// The packet with this answer inside, from this context.
+    fn seal(&self, to: &Message, way: &Way, context: &[u8], answer: &[u8]) -> Vec<u8> {
         let moment = self.moment();
-        let mut scoped = wrap(0x30, &[wrap(4, &self.id), wrap(4, &[]), answer.to_vec()].concat());
+        let mut scoped = wrap(0x30, &[wrap(4, &self.id), wrap(4, context), answer.to_vec()].concat());
         let mut salt = Vec::new();
         if way.flags & 2 != 0 {
             // Each message of one start has a number of its own.

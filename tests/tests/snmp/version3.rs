@@ -1,10 +1,15 @@
 //! Version 3 with each digest and cipher against Net-SNMP, simulated engines held against Net-SNMP's own programs, and what
 //! our client makes of engines that are not as they should be.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_agent::snmp::Value;
-use bellwether_agent::snmp::client::Device;
+use bellwether_agent::snmp::client::{Device, Turnstile};
+use bellwether_agent::snmp::poll::visit::{Outcome, Visit};
+use bellwether_agent::snmp::poll::{Memory, Shared, Target};
+use bellwether_logic::time::Timestamp;
 use bellwether_tests::snmp::v3::Fault as Wrong;
 
 use super::*;
@@ -237,4 +242,56 @@ fn a_device_that_cuts_its_packets_off_is_walked_whole_in_version_3_too() {
         drive::walk(&device, &everything(), true, &mut Budget::default()).await
     });
     assert_eq!((walked.end, walked.answers.len()), (End::Complete, recording::switch(60).len()));
+}
+
+/// A forwarding table: an address that is learned on a port of the bridge.
+fn learned(last: u8, port: u32) -> String {
+    format!(
+        "1.3.6.1.2.1.17.1.4.1.2.{port}|2|{ifindex}\n1.3.6.1.2.1.17.4.3.1.1.2.0.0.0.0.{last}|4x|0200000000{last:02x}\n\
+         1.3.6.1.2.1.17.4.3.1.2.2.0.0.0.0.{last}|2|{port}\n1.3.6.1.2.1.17.4.3.1.3.2.0.0.0.0.{last}|2|3\n",
+        ifindex = port + 10_100
+    )
+}
+
+/// A switch of Cisco with VLANs that are contexts.
+fn switch_with_vlans(vlans: &[u16]) -> String {
+    let mut text =
+        "1.3.6.1.2.1.1.1.0|4|Cisco IOS Software, C2960X Software\n1.3.6.1.2.1.1.2.0|6|1.3.6.1.4.1.9.1.1208\n\
+                    1.3.6.1.2.1.17.1.1.0|4x|8c04ba5e0001\n1.3.6.1.2.1.17.1.2.0|2|4\n"
+            .to_owned();
+    for port in 1..=4 {
+        let index = port + 10_100;
+        text += &format!("1.3.6.1.2.1.2.2.1.3.{index}|2|6\n1.3.6.1.2.1.31.1.1.1.1.{index}|4|Gi1/0/{port}\n");
+    }
+    vlans.iter().for_each(|vlan| text += &format!("1.3.6.1.4.1.9.9.46.1.3.1.1.2.1.{vlan}|2|1\n"));
+    text + &learned(1, 1)
+}
+
+#[test]
+fn the_tables_of_each_vlan_are_read_by_its_context() {
+    let person = user("vlans", Some("sha256"), Some("aes128"));
+    let rows = |text: &str| recording::read(text.as_bytes(), 1_000).rows;
+    let simulator = Simulator::default();
+    let vlans = BTreeMap::from([(20, rows(&learned(2, 2))), (30, rows(&learned(3, 3)))]);
+    let engine = Engine::new(&ENGINE, std::slice::from_ref(&person), Wrong::None);
+    let switch = rows(&switch_with_vlans(&[1, 20, 30]));
+    let address = simulator.device_v3_with_vlans(Ipv4Addr::new(127, 1, 12, 1), switch, vlans, engine);
+    let (id, credential) = ("switch".into(), "closet".into());
+    let visit = Visit {
+        shared: Arc::new(Shared::new(Path::new("none"))),
+        target: Arc::new(Target { id, address, credential, witness: false, serial: "".into(), mac: "".into() }),
+        login: Arc::new(Login::new(&person).unwrap()),
+        turnstile: Turnstile::default(),
+        time: Timestamp(1_790_000_000_000),
+        at_ms: 0,
+    };
+    let Outcome::Answered { rows, .. } = block_on(visit.slow(Memory::default())).outcome else {
+        panic!("the switch answers");
+    };
+    let told = rows.iter().filter(|row| row.kind == "forwarding").map(|row| {
+        let column = |name| row.columns.get(name).map_or("", String::as_str);
+        (column("vlan"), column("mac"))
+    });
+    let expected = [("", "02:00:00:00:00:01"), ("20", "02:00:00:00:00:02"), ("30", "02:00:00:00:00:03")];
+    assert_eq!(told.collect::<BTreeSet<_>>(), expected.into(), "{rows:?}");
 }
