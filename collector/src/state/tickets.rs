@@ -239,8 +239,6 @@ pub(crate) mod tests {
                 ended_at: None,
                 ending: None,
             }],
-            affected: Vec::new(),
-            affected_more: 0,
             events: 1,
         }
     }
