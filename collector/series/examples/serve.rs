@@ -29,8 +29,8 @@ struct Arguments {
     head_values: u64,
 }
 
-/// What the journal is read in at a time.
-const READ_BYTES: usize = 4 << 20;
+/// What the journal is read in at a time. Writers hear of theirs after it, and have the next ready while others are applied.
+const READ_BYTES: usize = 1 << 20;
 
 /// The reader's name in the journal.
 const SERIES: &str = "series";
