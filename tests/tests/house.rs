@@ -13,11 +13,12 @@ use serde::Deserialize;
 const FILE_LINES_MAX: usize = 600;
 
 /// What stands in a data folder, not in the tree.
-const DATA_FOLDER: [&str; 14] = [
+const DATA_FOLDER: [&str; 15] = [
     "agent/",
     "agents/",
     "bellwether-data",
     "ca/",
+    "calendars/",
     "addresses.json",
     "collector.toml",
     "first-login.txt",
