@@ -6,6 +6,7 @@
 //!
 //! Each kind of rule is one file in this room and one variant of [`Check`].
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -15,17 +16,27 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Class, words};
+use crate::sample::Sample;
 use crate::span::Span;
 
 mod absence;
 mod change;
 mod compare;
+mod count;
+mod derive;
+mod forecast;
+mod rate;
+mod ratio;
 mod text;
 mod threshold;
 
 pub use absence::{Absence, Expected};
 pub use change::{Change, RISE, STEPS_MAX, Track};
 pub use compare::{Comparison, Operand, Test};
+pub use count::{Count, TIMES};
+pub use forecast::{DAYS_LEFT, DAYS_MAX, Forecast, Towards};
+pub use rate::{PER_SECOND, Rate};
+pub use ratio::{PART_PERCENT, Ratio};
 pub use text::{Shown, Template, Unit};
 pub use threshold::{Threshold, Verdict};
 
@@ -112,6 +123,14 @@ pub enum Check {
     Absence(Absence),
     /// A counter rises.
     Change(Box<Change>),
+    /// Something happens again and again.
+    Count(Box<Count>),
+    /// A reading will be at its limit.
+    Forecast(Box<Forecast>),
+    /// A counter rises too fast.
+    Rate(Box<Rate>),
+    /// A part is too large for its whole.
+    Ratio(Box<Ratio>),
     /// A reading is beyond a limit.
     Threshold(Box<Threshold>),
 }
@@ -123,14 +142,39 @@ impl Check {
         match self {
             Self::Absence(_) => None,
             Self::Change(change) => Some(&change.threshold),
+            Self::Count(count) => Some(&count.threshold),
+            Self::Forecast(forecast) => Some(&forecast.threshold),
+            Self::Rate(rate) => Some(&rate.threshold),
+            Self::Ratio(ratio) => Some(&ratio.threshold),
             Self::Threshold(threshold) => Some(threshold),
         }
+    }
+
+    /// The sample with what the kind adds to it; none if that can't be told. `track` is what is remembered of its subject.
+    pub(crate) fn measure<'sample, 'track>(
+        &self,
+        sample: &'sample Sample,
+        track: impl FnOnce() -> &'track mut Track,
+    ) -> Option<Cow<'sample, Sample>> {
+        Some(Cow::Owned(match self {
+            Self::Absence(_) => return None,
+            Self::Threshold(_) => return Some(Cow::Borrowed(sample)),
+            Self::Change(change) => change.measure(sample, track())?,
+            Self::Count(count) => count.measure(sample, track())?,
+            Self::Forecast(forecast) => forecast.measure(sample, track())?,
+            Self::Rate(rate) => rate.measure(sample, track())?,
+            Self::Ratio(ratio) => ratio.measure(sample)?,
+        }))
     }
 
     /// Fields that it adds to the samples it looks at.
     const fn added(&self) -> &'static [&'static str] {
         match self {
             Self::Change(_) => &[RISE],
+            Self::Count(_) => &[TIMES],
+            Self::Forecast(_) => &[DAYS_LEFT],
+            Self::Rate(_) => &[PER_SECOND],
+            Self::Ratio(_) => &[PART_PERCENT],
             Self::Absence(_) | Self::Threshold(_) => &[],
         }
     }
@@ -238,6 +282,10 @@ impl Rule {
         match &self.check {
             Check::Absence(absence) => absence.find_flaw(),
             Check::Change(change) => change.find_flaw(),
+            Check::Count(count) => count.find_flaw(),
+            Check::Forecast(forecast) => forecast.find_flaw(),
+            Check::Rate(rate) => rate.find_flaw(),
+            Check::Ratio(ratio) => ratio.find_flaw(),
             Check::Threshold(threshold) => threshold.find_flaw(),
         }
     }

@@ -10,7 +10,7 @@ use crate::device::LifeState;
 use crate::hold::{Hold, Step, Times};
 use crate::incidents::{Ending, Evidence, Fault};
 use crate::presence::INTERVALS;
-use crate::rules::{Check, Rule, Threshold, Track, Verdict};
+use crate::rules::{Rule, Threshold, Track, Verdict};
 use crate::sample::Sample;
 use crate::span::Passing;
 use crate::time::Timestamp;
@@ -41,13 +41,9 @@ impl Engine {
                     && let Some(threshold) = rule.check.threshold()
                     && threshold.looks_at(sample)
                 {
-                    match &rule.check {
-                        Check::Change(change) if change.counts(sample) => {
-                            let measured = change.measure(sample, track(watched, rule, threshold, sample));
-                            turn.judge_one(watched, rule, threshold, &measured);
-                        }
-                        Check::Change(_) => {}
-                        Check::Absence(_) | Check::Threshold(_) => turn.judge_one(watched, rule, threshold, sample),
+                    let measured = rule.check.measure(sample, || track(watched, rule, threshold, sample));
+                    if let Some(measured) = measured {
+                        turn.judge_one(watched, rule, threshold, &measured);
                     }
                 }
             }
@@ -60,7 +56,7 @@ impl Engine {
     }
 }
 
-/// What is remembered of the counter that a change rule follows in this sample.
+/// What is remembered of what a rule follows in this sample.
 fn track<'watched>(
     watched: &'watched mut Watched,
     rule: &Rule,

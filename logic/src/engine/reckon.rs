@@ -103,8 +103,7 @@ impl Turn<'_> {
                 counted(self.book, watched, absence, incident.since, absence.r#for.span) <= until
             }
             Check::Absence(_) => true,
-            Check::Threshold(threshold) => self.lasted(watched, fault, incident, threshold),
-            Check::Change(change) => self.lasted(watched, fault, incident, &change.threshold),
+            check => check.threshold().is_none_or(|threshold| self.lasted(watched, fault, incident, threshold)),
         }
     }
 

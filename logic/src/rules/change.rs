@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Flaw;
 use super::compare::number;
+use super::derive::{flaw_of, with};
 use super::threshold::{Threshold, field};
-use crate::sample::{Sample, Value};
+use crate::sample::Sample;
 use crate::span::Span;
 use crate::time::Timestamp;
 
@@ -36,28 +37,27 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Track {
-    /// Its values with the time of the first sample of each, the oldest first.
-    steps: Vec<(Timestamp, f64)>,
+    /// Of a counter: its values with the time of the first sample of each. Of what is counted: when it began. Of what is
+    /// foreseen: its points. The oldest first.
+    pub(super) steps: Vec<(Timestamp, f64)>,
     /// Its newest sample.
-    seen: Timestamp,
+    pub(super) seen: Timestamp,
+    /// Its first sample, or the first after it was set back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    begun: Option<Timestamp>,
+    /// Whether what is counted held at the newest sample.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<bool>,
+    /// By how much what is foreseen changes a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) slope: Option<f64>,
 }
 
 impl Change {
-    /// The sample with the field [`RISE`]; without it if the sample does not tell the counter, or is not newer than the
-    /// last one.
-    #[must_use]
-    pub fn measure(&self, sample: &Sample, track: &mut Track) -> Sample {
-        let mut measured = sample.clone();
-        let rise =
-            field(sample, &self.field).and_then(number).and_then(|value| track.note(sample.time, value, self.within.0));
-        measured.fields.extend(rise.map(|rise| (RISE.into(), Value::Float(rise))));
-        measured
-    }
-
-    /// Whether it looks at this counter at all.
-    #[must_use]
-    pub fn counts(&self, sample: &Sample) -> bool {
-        field(sample, &self.field).is_some()
+    /// The sample with the field [`RISE`], if it tells the counter and is newer than the last one.
+    pub(super) fn measure(&self, sample: &Sample, track: &mut Track) -> Option<Sample> {
+        let value = number(field(sample, &self.field)?)?;
+        Some(with(sample, RISE, track.note(sample.time, value, self.within.0)?))
     }
 
     pub(super) fn find_flaw(&self) -> Option<Flaw> {
@@ -67,11 +67,7 @@ impl Change {
         if self.field.is_empty() {
             return Some(Flaw::new("field", "empty", "a counter's name"));
         }
-        let names_rise = self.threshold.open.iter().any(|comparison| comparison.field == RISE);
-        if !names_rise {
-            return Some(Flaw::new("open", "without the field `rise`", "a condition such as `rise` above 0.5"));
-        }
-        self.threshold.find_flaw()
+        flaw_of(&self.threshold, RISE)
     }
 }
 
@@ -82,17 +78,40 @@ impl Track {
         self.seen
     }
 
+    /// Since when the counter has been followed without being set back.
+    pub(super) const fn begun(&self) -> Option<Timestamp> {
+        self.begun
+    }
+
+    /// How often something began within the span that ends now; nothing for a sample that is not new.
+    pub(super) fn tally(&mut self, at: Timestamp, holds: bool, within: Duration) -> Option<usize> {
+        if self.held.is_some() && at <= self.seen {
+            return None;
+        }
+        self.seen = at;
+        if holds && self.held == Some(false) {
+            self.steps.push((at, 1.0));
+        }
+        self.held = Some(holds);
+        let start = at - within;
+        self.steps.retain(|(time, _)| *time > start);
+        if self.steps.len() > STEPS_MAX {
+            self.steps.remove(0);
+        }
+        Some(self.steps.len())
+    }
+
     /// By how much the counter has risen within the span that ends now; nothing for a sample that is not new.
-    fn note(&mut self, at: Timestamp, value: f64, within: Duration) -> Option<f64> {
+    pub(super) fn note(&mut self, at: Timestamp, value: f64, within: Duration) -> Option<f64> {
         if !self.steps.is_empty() && at <= self.seen {
             return None;
         }
         self.seen = at;
         match self.steps.last() {
             Some((_, last)) if value > *last => self.steps.push((at, value)),
-            Some((_, last)) if value < *last => self.steps = [(at, value)].into(),
+            Some((_, last)) if value < *last => (self.steps, self.begun) = ([(at, value)].into(), Some(at)),
             Some(_) => {}
-            None => self.steps.push((at, value)),
+            None => (self.steps, self.begun) = ([(at, value)].into(), Some(at)),
         }
         let start = at - within;
         let before = self.steps.iter().filter(|(since, _)| *since <= start).count();

@@ -151,15 +151,82 @@ fn every_shipped_rule_opens_on_what_it_is_for_and_says_so_without_gaps() {
         let mut fit = ordinary.clone();
         let wear = if rule.id == "battery.replace_soon" { 55.0 } else { 40.0 };
         fit.fields.push(("wear_percent".into(), Value::Float(wear)));
-        if let Check::Change(change) = &rule.check {
-            fit.fields.push((RISE.into(), Value::Float(500.0)));
-            assert!(change.counts(&fit), "{}", rule.id);
+        for (added, value) in [(RISE, 500.0), (DAYS_LEFT, 3.0), (TIMES, 20.0)] {
+            fit.fields.push((added.into(), Value::Float(value)));
         }
         assert!(threshold.looks_at(&fit), "{}", rule.id);
         assert_eq!(threshold.verdict(&fit), Verdict::Open, "{}", rule.id);
         let lookup = |name: &str| threshold.shown(&fit, name).or_else(|| of_device(name));
         let texts = threshold.evidence.iter().chain([&rule.title]).map(|template| template.render(lookup));
         texts.for_each(|text| assert!(!text.contains('?'), "{}: {text}", rule.id));
+    }
+}
+
+/// A threshold that opens when a field is above 10, and clears below 5, as it is written.
+fn written(field: &str) -> String {
+    format!(
+        "measurement = \"m\"\nopen = [{{ field = \"{field}\", above = 10 }}]\n\
+         clear = [{{ field = \"{field}\", below = 5 }}]\nevidence = [\"{{{field}}}\"]\n"
+    )
+}
+
+pub(crate) fn threshold_on(field: &str) -> Threshold {
+    toml::from_str(&written(field)).unwrap()
+}
+
+/// What a check of this kind makes of readings of `a` and `b`, a minute apart.
+fn measured(check: &str, readings: &[(f64, f64)], added: &str) -> Vec<Option<f64>> {
+    let threshold = written(added);
+    let (kind, keys) = check.split_once('|').unwrap();
+    let text = format!("[{kind}]\n{keys}\n[{kind}.threshold]\n{threshold}");
+    let check: Check = toml::from_str(&text).unwrap();
+    let mut track = Track::default();
+    let look = |(minute, (a, b)): (usize, &(f64, f64))| {
+        let mut sample = sample(&[("a", Value::Float(*a)), ("b", Value::Float(*b))], &[]);
+        sample.time = Timestamp(i64::try_from(minute).unwrap() * 60_000);
+        let measured = check.measure(&sample, || &mut track)?;
+        measured.fields.iter().find(|(name, _)| name == added).and_then(|(_, value)| value.as_number())
+    };
+    readings.iter().enumerate().map(look).collect()
+}
+
+#[test]
+fn a_part_is_told_of_a_whole_that_is_large_enough() {
+    let readings = [(1.0, 50.0), (5.0, 9.0), (0.0, 0.0), (3.0, 10.0), (-1.0, 50.0)];
+    let found = measured("ratio|of = \"a\"\nto = \"b\"\nat_least = 10", &readings, PART_PERCENT);
+    assert_eq!(found, [Some(2.0), None, None, Some(30.0), None]);
+}
+
+#[test]
+fn a_rate_is_told_once_the_span_is_known_whole_and_not_of_a_counter_that_was_set_back() {
+    let readings: Vec<(f64, f64)> = [0.0, 60.0, 180.0, 240.0, 240.0, 10.0, 70.0, 130.0].map(|a| (a, 0.0)).to_vec();
+    let found = measured("rate|field = \"a\"\nwithin = \"2m\"", &readings, PER_SECOND);
+    assert_eq!(found, [None, None, Some(1.5), Some(1.5), Some(0.5), None, None, Some(1.0)]);
+}
+
+#[test]
+fn what_begins_again_and_again_is_counted_and_what_lasts_is_not() {
+    let readings: Vec<(f64, f64)> = [1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0].map(|a| (a, 0.0)).to_vec();
+    let check = "count|within = \"4m\"\nwhen = [{ field = \"a\", above = 0.5 }]";
+    let found = measured(check, &readings, TIMES);
+    assert_eq!(found, [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0].map(Some));
+}
+
+#[test]
+fn a_kind_that_adds_a_field_and_does_not_ask_for_it_is_refused() {
+    let threshold = written("other");
+    for (kind, keys, added) in [
+        ("ratio", "of = \"a\"\nto = \"b\"", PART_PERCENT),
+        ("rate", "field = \"a\"\nwithin = \"2m\"", PER_SECOND),
+        ("count", "within = \"4m\"\nwhen = [{ field = \"a\", above = 0.5 }]", TIMES),
+        ("forecast", "field = \"a\"\nlimit = 100\ntowards = \"rising\"\nwithin = \"14d\"", DAYS_LEFT),
+        ("change", "field = \"a\"\nwithin = \"1d\"", RISE),
+    ] {
+        let mut pack = with("", "").unwrap();
+        let text = format!("[{kind}]\n{keys}\n[{kind}.threshold]\n{threshold}");
+        pack.rule[0].check = toml::from_str(&text).unwrap();
+        let flaw = pack.validate().unwrap_err();
+        assert_eq!((flaw.key, flaw.expected), ("open", format!("a condition on `{added}`")), "{kind}");
     }
 }
 
@@ -251,7 +318,7 @@ fn a_rule_that_contradicts_itself_is_refused_by_key_value_and_what_was_expected(
         ("{used_percent:percent} used", "{free}", "key `evidence` is `{free}` with the unknown placeholder `{free}`"),
         ("{path}", "{path", "is no placeholder"),
         ("{path}", "path}", "a brace without its partner"),
-        ("{value:percent}", "{value:furlongs}", "unknown unit `furlongs`: expected one of number, percent"),
+        ("{value:percent}", "{value:furlongs}", "unknown unit `furlongs`: expected one of number, whole, percent"),
         (r#"for = "2m""#, r#"for = "2 minutes""#, "`2 minutes` is no length of time"),
         (r#"for = "2m""#, r#"fore = "2m""#, "unknown field `fore`"),
         (r#"above = 90"#, r#"above = nan"#, "needs exactly one of"),

@@ -17,6 +17,8 @@ words! {
     Unit, "unit" {
         /// As it is, at most two decimals.
         Number = "number",
+        /// Without decimals.
+        Whole = "whole",
         /// With a percent sign.
         Percent = "percent",
         /// In KB, MB, GB or TB of a thousand each, as disks are sold.
@@ -137,6 +139,7 @@ impl Unit {
     pub fn write(self, number: f64) -> String {
         match self {
             Self::Number => trimmed(number, 2),
+            Self::Whole => trimmed(number, 0),
             Self::Percent => format!("{}%", trimmed(number, 1)),
             Self::Bytes => bytes(number),
             Self::Seconds => plain(Duration::try_from_secs_f64(number.max(0.0)).unwrap_or(Duration::MAX)),

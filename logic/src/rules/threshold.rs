@@ -165,7 +165,7 @@ fn never_true(key: &'static str, comparisons: &[Comparison]) -> Option<Flaw> {
 }
 
 /// Whether all hold. One that doesn't hold settles it; otherwise one that can't be told leaves it open.
-fn all_hold(comparisons: &[Comparison], sample: &Sample) -> Option<bool> {
+pub(super) fn all_hold(comparisons: &[Comparison], sample: &Sample) -> Option<bool> {
     let mut all = Some(true);
     for comparison in comparisons {
         match comparison.holds(sample) {
