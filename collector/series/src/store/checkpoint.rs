@@ -290,7 +290,9 @@ fn cut(stream: u32, rows: &Chunk, late: usize, whole: bool) -> Result<Sealed, cr
         });
         from = to;
     }
-    Ok(Sealed { stream, blocks, rest: range(rows, from, total) })
+    // Of most nothing is left, and columns without rows would take more memory than what was sealed.
+    let rest = if from == total { Chunk::default() } else { range(rows, from, total) };
+    Ok(Sealed { stream, blocks, rest })
 }
 
 fn range(rows: &Chunk, from: usize, to: usize) -> Chunk {
