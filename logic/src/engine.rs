@@ -416,7 +416,12 @@ impl Engine {
             Input::Samples { device, lane, samples } => {
                 self.judge(now, &device, lane, &samples);
                 if shows_life(&samples) {
-                    self.contact(now, &device, |watched| watched.contact.heard(now));
+                    self.contact(now, &device, |watched| {
+                        // What a closet had not sent yet of a device says nothing of how that is now.
+                        if lane == Lane::Live || watched.contact.has_stream() {
+                            watched.contact.heard(now);
+                        }
+                    });
                 }
             }
             Input::Hanging(changes) => self.rehang(now, changes),
@@ -434,6 +439,16 @@ impl Engine {
 
     fn enforce_coming(&mut self) {
         if let Some((rules, settings)) = self.coming.take() {
+            let changed = |id: &str| {
+                let check = |rules: &RuleSet| rules.get(id).map(|rule| rule.check.clone());
+                check(&self.state.rules) != check(&rules)
+            };
+            let changed: BTreeSet<String> =
+                self.state.rules.iter().map(|rule| rule.id.clone()).filter(|id| changed(id)).collect();
+            for watched in self.state.devices.values_mut() {
+                // What was remembered for one kind of question is nothing to another.
+                watched.tracks.retain(|fault, _| !changed.contains(&fault.rule));
+            }
             self.state.rules = rules;
             self.state.settings = settings;
             self.state.ruled = true;
@@ -472,7 +487,10 @@ impl Engine {
     }
 
     fn act(&mut self, now: Timestamp, ticket: u64, actor: String, action: Action) {
-        let Err(because) = self.state.tickets.act(now, ticket, &actor, action) else { return };
+        let Err(because) = self.state.tickets.act(now, ticket, &actor, action) else {
+            self.ended_by_hand(now, ticket);
+            return;
+        };
         self.state.counters.actions_refused += 1;
         self.state.refusals += 1;
         let refused = Refused { number: self.state.refusals, ticket, at: now, actor, because };

@@ -119,6 +119,11 @@ impl Contact {
         self.last
     }
 
+    /// Whether a stream of its own is up.
+    pub(crate) const fn has_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// Whether its stream ended without a goodbye and nothing was heard of it since.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.stream.is_none() && self.unbroken_since.is_none() && self.presence == Presence::Present

@@ -102,6 +102,9 @@ pub struct Ticket {
     pub reopened: u32,
     /// Whether a person reopened it, so that only a person ends it.
     pub kept_open: bool,
+    /// Whether a person has done anything to it, if only said something.
+    #[serde(default)]
+    pub touched: bool,
     /// The note of the last repair.
     pub repair: Option<RepairNote>,
     /// Its faults, in order of opening.
@@ -268,8 +271,10 @@ impl Tickets {
     /// Such a device is back.
     pub(crate) fn unaffect(&mut self, now: Timestamp, number: u64, device: &str) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
-        let Some(affected) = ticket.affected.iter_mut().find(|known| known.device == device) else { return };
-        affected.back_at = Some(now);
+        match ticket.affected.iter_mut().find(|known| known.device == device) {
+            Some(affected) => affected.back_at = Some(now),
+            None => ticket.affected_more = ticket.affected_more.saturating_sub(1),
+        }
         ticket.changed_at = now;
         self.changed.insert(number);
     }
@@ -277,13 +282,17 @@ impl Tickets {
     /// Such a device has an outage of its own, or of another cause.
     pub(crate) fn forget_affected(&mut self, number: u64, device: &str) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        let before = ticket.affected.len();
         ticket.affected.retain(|known| known.device != device);
+        if ticket.affected.len() == before {
+            ticket.affected_more = ticket.affected_more.saturating_sub(1);
+        }
         self.changed.insert(number);
     }
 
     /// Whether nobody has done anything to a ticket.
     pub(crate) fn is_untouched(&self, number: u64) -> bool {
-        let new = |ticket: &Ticket| ticket.state == TicketState::New && ticket.assignee.is_none();
+        let new = |ticket: &Ticket| ticket.state == TicketState::New && !ticket.touched;
         self.tickets.get(&number).is_some_and(new)
     }
 
@@ -341,6 +350,7 @@ impl Tickets {
             kept_open: false,
             repair: None,
             lines: alloc::vec![line],
+            touched: false,
             affected: Vec::new(),
             affected_more: 0,
             events: 0,

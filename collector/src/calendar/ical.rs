@@ -177,10 +177,15 @@ impl Reading {
             }
         }
         // An occurrence that was moved or called off stands in for one of its series.
-        let moved: Vec<(String, Moment)> =
-            events.iter().filter_map(|event| Some((event.uid.clone(), event.stands_for.clone()?))).collect();
+        let mut moved: BTreeMap<String, Vec<Moment>> = BTreeMap::new();
+        for event in &events {
+            if let Some(moment) = &event.stands_for {
+                moved.entry(event.uid.clone()).or_default().push(moment.clone());
+            }
+        }
+        // A series is one event: a second one of the same name gets none of them.
         for event in events.iter_mut().filter(|event| event.stands_for.is_none() && !event.uid.is_empty()) {
-            event.except.extend(moved.iter().filter(|(uid, _)| *uid == event.uid).map(|(_, moment)| moment.clone()));
+            event.except.extend(moved.remove(&event.uid).unwrap_or_default());
         }
         events.retain(|event| !event.is_cancelled);
         Events { events, faults: self.faults }

@@ -211,7 +211,7 @@ impl EngineReader {
                 if let Effect::Refused(refused) = &effect {
                     self.refusals.note(entry.position, refused.because.to_string());
                 }
-                chunk.deeds.push(Deed::Effect(effect));
+                chunk.decided(effect);
             }
         }
         if performs {

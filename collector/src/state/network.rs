@@ -105,12 +105,19 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub fn parents(&self) -> Result<BTreeMap<String, String>, StateError> {
+        // One of which nothing is above is sure, too.
+        let is_sure = |attachment: &Attachment| attachment.sure && attachment.place.is_some();
         // What is seen nowhere any more may be just what is out of reach: its last place counts.
         let parent = |(device, hanging): (String, Hanging)| {
             let on = hanging.attachment.through.or(Some(hanging.place.switch)).filter(|on| !on.is_empty())?;
             Some((device, on))
         };
-        Ok(self.hangings()?.into_iter().filter(|(_, hanging)| hanging.attachment.sure).filter_map(parent).collect())
+        Ok(self
+            .hangings()?
+            .into_iter()
+            .filter(|(_, hanging)| is_sure(&hanging.attachment))
+            .filter_map(parent)
+            .collect())
     }
 
     /// Where a device hangs and hung, the present first.

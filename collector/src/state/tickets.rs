@@ -222,6 +222,7 @@ pub(crate) mod tests {
             ended_at: (!state.is_open()).then_some(at),
             reopened: 0,
             kept_open: false,
+            touched: false,
             repair: None,
             affected: Vec::new(),
             affected_more: 0,

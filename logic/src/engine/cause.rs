@@ -15,6 +15,7 @@ use core::time::Duration;
 
 use super::watched::Watched;
 use super::{DEVICES_MAX, Engine, Snapshot};
+use crate::device::Class;
 use crate::incidents::{Ending, Fault, Incident, Standing};
 use crate::presence::Presence;
 use crate::rules::RuleSet;
@@ -36,6 +37,10 @@ pub const MERGE_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// Devices on the way from one to the gateway. No school has so many switches in a row.
 const HOPS_MAX: usize = 32;
+
+/// So many of its intervals after a device has gone, one that hangs on it may still be heard: what was under way, and what was
+/// asked before.
+const LAST_WORDS: u32 = 2;
 
 /// Between two looks at whether an outage still has to wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
@@ -83,20 +88,32 @@ impl Engine {
         }
         for (device, _) in changes {
             self.weigh(now, &device);
+            self.settle_below(now, &device);
+        }
+    }
+
+    /// A ticket was ended by a person: what it explained may be explained by nothing any more.
+    pub(super) fn ended_by_hand(&mut self, now: Timestamp, number: u64) {
+        let ended = self.state.tickets.get(number).filter(|ticket| !ticket.state.is_open());
+        if let Some(device) = ended.map(|ticket| ticket.device.clone()) {
+            self.settle_below(now, &device);
+        }
+    }
+
+    /// From above downwards: what is decided of one counts for those below it.
+    fn settle_below(&mut self, now: Timestamp, device: &str) {
+        for below in self.below(device) {
+            self.absorb(now, &below);
+            self.settle(now, &below);
+            self.note_outage(&below);
         }
     }
 
     /// Something was heard of a device, or not heard for too long: settles what its outages are, and what hangs on it.
     pub(super) fn weigh(&mut self, now: Timestamp, device: &str) {
         self.settle(now, device);
-        if !self.note_outage(device) {
-            return;
-        }
-        // From above downwards: what is decided of one counts for those below it.
-        for below in self.below(device) {
-            self.absorb(now, &below);
-            self.settle(now, &below);
-            self.note_outage(&below);
+        if self.note_outage(device) {
+            self.settle_below(now, device);
         }
     }
 
@@ -132,8 +149,9 @@ impl Engine {
             let ticket = self.state.devices.get(&by).and_then(outage_ticket);
             return Standing::Explained { by, ticket };
         }
-        // Those above are decided first, so none of them waits for ever.
-        let early = |until: Timestamp| now < until || self.is_open_above(&watched.device.id);
+        // Those above are decided first. A map with a circle in it must not let them wait for each other.
+        let id = &watched.device.id;
+        let early = |until: Timestamp| now < until || (now < until + WAIT_MAX && self.is_open_above(id));
         match incident.standing {
             Standing::Waits { until } if early(until) && !self.was_looked_at(watched, incident) => {
                 Standing::Waits { until }
@@ -147,12 +165,24 @@ impl Engine {
     /// The devices on the way to the gateway, the nearest first.
     fn above<'engine>(&'engine self, device: &'engine str) -> impl Iterator<Item = &'engine String> {
         let parent = |at: &&String| self.state.parents.get(*at);
-        core::iter::successors(self.state.parents.get(device), parent).take(HOPS_MAX)
+        let above = core::iter::successors(self.state.parents.get(device), parent);
+        above.take_while(move |above| *above != device).take(HOPS_MAX)
     }
 
-    /// The nearest of them that is out of reach by itself.
+    /// The nearest of them that is out of reach by itself, and can be why the device is: somebody is told of it, and the device
+    /// was not heard of long after it had gone.
     fn cause_of(&self, device: &str) -> Option<String> {
-        self.above(device).find(|above| self.state.out.contains(*above)).cloned()
+        let last = self.state.devices.get(device).and_then(|watched| watched.contact.last());
+        let explains = |above: &&String| {
+            let Some(watched) = self.state.out.get(*above).and_then(|id| self.state.devices.get(id)) else {
+                return false;
+            };
+            let outages = watched.incidents.values().filter(|incident| is_own_outage(incident));
+            let told = |incident: &Incident| incident.ticket.is_none_or(|number| self.state.tickets.is_open(number));
+            let late = |since: Timestamp| since + watched.interval.saturating_mul(LAST_WORDS);
+            outages.into_iter().any(|outage| told(outage) && last.is_none_or(|last| last <= late(outage.since)))
+        };
+        self.above(device).find(explains).cloned()
     }
 
     /// Whether it is open of one of them what its outage is.
@@ -221,7 +251,9 @@ impl Engine {
         let until = |incident: &Incident| match incident.standing {
             Standing::Waits { .. } => Some(now + LOOK_AGAIN),
             Standing::Returning { until, .. } => Some(until.max(now + LOOK_AGAIN)),
-            Standing::Own | Standing::Explained { .. } => None,
+            // Whatever ends the explanation tells it; this is for what nobody thought of.
+            Standing::Explained { .. } => Some(now + COME_BACK),
+            Standing::Own => None,
         };
         let next = watched.incidents.values().filter_map(until).min();
         self.state.timers.set(Purpose::Cause { device: device.into() }, next);
@@ -249,8 +281,11 @@ impl Engine {
     /// Whether so many of those that hang on a device have fallen silent that its own silence needs no more proof.
     pub(super) fn is_forsaken(&self, device: &str) -> bool {
         let (mut silent, mut expected) = (0usize, 0usize);
-        for watched in self.below(device).iter().filter_map(|id| self.state.devices.get(id)) {
-            let is_silent = watched.contact.is_cut_off() || is_doubtful(&self.state.rules, watched);
+        let below = self.below(device);
+        let watched = below.iter().filter_map(|id| self.state.devices.get(id));
+        // Laptops leave without a word, all of them at the last bell.
+        for watched in watched.filter(|watched| watched.device.class != Class::Laptop) {
+            let is_silent = watched.contact.is_cut_off() || watched.incidents.values().any(|incident| incident.outage);
             silent += usize::from(is_silent);
             expected += usize::from(is_silent || watched.contact.presence() == Presence::Present);
         }
@@ -260,12 +295,15 @@ impl Engine {
 
 /// Whether a device is out of reach by itself, and not because of another.
 fn has_outage(watched: &Watched) -> bool {
-    watched.incidents.values().any(|incident| incident.outage && incident.standing == Standing::Own)
+    watched.incidents.values().any(is_own_outage)
+}
+
+fn is_own_outage(incident: &Incident) -> bool {
+    incident.outage && incident.standing == Standing::Own
 }
 
 fn outage_ticket(watched: &Watched) -> Option<u64> {
-    let mut own = watched.incidents.values().filter(|incident| incident.outage && incident.standing == Standing::Own);
-    own.find_map(|incident| incident.ticket)
+    watched.incidents.values().filter(|incident| is_own_outage(incident)).find_map(|incident| incident.ticket)
 }
 
 /// Whether it is out of reach, or seems to be.

@@ -20,6 +20,9 @@ pub const RISE: &str = "rise";
 /// Steps of one counter that are remembered. With more within one span the steps in the middle are told as one.
 pub const STEPS_MAX: usize = 32;
 
+/// Parts of a span; two steps may stand at its ends besides.
+const STEPS_MAX_IN_SPAN: u32 = 30;
+
 /// Judged as a threshold whose conditions may name the field `rise`. What a counter stands at when it is first seen
 /// counts as its beginning, and so does a fall: another disk, or a counter that was set back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +111,14 @@ impl Track {
         }
         self.seen = at;
         match self.steps.last() {
+            // Steps that follow each other closely are one, so that those of a span are never too many.
+            Some((since, last))
+                if value > *last && self.steps.len() > 1 && at.since(*since) < within / STEPS_MAX_IN_SPAN =>
+            {
+                let since = *since;
+                self.steps.pop();
+                self.steps.push((since, value));
+            }
             Some((_, last)) if value > *last => self.steps.push((at, value)),
             Some((_, last)) if value < *last => (self.steps, self.begun) = ([(at, value)].into(), Some(at)),
             Some(_) => {}
@@ -158,6 +169,18 @@ mod tests {
             notes(&[(0, 50.0), (1, 2.0), (2, 3.0), (2, 9.0), (1, 9.0)]),
             [Some(0.0), Some(0.0), Some(1.0), None, None]
         );
+    }
+
+    #[test]
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    fn a_counter_that_rises_with_each_sample_is_told_for_its_span_and_no_longer() {
+        let mut track = Track::default();
+        for minute in 0..20_000i64 {
+            let rise = track.note(Timestamp(minute * 60_000), minute as f64, Duration::from_secs(3_600)).unwrap();
+            let expected = minute.min(60) as f64;
+            assert!(rise <= expected && rise >= expected - 3.0, "{rise} instead of {expected} after {minute} minutes");
+            assert!(track.steps.len() <= STEPS_MAX);
+        }
     }
 
     proptest! {

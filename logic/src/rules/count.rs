@@ -1,12 +1,13 @@
 //! A rule about repetition: something that is nothing once, and something if it happens again and again.
 
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::Flaw;
 use super::change::Track;
-use super::compare::Comparison;
+use super::compare::{Comparison, Test};
 use super::derive::{flaw_of, with};
 use super::threshold::{Threshold, all_hold};
 use crate::sample::Sample;
@@ -14,6 +15,9 @@ use crate::span::Span;
 
 /// The field that a count rule adds to the samples it looks at: how often it happened within the span.
 pub const TIMES: &str = "times";
+
+/// No more are counted: [`STEPS_MAX`](super::STEPS_MAX).
+const COUNT_MAX: u8 = 32;
 
 /// Judged as a threshold whose conditions may name the field `times`: how often `when` began to hold. What holds at the first
 /// sample of all began before, and does not count.
@@ -43,6 +47,13 @@ impl Count {
         }
         if self.when.is_empty() {
             return Some(Flaw::new("when", "empty", "at least one comparison"));
+        }
+        let never = |comparison: &&Comparison| {
+            comparison.field == TIMES && matches!(comparison.test, Test::Above(limit) if limit >= f64::from(COUNT_MAX))
+        };
+        if let Some(never) = self.threshold.open.iter().find(never) {
+            let expected = alloc::format!("fewer than {COUNT_MAX}: no more are counted");
+            return Some(Flaw::new("open", super::quoted(&never.to_string()), expected));
         }
         flaw_of(&self.threshold, TIMES)
     }

@@ -112,10 +112,10 @@ impl Track {
         match self.steps.last_mut() {
             Some(last) if last.0.0.div_euclid(part) == at.0.div_euclid(part) => *last = (at, value),
             _ => {
-                self.slope = theil_sen(&self.steps, within);
-                self.steps.push((at, value));
                 let start = at - within;
                 self.steps.retain(|(time, _)| *time >= start);
+                self.slope = theil_sen(&self.steps, within);
+                self.steps.push((at, value));
             }
         }
         self.slope

@@ -86,6 +86,7 @@ impl Tickets {
             Action::Close(note) => ticket.close(now, actor, &note)?,
             Action::Reopen { text } => ticket.reopen_by_hand(&text)?,
         };
+        ticket.touched = true;
         self.record(now, number, Actor::Person(actor.to_string()), what);
         Ok(())
     }

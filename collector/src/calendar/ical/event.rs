@@ -124,7 +124,7 @@ impl Event {
         let (first, last, is_whole) = match self.long {
             Long::Days(days) => {
                 let first = there(begin)?.date();
-                (first, first.checked_add(Span::new().days(days.max(1) - 1)).ok()?, true)
+                (first, first.checked_add(Span::new().try_days(days.max(1) - 1).ok()?).ok()?, true)
             }
             Long::Time(long) => {
                 // An end at midnight is that of the day before.

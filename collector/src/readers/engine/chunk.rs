@@ -25,6 +25,8 @@ pub(super) struct Chunk {
     pub(super) starts: bool,
     /// What is to be done.
     pub(super) deeds: Vec<Deed>,
+    /// Which of them is the last word on a ticket.
+    tickets: BTreeMap<u64, usize>,
     /// Generations that something was received of, and when.
     received: BTreeMap<(String, u64), Timestamp>,
     /// Generations that made room for others.
@@ -88,6 +90,19 @@ impl Chunk {
         let offset_ms = batch.clock_offset_ms;
         let (Some(identity), Some(batch)) = (batch.identity, batch.batch) else { return };
         self.touch(at, &identity.device_id, batch.generation, offset_ms, received).ranges.insert(batch.sequence);
+    }
+
+    /// Notes what the engine wants done. Of a ticket only its last state counts: an outage of thousands of devices tells it
+    /// thousands of times.
+    pub(super) fn decided(&mut self, effect: Effect) {
+        if let Effect::Ticket(ticket) = &effect {
+            if let Some(place) = self.tickets.get(&ticket.number) {
+                self.deeds[*place] = Deed::Effect(effect);
+                return;
+            }
+            self.tickets.insert(ticket.number, self.deeds.len());
+        }
+        self.deeds.push(Deed::Effect(effect));
     }
 
     /// Something was heard of a device.

@@ -1,5 +1,6 @@
 //! Random histories: nothing panics, a restart anywhere changes nothing, and tickets keep their promises.
 
+use crate::incidents::Standing;
 use alloc::collections::BTreeMap;
 
 use super::*;
@@ -104,6 +105,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         4 => (0i32..40, prop::option::of(any_change()))
             .prop_map(|(date, change)| Input::DayChanged { site: "Lincoln".to_string(), date: Date(date), change }),
         6 => Just(Input::Wake),
+        4 => (device_id(), prop::option::of(device_id())).prop_map(|(device, on)| Input::Hanging(vec![(device, on)])),
     ]
 }
 
@@ -166,6 +168,11 @@ fn check_promises(engine: &Engine, now: Timestamp) {
         }
     }
     assert!(open.values().all(|count| *count == 1), "one ticket for a device and category");
+    for incident in engine.snapshot().devices.values().flat_map(|watched| watched.incidents.values()) {
+        if let Standing::Waits { until } | Standing::Returning { until, .. } = incident.standing {
+            assert!(now <= until + WAIT_MAX + MINUTE, "whatever hangs on what, nothing waits for ever");
+        }
+    }
 }
 
 fn check_effects(effects: &[Effect]) {
