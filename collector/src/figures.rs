@@ -143,6 +143,7 @@ pub fn engine(counters: &Counters) {
         ("holds_refused", counters.holds_refused),
         ("tickets_refused", counters.tickets_refused),
         ("incidents", counters.incidents),
+        ("outages_explained", counters.outages_explained),
         ("actions_refused", counters.actions_refused),
         ("calendars_refused", counters.calendars_refused),
         ("withdrawn", counters.withdrawn),

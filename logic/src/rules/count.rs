@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::Flaw;
-use super::change::Track;
+use super::change::{STEPS_MAX, Track};
 use super::compare::{Comparison, Test};
 use super::derive::{flaw_of, with};
 use super::threshold::{Threshold, all_hold};
@@ -15,9 +15,6 @@ use crate::span::Span;
 
 /// The field that a count rule adds to the samples it looks at: how often it happened within the span.
 pub const TIMES: &str = "times";
-
-/// No more are counted: [`STEPS_MAX`](super::STEPS_MAX).
-const COUNT_MAX: u8 = 32;
 
 /// Judged as a threshold whose conditions may name the field `times`: how often `when` began to hold. What holds at the first
 /// sample of all began before, and does not count.
@@ -41,6 +38,7 @@ impl Count {
         Some(with(sample, TIMES, times as f64))
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a few steps")]
     pub(super) fn find_flaw(&self) -> Option<Flaw> {
         if self.within.is_zero() {
             return Some(Flaw::new("within", "`0s`", "a length of time"));
@@ -49,10 +47,10 @@ impl Count {
             return Some(Flaw::new("when", "empty", "at least one comparison"));
         }
         let never = |comparison: &&Comparison| {
-            comparison.field == TIMES && matches!(comparison.test, Test::Above(limit) if limit >= f64::from(COUNT_MAX))
+            comparison.field == TIMES && matches!(comparison.test, Test::Above(limit) if limit >= STEPS_MAX as f64)
         };
         if let Some(never) = self.threshold.open.iter().find(never) {
-            let expected = alloc::format!("fewer than {COUNT_MAX}: no more are counted");
+            let expected = alloc::format!("fewer than {STEPS_MAX}: no more are counted");
             return Some(Flaw::new("open", super::quoted(&never.to_string()), expected));
         }
         flaw_of(&self.threshold, TIMES)
