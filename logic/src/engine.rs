@@ -19,17 +19,19 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::Lane;
-use crate::calendar::{Book, Calendar, Change, Date, School};
+use crate::calendar::{Book, School};
 use crate::device::Device;
-use crate::presence::{DeviceState, GoodbyeReason};
+use crate::presence::DeviceState;
 use crate::rules::RuleSet;
 use crate::sample::{Sample, Value};
 use crate::span::Span;
-use crate::tickets::{Action, Refusal, Ticket, TicketEvent, Tickets};
+use crate::tickets::{Action, Ticket, Tickets};
 use crate::time::Timestamp;
 use crate::timer::{Purpose, Timers};
 
 mod cause;
+mod effect;
+mod input;
 mod judge;
 mod reckon;
 mod silence;
@@ -37,6 +39,8 @@ mod turn;
 mod watched;
 
 pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
+pub use effect::{Counters, Effect, Refused};
+pub use input::Input;
 use turn::Turn;
 use watched::Watched;
 
@@ -95,141 +99,6 @@ impl Default for Settings {
             open_tickets_max: crate::tickets::OPEN_MAX,
         }
     }
-}
-
-/// What happens.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// The collector started: no stream is up, and it was away until now.
-    CollectorStarted,
-    /// The collector is about to stop.
-    CollectorStopped,
-    /// A device as it is from now on: enrolled, or edited by a person.
-    Device(Device),
-    /// An agent's stream began.
-    Connected {
-        /// The device.
-        device: String,
-        /// The agent's generation.
-        generation: u64,
-        /// How often it reads.
-        interval: Duration,
-    },
-    /// An agent's stream ended.
-    Left {
-        /// The device.
-        device: String,
-        /// The generation of the stream that ended.
-        generation: u64,
-        /// Why, if it said goodbye.
-        reason: Option<GoodbyeReason>,
-    },
-    /// A device's certificate was revoked: it can't speak any more, and its silence means nothing.
-    Revoked {
-        /// The device.
-        device: String,
-    },
-    /// A batch.
-    Samples {
-        /// The device that sent it.
-        device: String,
-        /// By which lane it came.
-        lane: Lane,
-        /// Its samples, times corrected.
-        samples: Vec<Sample>,
-    },
-    /// A person did something to a ticket.
-    Act {
-        /// The ticket's number.
-        ticket: u64,
-        /// The person's login name.
-        actor: String,
-        /// What they did.
-        action: Action,
-    },
-    /// A building's calendar as it is from now on; none: it has that of the district again.
-    Calendar {
-        /// The building; empty: the district, for all that have none of their own.
-        site: String,
-        /// Its calendar.
-        calendar: Option<Calendar>,
-    },
-    /// A person said something of one day at a building, or takes it back.
-    DayChanged {
-        /// The building.
-        site: String,
-        /// Which day.
-        date: Date,
-        /// What they say.
-        change: Option<Change>,
-    },
-    /// Where devices hang, of those that hang elsewhere than before: on which other device, if that is sure.
-    Hanging(Vec<(String, Option<String>)>),
-    /// The engine asked to be woken.
-    Wake,
-}
-
-/// What should be done. Each has a key; performing one twice is harmless.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Effect {
-    /// A ticket as it is from now on. Key: its number. Comes before its events.
-    Ticket(Box<Ticket>),
-    /// An entry of a ticket's history. Key: ticket and sequence.
-    TicketEvent(TicketEvent),
-    /// A device's standing from now on. Key: the device.
-    DeviceState(DeviceState),
-    /// What a person did could not be done. Key: its number.
-    Refused(Refused),
-}
-
-/// What could not be done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// Counts up from 1.
-    pub number: u64,
-    /// The ticket.
-    pub ticket: u64,
-    /// When.
-    pub at: Timestamp,
-    /// The person's login name.
-    pub actor: String,
-    /// Why not.
-    pub because: Refusal,
-}
-
-/// What was judged, and what was not and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Counters {
-    /// Live samples that rules could look at.
-    pub samples: u64,
-    /// Samples that came by the back-fill lane.
-    pub samples_backfilled: u64,
-    /// Live samples that were too old to be judged.
-    pub samples_late: u64,
-    /// Live samples from further ahead than [`AHEAD_MAX`].
-    pub samples_ahead: u64,
-    /// Inputs of devices that are not known.
-    pub unknown_device: u64,
-    /// Devices that were not taken because of [`DEVICES_MAX`].
-    pub devices_refused: u64,
-    /// Faults that were not held because of [`HOLDS_MAX`].
-    pub holds_refused: u64,
-    /// Incidents that got no ticket because of a limit.
-    pub tickets_refused: u64,
-    /// Incidents opened.
-    pub incidents: u64,
-    /// Outages that another device's outage explains: they got no ticket.
-    pub outages_explained: u64,
-    /// Actions of people that were refused.
-    pub actions_refused: u64,
-    /// Calendars and changes of days that were not taken.
-    pub calendars_refused: u64,
-    /// Faults withdrawn because the building was closed.
-    pub withdrawn: u64,
-    /// Times that the collector was away without a start.
-    pub own_pauses: u64,
 }
 
 /// Everything that the engine remembers. Opaque; fields are only added, with defaults.

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::device::{Class, LifeState};
+use crate::presence::GoodbyeReason;
 use crate::rules::{Pack, Rule};
 use crate::sample::Value;
-use crate::tickets::{LINES_MAX, RepairNote, TicketState, What};
+use crate::tickets::{LINES_MAX, Refusal, RepairNote, TicketEvent, TicketState, What};
 
 mod random;
 mod school;

@@ -4,7 +4,7 @@ use crate::incidents::Standing;
 use alloc::collections::BTreeMap;
 
 use super::*;
-use crate::calendar::{Date, Day, DayKind, Parts};
+use crate::calendar::{Calendar, Change, Date, Day, DayKind, Parts};
 
 #[derive(Clone, Debug)]
 struct Step {

@@ -3,7 +3,7 @@
 use alloc::format;
 
 use super::*;
-use crate::calendar::{Day, DayKind, Parts};
+use crate::calendar::{Calendar, Change, Date, Day, DayKind, Parts};
 use crate::rules::Check;
 
 const HOUR: u32 = 60;

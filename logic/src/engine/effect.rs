@@ -1,0 +1,73 @@
+//! What comes out: what should be done, and a count of what was judged.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::presence::DeviceState;
+use crate::tickets::{Refusal, Ticket, TicketEvent};
+use crate::time::Timestamp;
+
+/// What should be done. Each has a key; performing one twice is harmless.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// A ticket as it is from now on. Key: its number. Comes before its events.
+    Ticket(Box<Ticket>),
+    /// An entry of a ticket's history. Key: ticket and sequence.
+    TicketEvent(TicketEvent),
+    /// A device's standing from now on. Key: the device.
+    DeviceState(DeviceState),
+    /// What a person did could not be done. Key: its number.
+    Refused(Refused),
+}
+
+/// What could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Counts up from 1.
+    pub number: u64,
+    /// The ticket.
+    pub ticket: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The person's login name.
+    pub actor: String,
+    /// Why not.
+    pub because: Refusal,
+}
+
+/// What was judged, and what was not and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Live samples that rules could look at.
+    pub samples: u64,
+    /// Samples that came by the back-fill lane.
+    pub samples_backfilled: u64,
+    /// Live samples that were too old to be judged.
+    pub samples_late: u64,
+    /// Live samples from further ahead than [`super::AHEAD_MAX`].
+    pub samples_ahead: u64,
+    /// Inputs of devices that are not known.
+    pub unknown_device: u64,
+    /// Devices that were not taken because of [`super::DEVICES_MAX`].
+    pub devices_refused: u64,
+    /// Faults that were not held because of [`super::HOLDS_MAX`].
+    pub holds_refused: u64,
+    /// Incidents that got no ticket because of a limit.
+    pub tickets_refused: u64,
+    /// Incidents opened.
+    pub incidents: u64,
+    /// Outages that another device's outage explains: they got no ticket.
+    pub outages_explained: u64,
+    /// Actions of people that were refused.
+    pub actions_refused: u64,
+    /// Calendars and changes of days that were not taken.
+    pub calendars_refused: u64,
+    /// Faults withdrawn because the building was closed.
+    pub withdrawn: u64,
+    /// Times that the collector was away without a start.
+    pub own_pauses: u64,
+}

@@ -1,0 +1,84 @@
+//! What goes in: everything that happens, each with the stamp of its record.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::batch::Lane;
+use crate::calendar::{Calendar, Change, Date};
+use crate::device::Device;
+use crate::presence::GoodbyeReason;
+use crate::sample::Sample;
+use crate::tickets::Action;
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The collector started: no stream is up, and it was away until now.
+    CollectorStarted,
+    /// The collector is about to stop.
+    CollectorStopped,
+    /// A device as it is from now on: enrolled, or edited by a person.
+    Device(Device),
+    /// An agent's stream began.
+    Connected {
+        /// The device.
+        device: String,
+        /// The agent's generation.
+        generation: u64,
+        /// How often it reads.
+        interval: Duration,
+    },
+    /// An agent's stream ended.
+    Left {
+        /// The device.
+        device: String,
+        /// The generation of the stream that ended.
+        generation: u64,
+        /// Why, if it said goodbye.
+        reason: Option<GoodbyeReason>,
+    },
+    /// A device's certificate was revoked: it can't speak any more, and its silence means nothing.
+    Revoked {
+        /// The device.
+        device: String,
+    },
+    /// A batch.
+    Samples {
+        /// The device that sent it.
+        device: String,
+        /// By which lane it came.
+        lane: Lane,
+        /// Its samples, times corrected.
+        samples: Vec<Sample>,
+    },
+    /// A person did something to a ticket.
+    Act {
+        /// The ticket's number.
+        ticket: u64,
+        /// The person's login name.
+        actor: String,
+        /// What they did.
+        action: Action,
+    },
+    /// A building's calendar as it is from now on; none: it has that of the district again.
+    Calendar {
+        /// The building; empty: the district, for all that have none of their own.
+        site: String,
+        /// Its calendar.
+        calendar: Option<Calendar>,
+    },
+    /// A person said something of one day at a building, or takes it back.
+    DayChanged {
+        /// The building.
+        site: String,
+        /// Which day.
+        date: Date,
+        /// What they say.
+        change: Option<Change>,
+    },
+    /// Where devices hang, of those that hang elsewhere than before: on which other device, if that is sure.
+    Hanging(Vec<(String, Option<String>)>),
+    /// The engine asked to be woken.
+    Wake,
+}

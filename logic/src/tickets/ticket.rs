@@ -1,0 +1,214 @@
+//! A ticket, its lines, and the devices that it names.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LINES_MAX, RepairNote};
+use crate::device::{Device, words};
+use crate::incidents::{Ending, Evidence, Fault, Incident};
+use crate::rules::{Severity, TicketKind};
+use crate::time::Timestamp;
+
+words! {
+    /// Where a ticket stands.
+    TicketState, "ticket state" {
+        /// Nobody has it.
+        New = "new",
+        /// Somebody has taken it.
+        Assigned = "assigned",
+        /// It had ended, and the fault is back or a person says that it is.
+        Reopened = "reopened",
+        /// Ended by itself: the fault was proven good.
+        Resolved = "resolved",
+        /// Ended by a person with a repair note.
+        Closed = "closed",
+    }
+}
+
+impl TicketState {
+    /// Whether there is work to do.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::New | Self::Assigned | Self::Reopened)
+    }
+}
+
+/// A ticket in full, as pages and desks show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// As people call it; counts up from 1.
+    pub number: u64,
+    /// The device's id.
+    pub device: String,
+    /// The device's name when it last changed.
+    pub device_name: String,
+    /// The building.
+    pub site: String,
+    /// The room; may be empty.
+    pub room: String,
+    /// What kind of work it asks for.
+    pub kind: TicketKind,
+    /// The category that its lines share.
+    pub category: String,
+    /// The worst of its lines that are not over, or of all once they are.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: TicketState,
+    /// The title of its worst line.
+    pub title: String,
+    /// Who has taken it; stays when it ends.
+    pub assignee: Option<String>,
+    /// When it was first opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// When it was last resolved or closed; none while it is open.
+    pub ended_at: Option<Timestamp>,
+    /// How often it was reopened.
+    pub reopened: u32,
+    /// Whether a person reopened it, so that only a person ends it.
+    pub kept_open: bool,
+    /// Whether a person has done anything to it, if only said something.
+    #[serde(default)]
+    pub touched: bool,
+    /// The note of the last repair.
+    pub repair: Option<RepairNote>,
+    /// Its faults, in order of opening.
+    pub lines: Vec<Line>,
+    /// Devices that are out of reach because this one is, in the order in which that was noticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub affected: Vec<Affected>,
+    /// Further ones, beyond [`AFFECTED_MAX`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub affected_more: u64,
+    /// How many events it has had: the last one's sequence.
+    pub events: u64,
+}
+
+/// A device that is out of reach because another is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Affected {
+    /// The device's id.
+    pub device: String,
+    /// Its name then.
+    pub name: String,
+    /// Its room then; may be empty.
+    pub room: String,
+    /// Since when, as far as is known.
+    pub since: Timestamp,
+    /// When it was back.
+    pub back_at: Option<Timestamp>,
+}
+
+impl Affected {
+    pub(crate) fn of(device: &Device, since: Timestamp) -> Self {
+        let Device { id, name, room, .. } = device.clone();
+        Self { device: id, name, room, since, back_at: None }
+    }
+}
+
+/// One fault on a ticket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Rule and subject.
+    pub fault: Fault,
+    /// One plain line.
+    pub title: String,
+    /// What to do first and what to bring.
+    pub advice: String,
+    /// Step by step.
+    pub runbook: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of work it makes.
+    pub kind: TicketKind,
+    /// When the fault began.
+    pub since: Timestamp,
+    /// When the verdict was reached.
+    pub opened_at: Timestamp,
+    /// What opened it.
+    pub opening: Evidence,
+    /// The worst that was written down.
+    pub worst: Evidence,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Why it was over.
+    pub ending: Option<Ending>,
+}
+
+impl Ticket {
+    /// Takes in a line: in place of the same fault's old one, or at the end, or in place of the first that is over.
+    pub(super) fn put(&mut self, line: Line) -> bool {
+        if let Some(old) = self.lines.iter_mut().find(|old| old.fault == line.fault) {
+            *old = line;
+        } else {
+            if self.lines.len() >= LINES_MAX {
+                let Some(over) = self.lines.iter().position(Line::is_over) else { return false };
+                self.lines.remove(over);
+            }
+            self.lines.push(line);
+        }
+        self.summarise();
+        true
+    }
+
+    /// Title, kind and severity follow the lines that are not over, or all once every one is.
+    pub(super) fn summarise(&mut self) {
+        let any_left = self.lines.iter().any(|line| !line.is_over());
+        let counted = || self.lines.iter().filter(|line| !any_left || !line.is_over());
+        let Some(worst) = counted().reduce(|worst, line| if line.severity > worst.severity { line } else { worst })
+        else {
+            return;
+        };
+        self.kind = counted().map(|line| line.kind).max().unwrap_or(self.kind);
+        self.severity = worst.severity;
+        self.title = worst.title.clone();
+    }
+
+    pub(super) fn reopen(&mut self) {
+        self.state = TicketState::Reopened;
+        self.ended_at = None;
+        self.reopened = self.reopened.saturating_add(1);
+    }
+
+    /// Notes where the device is; says whether that is news.
+    pub(super) fn place(&mut self, device: &Device) -> bool {
+        let news = self.device_name != device.name || self.site != device.site || self.room != device.room;
+        self.device_name.clone_from(&device.name);
+        self.site.clone_from(&device.site);
+        self.room.clone_from(&device.room);
+        news
+    }
+}
+
+impl Line {
+    /// Whether its fault is over.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.ended_at.is_some()
+    }
+
+    pub(super) fn of(fault: &Fault, incident: &Incident) -> Self {
+        Self {
+            fault: fault.clone(),
+            title: incident.title.clone(),
+            advice: incident.advice.clone(),
+            runbook: incident.runbook.clone(),
+            severity: incident.severity,
+            kind: incident.kind,
+            since: incident.since,
+            opened_at: incident.opened_at,
+            opening: incident.opening.clone(),
+            worst: incident.worst.clone(),
+            ended_at: None,
+            ending: None,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
