@@ -80,7 +80,7 @@ pub struct Ticket {
     /// Devices that are out of reach because this one is, in the order in which that was noticed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub affected: Vec<Affected>,
-    /// Further ones, beyond [`AFFECTED_MAX`].
+    /// Further ones, beyond [`super::AFFECTED_MAX`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub affected_more: u64,
     /// How many events it has had: the last one's sequence.
