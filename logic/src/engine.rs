@@ -22,6 +22,7 @@ use crate::batch::Lane;
 use crate::calendar::{Book, School};
 use crate::device::Device;
 use crate::presence::DeviceState;
+use crate::responsibilities::Responsibilities;
 use crate::rules::RuleSet;
 use crate::sample::{Sample, Value};
 use crate::span::Span;
@@ -30,6 +31,7 @@ use crate::time::Timestamp;
 use crate::timer::{Purpose, Timers};
 
 mod cause;
+mod duty;
 mod effect;
 mod input;
 mod judge;
@@ -113,6 +115,7 @@ pub struct Snapshot {
     rules: RuleSet,
     settings: Settings,
     book: Book,
+    matrix: Responsibilities,
     devices: BTreeMap<String, Watched>,
     tickets: Tickets,
     /// What each device hangs on, as far as it is sure.
@@ -269,6 +272,7 @@ impl Engine {
                 self.apply_rules(now);
             }
             Input::CollectorStopped | Input::Wake => {}
+            Input::Responsibilities(matrix) => self.take_matrix(matrix),
             Input::Device(device) => self.enter(now, device),
             Input::Connected { device, generation, interval } => {
                 self.contact(now, &device, |watched| {

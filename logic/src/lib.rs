@@ -19,6 +19,7 @@ mod pairs;
 pub mod presence;
 pub mod ranges;
 pub mod receipts;
+pub mod responsibilities;
 pub mod rules;
 pub mod sample;
 pub mod span;

@@ -66,6 +66,8 @@ pub struct Counters {
     pub actions_refused: u64,
     /// Calendars and changes of days that were not taken.
     pub calendars_refused: u64,
+    /// Matrices of responsibilities that were not taken.
+    pub matrices_refused: u64,
     /// Faults withdrawn because the building was closed.
     pub withdrawn: u64,
     /// Times that the collector was away without a start.

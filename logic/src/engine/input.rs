@@ -1,5 +1,6 @@
 //! What goes in: everything that happens, each with the stamp of its record.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -8,6 +9,7 @@ use crate::batch::Lane;
 use crate::calendar::{Calendar, Change, Date};
 use crate::device::Device;
 use crate::presence::GoodbyeReason;
+use crate::responsibilities::Responsibilities;
 use crate::sample::Sample;
 use crate::tickets::Action;
 
@@ -79,6 +81,8 @@ pub enum Input {
     },
     /// Where devices hang, of those that hang elsewhere than before: on which other device, if that is sure.
     Hanging(Vec<(String, Option<String>)>),
+    /// Who looks after what from now on; none: nobody has written it (any more).
+    Responsibilities(Option<Box<Responsibilities>>),
     /// The engine asked to be woken.
     Wake,
 }
