@@ -331,8 +331,8 @@ impl Engine {
     fn index_rules(&mut self) {
         self.by_measurement.clear();
         for rule in self.state.rules.iter() {
-            if let Some(threshold) = rule.check.threshold() {
-                self.by_measurement.entry(threshold.measurement.clone()).or_default().push(rule.id.clone());
+            for measurement in rule.check.measurements() {
+                self.by_measurement.entry(measurement.into()).or_default().push(rule.id.clone());
             }
         }
     }

@@ -12,7 +12,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
+use parts::Join;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Class, words};
@@ -25,6 +27,7 @@ mod compare;
 mod count;
 mod derive;
 mod forecast;
+mod parts;
 mod rate;
 mod ratio;
 mod text;
@@ -35,6 +38,7 @@ pub use change::{Change, RISE, STEPS_MAX, Track};
 pub use compare::{Comparison, Operand, Test};
 pub use count::{Count, TIMES};
 pub use forecast::{DAYS_LEFT, DAYS_MAX, Forecast, Towards};
+pub use parts::{HOLDS, PARTS_MAX, Part, Parts};
 pub use rate::{PER_SECOND, Rate};
 pub use ratio::{PART_PERCENT, Ratio};
 pub use text::{Shown, Template, Unit};
@@ -121,6 +125,10 @@ pub struct Rule {
 pub enum Check {
     /// A device says nothing.
     Absence(Absence),
+    /// Several readings of one subject are bad at once.
+    AllOf(Box<Parts>),
+    /// At least one of several readings of one subject is bad.
+    AnyOf(Box<Parts>),
     /// A counter rises.
     Change(Box<Change>),
     /// Something happens again and again.
@@ -131,7 +139,7 @@ pub enum Check {
     Rate(Box<Rate>),
     /// A part is too large for its whole.
     Ratio(Box<Ratio>),
-    /// A reading is beyond a limit.
+    /// A reading is beyond a limit, or in a state.
     Threshold(Box<Threshold>),
 }
 
@@ -141,6 +149,7 @@ impl Check {
     pub fn threshold(&self) -> Option<&Threshold> {
         match self {
             Self::Absence(_) => None,
+            Self::AllOf(parts) | Self::AnyOf(parts) => Some(&parts.threshold),
             Self::Change(change) => Some(&change.threshold),
             Self::Count(count) => Some(&count.threshold),
             Self::Forecast(forecast) => Some(&forecast.threshold),
@@ -150,19 +159,59 @@ impl Check {
         }
     }
 
-    /// The sample with what the kind adds to it; none if that can't be told. `track` is what is remembered of its subject.
+    /// The word for it in a pack.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Absence(_) => "absence",
+            Self::AllOf(_) => "all_of",
+            Self::AnyOf(_) => "any_of",
+            Self::Change(_) => "change",
+            Self::Count(_) => "count",
+            Self::Forecast(_) => "forecast",
+            Self::Rate(_) => "rate",
+            Self::Ratio(_) => "ratio",
+            Self::Threshold(_) => "threshold",
+        }
+    }
+
+    /// The measurements that it looks at, each once.
+    #[must_use]
+    pub fn measurements(&self) -> BTreeSet<&str> {
+        match self {
+            Self::AllOf(parts) | Self::AnyOf(parts) => {
+                parts.part.iter().map(|part| part.measurement.as_str()).collect()
+            }
+            check => check.threshold().map(|threshold| threshold.measurement.as_str()).into_iter().collect(),
+        }
+    }
+
+    /// Whether it looks at this sample at all.
+    #[must_use]
+    pub fn looks_at(&self, sample: &Sample) -> bool {
+        match self {
+            Self::AllOf(parts) | Self::AnyOf(parts) => parts.looks_at(sample),
+            check => check.threshold().is_some_and(|threshold| threshold.looks_at(sample)),
+        }
+    }
+
+    /// The sample with what the kind adds to it; none if that can't be told. `interval` is how often the agent reads;
+    /// `track` is what is remembered of the sample's subject, made anew if it is told to.
     pub(crate) fn measure<'sample, 'track>(
         &self,
         sample: &'sample Sample,
-        track: impl FnOnce() -> &'track mut Track,
+        interval: Duration,
+        track: impl FnOnce(bool) -> Option<&'track mut Track>,
     ) -> Option<Cow<'sample, Sample>> {
         Some(Cow::Owned(match self {
             Self::Absence(_) => return None,
             Self::Threshold(_) => return Some(Cow::Borrowed(sample)),
-            Self::Change(change) => change.measure(sample, track())?,
-            Self::Count(count) => count.measure(sample, track())?,
-            Self::Forecast(forecast) => forecast.measure(sample, track())?,
-            Self::Rate(rate) => rate.measure(sample, track())?,
+            Self::AllOf(parts) => parts.measure(Join::All, sample, interval, track)?,
+            Self::AnyOf(parts) => parts.measure(Join::Any, sample, interval, track)?,
+            Self::Change(change) => change.measure(sample, track(true)?)?,
+            Self::Count(count) => count.measure(sample, track(true)?)?,
+            Self::Forecast(forecast) => forecast.measure(sample, track(true)?)?,
+            Self::Rate(rate) => rate.measure(sample, track(true)?)?,
             Self::Ratio(ratio) => ratio.measure(sample)?,
         }))
     }
@@ -175,7 +224,7 @@ impl Check {
             Self::Forecast(_) => &[DAYS_LEFT],
             Self::Rate(_) => &[PER_SECOND],
             Self::Ratio(_) => &[PART_PERCENT],
-            Self::Absence(_) | Self::Threshold(_) => &[],
+            Self::Absence(_) | Self::AllOf(_) | Self::AnyOf(_) | Self::Threshold(_) => &[],
         }
     }
 }
@@ -281,6 +330,7 @@ impl Rule {
     fn flaw_in_check(&self) -> Option<Flaw> {
         match &self.check {
             Check::Absence(absence) => absence.find_flaw(),
+            Check::AllOf(parts) | Check::AnyOf(parts) => parts.find_flaw(),
             Check::Change(change) => change.find_flaw(),
             Check::Count(count) => count.find_flaw(),
             Check::Forecast(forecast) => forecast.find_flaw(),
@@ -293,6 +343,16 @@ impl Rule {
     fn flaw_in_title(&self) -> Option<Flaw> {
         let mut known: BTreeSet<&str> = PLACEHOLDERS.into();
         known.extend(self.check.added());
+        if let Check::AllOf(parts) | Check::AnyOf(parts) = &self.check {
+            // Which of the readings holds is not known beforehand, so the title can't tell any.
+            let subject: BTreeSet<&str> = parts.threshold.by.iter().map(String::as_str).collect();
+            known.remove("value");
+            known.extend(&subject);
+            let told = self.title.find_flaw("title", &known);
+            known.extend(parts.threshold.also.iter().map(String::as_str));
+            let told_of = |template: &Template| template.find_flaw("evidence", &known);
+            return told.or_else(|| parts.threshold.evidence.iter().find_map(told_of));
+        }
         if let Some(threshold) = self.check.threshold() {
             known.extend(threshold.placeholders());
             let evidence = threshold.evidence.iter().find_map(|template| template.find_flaw("evidence", &known));

@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// A name that is mostly known when the program is built.
@@ -27,7 +29,8 @@ pub struct Sample {
 }
 
 /// The value of one field. A field keeps its type for ever.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Value {
     /// Finite; quantised at the source.
     Float(f64),

@@ -39,9 +39,11 @@ impl Engine {
                 if let Some(rule) = turn.rules.get(id)
                     && rule.applies_to(watched.device.class)
                     && let Some(threshold) = rule.check.threshold()
-                    && threshold.looks_at(sample)
+                    && rule.check.looks_at(sample)
                 {
-                    let measured = rule.check.measure(sample, || track(watched, rule, threshold, sample));
+                    let interval = watched.interval;
+                    let measured =
+                        rule.check.measure(sample, interval, |make| track(watched, rule, threshold, sample, make));
                     if let Some(measured) = measured {
                         turn.judge_one(watched, rule, threshold, &measured);
                     }
@@ -56,19 +58,24 @@ impl Engine {
     }
 }
 
-/// What is remembered of what a rule follows in this sample.
+/// What is remembered of what a rule follows in this sample; made if it is not there, and `make` says so.
 fn track<'watched>(
     watched: &'watched mut Watched,
     rule: &Rule,
     threshold: &Threshold,
     sample: &Sample,
-) -> &'watched mut Track {
+    make: bool,
+) -> Option<&'watched mut Track> {
     let fault = Fault { rule: rule.id.clone(), tags: threshold.subject(sample) };
-    if !watched.tracks.contains_key(&fault) && watched.tracks.len() >= TRACKS_MAX {
+    let is_new = !watched.tracks.contains_key(&fault);
+    if is_new && !make {
+        return None;
+    }
+    if is_new && watched.tracks.len() >= TRACKS_MAX {
         let oldest = watched.tracks.iter().min_by_key(|(_, track)| track.seen()).map(|(fault, _)| fault.clone());
         oldest.map(|oldest| watched.tracks.remove(&oldest));
     }
-    watched.tracks.entry(fault).or_default()
+    Some(watched.tracks.entry(fault).or_default())
 }
 
 /// Whether a live sample may be judged; it moves the device's newest if so.
@@ -191,10 +198,5 @@ impl Turn<'_> {
 }
 
 fn evidence(threshold: &Threshold, sample: &Sample) -> Evidence {
-    let lookup = |name: &str| threshold.shown(sample, name);
-    Evidence {
-        at: sample.time,
-        readings: threshold.evidence.iter().map(|template| template.render(lookup)).collect(),
-        value: threshold.value(sample),
-    }
+    Evidence { at: sample.time, readings: threshold.readings_of(sample), value: threshold.value(sample) }
 }

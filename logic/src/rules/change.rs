@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Flaw;
 use super::compare::number;
 use super::derive::{flaw_of, with};
+use super::parts::Seen;
 use super::threshold::{Threshold, field};
 use crate::sample::Sample;
 use crate::span::Span;
@@ -54,6 +55,9 @@ pub struct Track {
     /// By how much what is foreseen changes a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) slope: Option<f64>,
+    /// What each of several readings says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<Seen>,
 }
 
 impl Change {

@@ -184,7 +184,7 @@ fn measured(check: &str, readings: &[(f64, f64)], added: &str) -> Vec<Option<f64
     let look = |(minute, (a, b)): (usize, &(f64, f64))| {
         let mut sample = sample(&[("a", Value::Float(*a)), ("b", Value::Float(*b))], &[]);
         sample.time = Timestamp(i64::try_from(minute).unwrap() * 60_000);
-        let measured = check.measure(&sample, || &mut track)?;
+        let measured = check.measure(&sample, Duration::from_secs(60), |_| Some(&mut track))?;
         measured.fields.iter().find(|(name, _)| name == added).and_then(|(_, value)| value.as_number())
     };
     readings.iter().enumerate().map(look).collect()

@@ -1,4 +1,4 @@
-//! A rule about limits: a reading lies beyond one for some time.
+//! A rule about limits and states: a reading lies beyond a limit, or is a word or bit that it should not be, for some time.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -69,20 +69,13 @@ impl Threshold {
     /// Whether the rule looks at this sample at all.
     #[must_use]
     pub fn looks_at(&self, sample: &Sample) -> bool {
-        sample.measurement == self.measurement
-            && self.tags.iter().all(|(key, words)| tag(sample, key).is_some_and(|found| one_of(words, found)))
-            && !self.without.iter().any(|(key, words)| tag(sample, key).is_some_and(|found| one_of(words, found)))
+        is_among(&self.measurement, &self.tags, &self.without, sample)
     }
 
     /// What the rule says of a sample that it looks at.
     #[must_use]
     pub fn verdict(&self, sample: &Sample) -> Verdict {
-        match (all_hold(&self.open, sample), all_hold(&self.clear, sample)) {
-            (Some(true), _) => Verdict::Open,
-            (_, Some(true)) => Verdict::Clear,
-            (Some(false), Some(false)) => Verdict::Between,
-            (None, _) | (_, None) => Verdict::Unknown,
-        }
+        verdict(&self.open, &self.clear, sample)
     }
 
     /// Which subject of the device a sample is about: its telling tags, and the target if it is about another device.
@@ -122,6 +115,18 @@ impl Threshold {
         tag(sample, name).map(|text| Shown::Text(text.to_string()))
     }
 
+    /// The readings as a technician should see them. What several readings tell is told of those that hold alone.
+    #[must_use]
+    pub fn readings_of(&self, sample: &Sample) -> Vec<String> {
+        let lookup = |name: &str| self.shown(sample, name);
+        let of_parts = self.measurement.is_empty();
+        let told = self
+            .evidence
+            .iter()
+            .filter(|template| !of_parts || template.placeholders().all(|placeholder| lookup(placeholder).is_some()));
+        told.map(|template| template.render(lookup)).collect()
+    }
+
     pub(super) fn placeholders(&self) -> impl Iterator<Item = &str> + '_ {
         let compared = self.open.iter().chain(&self.clear).map(|comparison| comparison.field.as_str());
         let tags = self.by.iter().chain(self.tags.keys()).chain(&self.also).map(String::as_str);
@@ -132,21 +137,8 @@ impl Threshold {
         if self.measurement.is_empty() {
             return Some(Flaw::new("measurement", "empty", "a measurement's name"));
         }
-        for (key, comparisons) in [("open", &self.open), ("clear", &self.clear)] {
-            if comparisons.is_empty() {
-                return Some(Flaw::new(key, "empty", "at least one comparison"));
-            }
-            if let Some(flaw) = never_true(key, comparisons) {
-                return Some(flaw);
-            }
-        }
-        let apart = self.open.iter().any(|open| self.clear.iter().any(|clear| open.is_apart_from(clear)));
-        if !apart {
-            let expected = alloc::format!(
-                "a condition that leaves room to `open` ({}), such as free above 15 where open is free below 10",
-                listed(&self.open)
-            );
-            return Some(Flaw::new("clear", quoted(&listed(&self.clear)), expected));
+        if let Some(flaw) = flaw_in_comparisons(&self.open, &self.clear) {
+            return Some(flaw);
         }
         if self.r#for.passing == Passing::School && self.r#for.span.is_zero() {
             let expected = "a length of time, such as `10m school`";
@@ -154,6 +146,47 @@ impl Threshold {
         }
         self.gap.filter(|gap| gap.is_zero()).map(|_| Flaw::new("gap", "`0s`", "a length of time, or leave it out"))
     }
+}
+
+/// Whether a measurement and its tags are those that are looked at.
+pub(super) fn is_among(
+    measurement: &str,
+    tags: &BTreeMap<String, Vec<String>>,
+    without: &BTreeMap<String, Vec<String>>,
+    sample: &Sample,
+) -> bool {
+    let has_one_of = |(key, words): (&String, &Vec<String>)| tag(sample, key).is_some_and(|found| one_of(words, found));
+    sample.measurement == measurement && tags.iter().all(has_one_of) && !without.iter().any(has_one_of)
+}
+
+/// What the comparisons say of a sample.
+pub(super) fn verdict(open: &[Comparison], clear: &[Comparison], sample: &Sample) -> Verdict {
+    match (all_hold(open, sample), all_hold(clear, sample)) {
+        (Some(true), _) => Verdict::Open,
+        (_, Some(true)) => Verdict::Clear,
+        (Some(false), Some(false)) => Verdict::Between,
+        (None, _) | (_, None) => Verdict::Unknown,
+    }
+}
+
+/// What is wrong with the beginning and the end of a fault.
+pub(super) fn flaw_in_comparisons(open: &[Comparison], clear: &[Comparison]) -> Option<Flaw> {
+    for (key, comparisons) in [("open", open), ("clear", clear)] {
+        if comparisons.is_empty() {
+            return Some(Flaw::new(key, "empty", "at least one comparison"));
+        }
+        if let Some(flaw) = never_true(key, comparisons) {
+            return Some(flaw);
+        }
+    }
+    let apart = open.iter().any(|open| clear.iter().any(|clear| open.is_apart_from(clear)));
+    (!apart).then(|| {
+        let expected = alloc::format!(
+            "a condition that leaves room to `open` ({}), such as free above 15 where open is free below 10",
+            listed(open)
+        );
+        Flaw::new("clear", quoted(&listed(clear)), expected)
+    })
 }
 
 fn never_true(key: &'static str, comparisons: &[Comparison]) -> Option<Flaw> {
