@@ -144,6 +144,9 @@ pub struct Device {
     pub room: String,
     /// Where it stands in its life.
     pub state: LifeState,
+    /// What it is, as [`make`] names it; may be empty. Devices of one model may share a fault.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
 }
 
 #[cfg(test)]

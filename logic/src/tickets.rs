@@ -1,6 +1,7 @@
 //! Tickets: work for people, made of incidents.
 //!
-//! A ticket belongs to one device and one category; its lines are the faults. What keeps it calm:
+//! A ticket belongs to one device and one category, or to a room, a model or a building; its lines are the faults, each of
+//! one device. What keeps it calm:
 //! - a fault of a category that already has an open ticket becomes a line of it;
 //! - a fault that comes back within [`crate::engine::Settings::reopen_within`] of the ticket's end reopens it;
 //! - a ticket that a person closed stays closed while its fault persists, and reopens only if the fault was seen to
@@ -27,10 +28,13 @@ mod ticket;
 
 pub use act::{Action, Refusal, RepairNote};
 pub use event::{Actor, TicketEvent, What};
-pub use ticket::{Affected, Line, Ticket, TicketState};
+pub use ticket::{About, Affected, Line, Ticket, TicketState};
 
 /// Lines of one ticket. A device with more faults of one category has one cause for them all.
 pub const LINES_MAX: usize = 32;
+
+/// Lines of a ticket about more than one device: a model's worn batteries in a middle-sized district.
+pub const GROUP_LINES_MAX: usize = 500;
 
 /// Devices that one ticket names as out of reach with its own: all of a large school. More are counted.
 pub const AFFECTED_MAX: usize = 2_000;
@@ -90,7 +94,7 @@ impl Tickets {
         incident: &Incident,
         limits: Limits,
     ) -> Option<u64> {
-        let line = Line::of(fault, incident);
+        let line = Line::of(device, fault, incident);
         if let Some(number) = self.open_for(device, &incident.category) {
             return self.add_line(now, number, line).then_some(number);
         }
@@ -106,16 +110,23 @@ impl Tickets {
     }
 
     /// An incident got worse: writes it down.
-    pub(crate) fn update_evidence(&mut self, now: Timestamp, number: u64, fault: &Fault, evidence: &Evidence) {
-        let Some(line) = self.line_mut(number, fault) else { return };
+    pub(crate) fn update_evidence(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        device: &str,
+        fault: &Fault,
+        evidence: &Evidence,
+    ) {
+        let Some(line) = self.line_mut(number, device, fault) else { return };
         line.worst = evidence.clone();
         let what = What::EvidenceUpdated { title: line.title.clone(), evidence: evidence.clone() };
         self.record(now, number, Actor::Bellwether, what);
     }
 
     /// An incident ended: its line is over, and the ticket resolves with its last line.
-    pub(crate) fn end_line(&mut self, now: Timestamp, number: u64, fault: &Fault, ending: &Ending) {
-        let Some(line) = self.line_mut(number, fault) else { return };
+    pub(crate) fn end_line(&mut self, now: Timestamp, number: u64, device: &str, fault: &Fault, ending: &Ending) {
+        let Some(line) = self.line_mut(number, device, fault) else { return };
         line.ended_at = Some(now);
         line.ending = Some(ending.clone());
         let what = What::LineEnded { title: line.title.clone(), because: ending.clone() };
@@ -178,7 +189,7 @@ impl Tickets {
     /// A device was renamed or moved: its open tickets say where it is now.
     pub(crate) fn relocate(&mut self, now: Timestamp, device: &Device) {
         for ticket in self.tickets.values_mut() {
-            if ticket.device == device.id && ticket.state.is_open() && ticket.place(device) {
+            if ticket.state.is_open() && ticket.place(device) {
                 ticket.changed_at = now;
                 self.changed.insert(ticket.number);
             }
@@ -187,15 +198,15 @@ impl Tickets {
 
     fn open_for(&self, device: &Device, category: &str) -> Option<u64> {
         let belongs =
-            |ticket: &&Ticket| ticket.device == device.id && ticket.category == category && ticket.state.is_open();
+            |ticket: &&Ticket| ticket.is_about(device) && ticket.category == category && ticket.state.is_open();
         self.tickets.values().rev().find(belongs).map(|ticket| ticket.number)
     }
 
     fn to_reopen(&self, now: Timestamp, device: &Device, fault: &Fault, within: Duration) -> Option<u64> {
         let fits = |ticket: &&Ticket| {
-            ticket.device == device.id
+            ticket.is_about(device)
                 && ticket.ended_at.is_some_and(|ended| now <= ended + within)
-                && ticket.lines.iter().any(|line| line.fault == *fault)
+                && ticket.lines.iter().any(|line| line.is_of(&device.id, fault))
         };
         self.tickets.values().rev().find(fits).map(|ticket| ticket.number)
     }
@@ -207,6 +218,7 @@ impl Tickets {
         let evidence = line.opening.clone();
         let mut ticket = Ticket {
             number,
+            about: About::Device,
             device: device.id.clone(),
             device_name: String::new(),
             site: String::new(),
@@ -240,7 +252,7 @@ impl Tickets {
         let Some(ticket) = self.tickets.get_mut(&number) else { return false };
         let title = line.title.clone();
         let evidence = line.opening.clone();
-        let returned = ticket.lines.iter().any(|old| old.fault == line.fault);
+        let returned = ticket.lines.iter().any(|old| old.is_of(&line.device, &line.fault));
         if !ticket.put(line) {
             return false;
         }
@@ -285,9 +297,9 @@ impl Tickets {
         self.events.push(TicketEvent { ticket: number, sequence: ticket.events, at, actor, what });
     }
 
-    /// The line of a fault that is not over.
-    fn line_mut(&mut self, number: u64, fault: &Fault) -> Option<&mut Line> {
+    /// The line of a device's fault that is not over.
+    fn line_mut(&mut self, number: u64, device: &str, fault: &Fault) -> Option<&mut Line> {
         let ticket = self.tickets.get_mut(&number)?;
-        ticket.lines.iter_mut().find(|line| line.fault == *fault && !line.is_over())
+        ticket.lines.iter_mut().find(|line| line.is_of(device, fault) && !line.is_over())
     }
 }

@@ -81,6 +81,8 @@ struct Owned {
     site: String,
     #[serde(default)]
     room: String,
+    #[serde(default)]
+    model: String,
     #[serde(default = "in_use")]
     state: LifeState,
     /// On which device it hangs.
@@ -483,6 +485,7 @@ impl Owned {
             site: self.site.clone(),
             room: self.room.clone(),
             state: self.state,
+            model: self.model.clone(),
         }
     }
 }

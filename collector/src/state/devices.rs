@@ -1,6 +1,6 @@
 //! The inventory: what the school owns and where it stands, and when each device was last heard of.
 
-use bellwether_logic::device::{Class, Device, LifeState};
+use bellwether_logic::device::{Class, Device, LifeState, make};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{DeviceChanged, Watch};
 use rusqlite::{OptionalExtension, Row};
@@ -127,6 +127,7 @@ impl DeviceRow {
             site: self.site.clone(),
             room: self.room.clone(),
             state: self.state,
+            model: make(&self.vendor, &self.model),
         }
     }
 

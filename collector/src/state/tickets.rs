@@ -198,7 +198,7 @@ pub(crate) mod tests {
     use crate::state::testing::fresh;
     use bellwether_logic::incidents::{Evidence, Fault};
     use bellwether_logic::rules::{Severity, TicketKind};
-    use bellwether_logic::tickets::{Actor, Line, What};
+    use bellwether_logic::tickets::{About, Actor, Line, What};
     use bellwether_logic::time::Timestamp;
 
     /// A ticket with nothing special about it.
@@ -207,6 +207,7 @@ pub(crate) mod tests {
         let evidence = Evidence { at, readings: vec!["97% used".into()], value: Some(97.0) };
         Ticket {
             number,
+            about: About::Device,
             device: "d000000001".into(),
             device_name: "LHS-SRV-01".into(),
             site: "Lincoln High".into(),
@@ -227,6 +228,10 @@ pub(crate) mod tests {
             affected: Vec::new(),
             affected_more: 0,
             lines: vec![Line {
+                device: "d000000001".into(),
+                device_name: "LHS-SRV-01".into(),
+                site: "Lincoln High".into(),
+                room: "114".into(),
                 fault: Fault { rule: "disk-full".into(), tags: vec![("path".into(), "/".into())] },
                 title: "Disk / is almost full".into(),
                 advice: "Free space first.".into(),

@@ -192,12 +192,20 @@ fn device_json(device: &DeviceRow, configuration: &Configuration) -> Value {
     })
 }
 
+/// What a line says, or the ticket for a line of old.
+fn named<'ticket>(line: &'ticket str, ticket: &'ticket str) -> &'ticket str {
+    if line.is_empty() { ticket } else { line }
+}
+
 fn ticket_json(ticket: &Ticket) -> Value {
     let lines: Vec<Value> = ticket
         .lines
         .iter()
         .map(|line| {
             json!({
+                "device": ticket.device_of(line),
+                "device_name": named(&line.device_name, &ticket.device_name),
+                "room": named(&line.room, &ticket.room),
                 "rule": line.fault.rule,
                 "subject": line.fault.tags.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
                 "title": line.title,
@@ -216,6 +224,7 @@ fn ticket_json(ticket: &Ticket) -> Value {
         "severity": ticket.severity.as_str(),
         "category": ticket.category,
         "title": ticket.title,
+        "about": ticket.about,
         "device": ticket.device,
         "device_name": ticket.device_name,
         "site": ticket.site,

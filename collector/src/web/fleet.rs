@@ -266,7 +266,9 @@ fn page(desk: &Desk, visitor: &Visitor, filter: Filter, facts: Facts, newest: &N
     let unclear = if visitor.person.role == Role::Admin { unclear(&facts) } else { Vec::new() };
     let mut open: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
     for ticket in &facts.tickets {
-        open.entry(&ticket.device).or_insert((ticket.number, &ticket.title));
+        for device in ticket.devices_at_fault() {
+            open.entry(device).or_insert((ticket.number, &ticket.title));
+        }
     }
     let mut here: Vec<(Standing, DeviceRow)> = facts
         .devices

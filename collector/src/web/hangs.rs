@@ -44,10 +44,10 @@ impl Faults {
     pub(super) fn new(tickets: &[Ticket]) -> Self {
         let mut faults = Self::default();
         for ticket in tickets.iter().filter(|ticket| ticket.state.is_open()) {
-            faults.devices.insert(ticket.device.clone(), ticket.number);
+            faults.devices.extend(ticket.devices_at_fault().map(|device| (device.to_owned(), ticket.number)));
             for line in ticket.lines.iter().filter(|line| line.ended_at.is_none()) {
                 let port = line.fault.tags.iter().find(|(key, _)| key == "ifName").map(|(_, port)| port.to_string());
-                faults.ports.extend(port.map(|port| ((ticket.device.clone(), port), ticket.number)));
+                faults.ports.extend(port.map(|port| ((ticket.device_of(line).to_owned(), port), ticket.number)));
             }
         }
         faults

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use bellwether_logic::tickets::{Actor, Affected, Line, TEXT_MAX, Ticket, TicketEvent, What};
+use bellwether_logic::tickets::{About, Actor, Affected, Line, TEXT_MAX, Ticket, TicketEvent, What};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{Close, Comment, Record, Reopen, Take, TicketActed, record, ticket_acted};
 use serde::Deserialize;
@@ -23,6 +23,10 @@ const MINUTES_MAX: u32 = 10_000;
 
 /// One fault of the ticket.
 struct Fault {
+    /// The device's id; empty on a ticket about one.
+    device: String,
+    device_name: String,
+    room: String,
     title: String,
     severity_label: &'static str,
     since: When,
@@ -35,10 +39,14 @@ struct Fault {
 }
 
 impl Fault {
-    fn new(line: &Line, when: impl Fn(Timestamp) -> When) -> Self {
+    fn new(ticket: &Ticket, line: &Line, when: impl Fn(Timestamp) -> When) -> Self {
         let (steps, note) = steps(&line.runbook);
         let changed = line.opening.readings != line.worst.readings;
+        let device = if ticket.about == About::Device { String::new() } else { line.device.clone() };
         Self {
+            device,
+            device_name: line.device_name.clone(),
+            room: line.room.clone(),
             title: line.title.clone(),
             severity_label: words::severity(line.severity),
             since: when(line.since),
@@ -165,7 +173,7 @@ async fn page(
     let page = TicketPage {
         shell: Shell::new(format!("#{number} {}", ticket.title), "tickets", visitor),
         card: Card::new(&ticket, when),
-        faults: ticket.lines.iter().map(|line| Fault::new(line, when)).collect(),
+        faults: ticket.lines.iter().map(|line| Fault::new(&ticket, line, when)).collect(),
         behind: behind(&ticket, when),
         behind_more: ticket.affected_more,
         changed: when(ticket.changed_at),

@@ -19,7 +19,7 @@ use crate::device::Class;
 use crate::incidents::{Ending, Fault, Incident, Standing};
 use crate::presence::Presence;
 use crate::rules::RuleSet;
-use crate::tickets::{Affected, Limits};
+use crate::tickets::{Affected, Limits, Ticket};
 use crate::time::Timestamp;
 use crate::timer::Purpose;
 
@@ -95,7 +95,8 @@ impl Engine {
     /// A ticket was ended by a person: what it explained may be explained by nothing any more.
     pub(super) fn ended_by_hand(&mut self, now: Timestamp, number: u64) {
         let ended = self.state.tickets.get(number).filter(|ticket| !ticket.state.is_open());
-        if let Some(device) = ended.map(|ticket| ticket.device.clone()) {
+        let devices: BTreeSet<String> = ended.into_iter().flat_map(Ticket::devices).map(String::from).collect();
+        for device in devices {
             self.settle_below(now, &device);
         }
     }
@@ -238,7 +239,7 @@ impl Engine {
                 continue;
             };
             if tickets.is_untouched(number) {
-                tickets.end_line(now, number, fault, &Ending::CutOff { by: name.clone() });
+                tickets.end_line(now, number, device, fault, &Ending::CutOff { by: name.clone() });
                 incident.ticket = None;
                 incident.standing = Standing::Waits { until: now + WAIT_MAX };
             }

@@ -192,7 +192,7 @@ impl Turn<'_> {
         if incident.should_write(self.now)
             && let Some(number) = incident.ticket
         {
-            self.tickets.update_evidence(self.now, number, fault, &incident.worst);
+            self.tickets.update_evidence(self.now, number, &watched.device.id, fault, &incident.worst);
         }
     }
 }

@@ -61,7 +61,7 @@ impl Turn<'_> {
     fn withdraw(&mut self, watched: &mut Watched, fault: Fault) {
         let Some(mut incident) = watched.incidents.remove(&fault) else { return };
         if let Some(number) = incident.ticket.take() {
-            self.tickets.end_line(self.now, number, &fault, &Ending::BuildingClosed);
+            self.tickets.end_line(self.now, number, &watched.device.id, &fault, &Ending::BuildingClosed);
         }
         if let Some(number) = incident.standing.ticket() {
             self.tickets.unaffect(self.now, number, &watched.device.id);

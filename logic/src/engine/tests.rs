@@ -41,6 +41,7 @@ fn device(id: &str, class: Class) -> Device {
         site: "Lincoln".to_string(),
         room: String::new(),
         state: LifeState::InUse,
+        model: String::new(),
     }
 }
 

@@ -83,7 +83,7 @@ impl Turn<'_> {
         watched.withdrawn.remove(fault);
         let Some(incident) = watched.incidents.remove(fault) else { return };
         if let Some(number) = incident.ticket {
-            self.tickets.end_line(self.now, number, fault, ending);
+            self.tickets.end_line(self.now, number, &watched.device.id, fault, ending);
         }
         if let Some(number) = incident.standing.ticket() {
             self.tickets.unaffect(self.now, number, &watched.device.id);

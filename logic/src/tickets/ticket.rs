@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LINES_MAX, RepairNote};
+use super::{GROUP_LINES_MAX, LINES_MAX, RepairNote};
 use crate::device::{Device, words};
 use crate::incidents::{Ending, Evidence, Fault, Incident};
 use crate::rules::{Severity, TicketKind};
@@ -35,16 +35,52 @@ impl TicketState {
     }
 }
 
+/// What a ticket is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum About {
+    /// One device: that of the ticket.
+    #[default]
+    Device,
+    /// A room: that of the ticket, at its building.
+    Room,
+    /// A fault that devices of one model share.
+    Model {
+        /// Which one, as [`crate::device::make`] names it.
+        model: String,
+        /// The rule that found the fault on each.
+        rule: String,
+    },
+    /// A building: that of the ticket.
+    Building,
+}
+
+impl About {
+    /// The word in records and addresses.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Room => "room",
+            Self::Model { .. } => "model",
+            Self::Building => "building",
+        }
+    }
+}
+
 /// A ticket in full, as pages and desks show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ticket {
     /// As people call it; counts up from 1.
     pub number: u64,
-    /// The device's id.
+    /// What it is about.
+    #[serde(default)]
+    pub about: About,
+    /// The device's id; empty if it is about more than one.
     pub device: String,
-    /// The device's name when it last changed.
+    /// The device's name when it last changed; empty if it is about more than one.
     pub device_name: String,
-    /// The building.
+    /// The building; empty if it is about devices of several.
     pub site: String,
     /// The room; may be empty.
     pub room: String,
@@ -109,9 +145,21 @@ impl Affected {
     }
 }
 
-/// One fault on a ticket.
+/// One fault of one device on a ticket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
+    /// The device's id; empty on lines of old, which are about the ticket's device.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device: String,
+    /// The device's name; empty with the id.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub device_name: String,
+    /// Its building; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub site: String,
+    /// Its room; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub room: String,
     /// Rule and subject.
     pub fault: Fault,
     /// One plain line.
@@ -141,10 +189,10 @@ pub struct Line {
 impl Ticket {
     /// Takes in a line: in place of the same fault's old one, or at the end, or in place of the first that is over.
     pub(super) fn put(&mut self, line: Line) -> bool {
-        if let Some(old) = self.lines.iter_mut().find(|old| old.fault == line.fault) {
+        if let Some(old) = self.lines.iter_mut().find(|old| old.is_of(&line.device, &line.fault)) {
             *old = line;
         } else {
-            if self.lines.len() >= LINES_MAX {
+            if self.lines.len() >= self.lines_max() {
                 let Some(over) = self.lines.iter().position(Line::is_over) else { return false };
                 self.lines.remove(over);
             }
@@ -167,18 +215,52 @@ impl Ticket {
         self.title = worst.title.clone();
     }
 
+    /// The devices whose faults it holds, over or not, by id; one with several faults as often.
+    pub fn devices(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| self.device_of(line))
+    }
+
+    /// Those whose faults are not over.
+    pub fn devices_at_fault(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter(|line| !line.is_over()).map(|line| self.device_of(line))
+    }
+
+    /// The device of one of its lines.
+    #[must_use]
+    pub fn device_of<'ticket>(&'ticket self, line: &'ticket Line) -> &'ticket str {
+        if line.device.is_empty() { &self.device } else { &line.device }
+    }
+
+    /// Whether it is about this device and no other.
+    pub(super) fn is_about(&self, device: &Device) -> bool {
+        self.about == About::Device && self.device == device.id
+    }
+
+    const fn lines_max(&self) -> usize {
+        match self.about {
+            About::Device => LINES_MAX,
+            About::Room | About::Model { .. } | About::Building => GROUP_LINES_MAX,
+        }
+    }
+
     pub(super) fn reopen(&mut self) {
         self.state = TicketState::Reopened;
         self.ended_at = None;
         self.reopened = self.reopened.saturating_add(1);
     }
 
-    /// Notes where the device is; says whether that is news.
+    /// Notes where a device is, if it is about it or names it; says whether that is news.
     pub(super) fn place(&mut self, device: &Device) -> bool {
-        let news = self.device_name != device.name || self.site != device.site || self.room != device.room;
-        self.device_name.clone_from(&device.name);
-        self.site.clone_from(&device.site);
-        self.room.clone_from(&device.room);
+        let mut news = false;
+        if self.about == About::Device && self.device == device.id {
+            news = self.device_name != device.name || self.site != device.site || self.room != device.room;
+            self.device_name.clone_from(&device.name);
+            self.site.clone_from(&device.site);
+            self.room.clone_from(&device.room);
+        }
+        for line in self.lines.iter_mut().filter(|line| line.device == device.id) {
+            news |= line.place(device);
+        }
         news
     }
 }
@@ -190,8 +272,26 @@ impl Line {
         self.ended_at.is_some()
     }
 
-    pub(super) fn of(fault: &Fault, incident: &Incident) -> Self {
+    /// Whether it is this fault of this device.
+    pub(super) fn is_of(&self, device: &str, fault: &Fault) -> bool {
+        // A line of old is on a ticket about its device.
+        (self.device == device || self.device.is_empty()) && self.fault == *fault
+    }
+
+    fn place(&mut self, device: &Device) -> bool {
+        let news = self.device_name != device.name || self.site != device.site || self.room != device.room;
+        self.device_name.clone_from(&device.name);
+        self.site.clone_from(&device.site);
+        self.room.clone_from(&device.room);
+        news
+    }
+
+    pub(super) fn of(device: &Device, fault: &Fault, incident: &Incident) -> Self {
         Self {
+            device: device.id.clone(),
+            device_name: device.name.clone(),
+            site: device.site.clone(),
+            room: device.room.clone(),
             fault: fault.clone(),
             title: incident.title.clone(),
             advice: incident.advice.clone(),

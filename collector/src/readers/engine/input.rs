@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwether_logic::calendar::Date;
-use bellwether_logic::device::{Class, Device, LifeState};
+use bellwether_logic::device::{Class, Device, LifeState, make};
 use bellwether_logic::engine::Input;
 use bellwether_logic::presence::GoodbyeReason;
 use bellwether_logic::sample::Sample;
@@ -98,6 +98,7 @@ fn device(changed: &DeviceChanged) -> Option<Device> {
         site: changed.site.clone(),
         room: changed.room.clone(),
         state,
+        model: make(&changed.vendor, &changed.model),
     })
 }
 
