@@ -30,6 +30,7 @@ mod forecast;
 mod parts;
 mod rate;
 mod ratio;
+mod reads;
 mod text;
 mod threshold;
 

@@ -404,3 +404,23 @@ fn people_read_numbers_in_their_unit() {
         assert_eq!(unit.write(number), text);
     }
 }
+
+#[test]
+fn a_rule_says_which_fields_decide_and_leaves_out_what_it_adds_itself() {
+    let reads = |check: &str| -> Vec<(String, String)> {
+        let check: Check = toml::from_str(check).unwrap();
+        check.reads().into_iter().map(|(measurement, field)| (measurement.into(), field.into())).collect()
+    };
+    let of = |measurement: &str, fields: &[&str]| -> Vec<(String, String)> {
+        fields.iter().map(|field| (measurement.to_string(), field.to_string())).collect()
+    };
+    let count = "[count]\nwhen = [{ field = \"jammed\", is = true }]\nwithin = \"7d\"\n[count.threshold]\n\
+                 measurement = \"printer_status\"\nopen = [{ field = \"times\", above = 4 }]\n\
+                 clear = [{ field = \"times\", below = 2 }]\nevidence = []\n";
+    assert_eq!(reads(count), of("printer_status", &["jammed"]));
+    let ratio = "[ratio]\nof = \"errors\"\nto = \"packets\"\nat_least = 10000\n[ratio.threshold]\nmeasurement = \"net\"\n\
+                 open = [{ field = \"part_percent\", above = 1 }]\nclear = [{ field = \"part_percent\", below = 0.5 }]\n\
+                 evidence = []\n";
+    assert_eq!(reads(ratio), of("net", &["errors", "packets"]));
+    assert_eq!(reads("[absence]\nfor = \"5m\"\nclear_for = \"5m\"\n"), []);
+}
