@@ -422,5 +422,9 @@ fn a_rule_says_which_fields_decide_and_leaves_out_what_it_adds_itself() {
                  open = [{ field = \"part_percent\", above = 1 }]\nclear = [{ field = \"part_percent\", below = 0.5 }]\n\
                  evidence = []\n";
     assert_eq!(reads(ratio), of("net", &["errors", "packets"]));
+    let both = "[all_of]\nevidence = []\n[[all_of.part]]\nmeasurement = \"mem\"\nopen = [{ field = \"free\", below = 1 }]\n\
+                clear = [{ field = \"free\", above = 2 }]\n[[all_of.part]]\nmeasurement = \"cpu\"\n\
+                open = [{ field = \"busy\", above = 9 }]\nclear = [{ field = \"busy\", below = 8 }]\n";
+    assert_eq!(reads(both), [of("cpu", &["busy"]), of("mem", &["free"])].concat());
     assert_eq!(reads("[absence]\nfor = \"5m\"\nclear_for = \"5m\"\n"), []);
 }
