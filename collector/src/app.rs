@@ -13,6 +13,7 @@ use crate::ca::Ring;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Health;
+use crate::rules::Loaded;
 use crate::state::State;
 
 /// What every request handler is given, behind an `Arc`.
@@ -32,6 +33,8 @@ pub struct App {
     pub health: Arc<Health>,
     /// What agents are told to do.
     pub agents: watch::Receiver<Shared>,
+    /// The rules in force.
+    pub rules: Arc<Loaded>,
 }
 
 /// How long a click waits until its effect can be seen. Longer means that the engine is stuck, which the page then says.

@@ -3,6 +3,7 @@
 mod ca;
 mod calendar;
 mod copies;
+mod rules;
 mod setup;
 mod store;
 mod token;
@@ -46,6 +47,9 @@ enum Command {
     /// Say what the school calendars' files say
     #[command(subcommand)]
     Calendar(calendar::Step),
+    /// Look at the rules in force, and at what of the school's own is broken
+    #[command(subcommand)]
+    Rules(rules::Step),
     /// Copy everything in the data folder to another, also while the collector runs
     Backup(copies::Backup),
     /// Make a data folder from a backup
@@ -114,6 +118,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
         Some(Command::Ca(step)) => step.run()?,
         Some(Command::Calendar(step)) => step.run()?,
+        Some(Command::Rules(step)) => step.run()?,
         Some(Command::Store(step)) => step.run()?,
         Some(Command::Backup(backup)) => backup.run()?,
         Some(Command::Restore(restore)) => restore.run()?,
@@ -150,7 +155,12 @@ fn banner(running: &Running) -> String {
     }
     lines.push(format!("  Agents call:  {}", running.app.connect.endpoint));
     lines.push(format!("  For Grafana:  the token in {}", welcome.grafana_file.display()));
-    lines.push(format!("  Rules:        {}", running.rules));
+    let rules = &running.app.rules;
+    let left_out = match rules.broken.len() {
+        0 => String::new(),
+        count => format!(", and {count} left out as broken: see the page of the rules"),
+    };
+    lines.push(format!("  Rules:        {}{left_out}", rules.rules.len()));
     if running.app.connect.this_machine_only {
         lines.push(String::new());
         lines.push("This machine only. To let others in: bellwether-collector setup --name DNSNAME".into());
@@ -166,7 +176,8 @@ fn check_config(options: Serve) -> anyhow::Result<String> {
         folder::check_format(&options.data)?;
     }
     let read = serve::read(&options)?;
-    let (rules, agents) = (read.rules.len(), read.agents.len());
+    rules::complain(&read.rules)?;
+    let (rules, agents) = (read.rules.rules.len(), read.agents.len());
     Ok(format!("The configuration is understood; {rules} rules are in force, and {agents} files say what agents do."))
 }
 

@@ -14,6 +14,7 @@ const VALUES: &str = "bellwether_values_total";
 const STREAMS: &str = "bellwether_streams";
 const ENROLMENTS: &str = "bellwether_enrolments_total";
 const RENEWALS: &str = "bellwether_renewals_total";
+const BROKEN_RULES: &str = "bellwether_broken_rules";
 const CLONES: &str = "bellwether_clones";
 const READER_POSITION: &str = "bellwether_reader_position_bytes";
 const READER_FAILURES: &str = "bellwether_reader_failures_total";
@@ -52,6 +53,7 @@ fn describe() {
     describe_gauge!(STREAMS, "Agents that are connected");
     describe_counter!(ENROLMENTS, "Enrolments, by outcome");
     describe_counter!(RENEWALS, "Renewals of agents' certificates, by outcome");
+    describe_gauge!(BROKEN_RULES, "Rules of the school's own folder that are left out because they are broken");
     describe_gauge!(CLONES, "Devices whose certificate another machine has shown in the last day");
     describe_gauge!(READER_POSITION, "How far each reader of the journal has come");
     describe_counter!(READER_FAILURES, "Steps of a reader of the journal that failed and were tried again");
@@ -99,6 +101,12 @@ pub fn enrolment(outcome: &'static str) {
 /// A renewal ended like this.
 pub fn renewal(outcome: &'static str) {
     counter!(RENEWALS, "outcome" => outcome).increment(1);
+}
+
+/// So many of the school's own rules are left out.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+pub fn broken_rules(count: usize) {
+    gauge!(BROKEN_RULES).set(count as f64);
 }
 
 /// So many devices have copies.

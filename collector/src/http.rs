@@ -18,6 +18,7 @@ use crate::calendar::CALENDAR;
 use crate::health::Health;
 use crate::influx::compare::COMPARISON;
 use crate::readers::INFLUX;
+use crate::rules::RULES;
 
 /// How long open requests may take once the collector stops; a page is there sooner.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
@@ -28,13 +29,13 @@ pub fn own_routes(health: Arc<Health>, figures: PrometheusHandle) -> Router {
 }
 
 /// 200 while everything of ours works, else 503; and a line for each part in trouble. Whoever restarts the collector because
-/// of a 503 would neither bring an InfluxDB back nor mend a calendar.
+/// of a 503 would neither bring an InfluxDB back nor mend a calendar or a rule.
 async fn healthz(State(health): State<Arc<Health>>) -> Response {
     let troubles = health.troubles();
     if troubles.is_empty() {
         return (StatusCode::OK, "ok\n").into_response();
     }
-    let elsewhere = troubles.iter().all(|(part, _)| [INFLUX, COMPARISON, CALENDAR].contains(part));
+    let elsewhere = troubles.iter().all(|(part, _)| [INFLUX, COMPARISON, CALENDAR, RULES].contains(part));
     let status = if elsewhere { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     // The reasons name paths and addresses: they are for the log and the admin's page.
     let lines: String = troubles.iter().map(|(part, _)| format!("{part}: in trouble, trying again\n")).collect();

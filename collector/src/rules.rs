@@ -1,14 +1,23 @@
 //! The rules in force: the shipped packs, and over them the packs of the school's own folder.
 //!
-//! A broken rule stops the collector at its start, with file, line and what was expected: a rule that is quietly left
-//! out is an outage that nobody hears of.
+//! A broken rule is left out, and with it nothing else: the shipped rule of the same id stays in force. It is said wherever an
+//! admin looks: in the log, on the page of the rules, by `/healthz` and `/metrics`, and by `rules check`.
 
+mod file;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use bellwether_logic::rules::{Pack, Rule, RuleError, RuleSet};
+use bellwether_logic::rules::{Rule, RuleError, RuleSet};
 
-use crate::config::{ConfigError, parse_error};
+use crate::figures;
 use crate::folder::toml_files;
+use crate::health::Health;
+
+pub use file::Broken;
+
+/// The part's name in the collector's health.
+pub const RULES: &str = "rules";
 
 /// The packs that come with the collector, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -23,7 +32,10 @@ pub const SHIPPED: &[(&str, &str)] = &[
 /// Files in the folder of own rules. Whoever has more has a folder of something else.
 const FILES_MAX: usize = 1_000;
 
-/// Why rules are not used.
+/// Broken rules that are told one by one on one line for people.
+const TOLD_MAX: usize = 5;
+
+/// Why no rules are used at all.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
     /// The folder could not be listed.
@@ -40,48 +52,118 @@ pub enum RulesError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file is not understood.
-    #[error(transparent)]
-    File(#[from] ConfigError),
-    /// A rule contradicts itself.
-    #[error("{}", path.display())]
-    Rule {
-        /// The file.
-        path: PathBuf,
-        /// What about it.
-        source: RuleError,
-    },
-    /// Two files of the folder have a rule of the same id.
-    #[error("the rules of {}", path.display())]
-    Together {
-        /// The folder.
-        path: PathBuf,
-        /// What about them.
-        source: RuleError,
-    },
+    /// A shipped rule contradicts itself.
+    #[error("the shipped rules")]
+    Shipped(#[source] RuleError),
+}
+
+/// Where a rule comes from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The shipped pack of this name.
+    Shipped(&'static str),
+    /// A file of the folder, by its name, and the line.
+    Folder(String, usize),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shipped(pack) => write!(f, "shipped, {pack}"),
+            Self::Folder(file, line) => write!(f, "{file}, line {line}"),
+        }
+    }
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// The rules that are sound.
+    pub rules: RuleSet,
+    /// Where each of them comes from, by id.
+    pub origins: BTreeMap<String, Origin>,
+    /// What of the folder is left out.
+    pub broken: Vec<Broken>,
+}
+
+impl Loaded {
+    /// Tells the log, the figures and the health of what is left out.
+    pub fn tell(&self, health: &Health) {
+        for broken in &self.broken {
+            tracing::error!(why = %broken, rule = broken.rule, "a broken rule is left out; everything else is in force");
+        }
+        figures::broken_rules(self.broken.len());
+        match self.broken.is_empty() {
+            true => health.well(RULES),
+            false => health.trouble(RULES, self.sentence()),
+        }
+    }
+
+    /// What is left out, for people; empty if nothing is.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut told: Vec<String> = self.broken.iter().take(TOLD_MAX).map(ToString::to_string).collect();
+        if self.broken.len() > TOLD_MAX {
+            told.push(format!("and {} more", self.broken.len() - TOLD_MAX));
+        }
+        told.join("; ")
+    }
 }
 
 /// Loads the shipped rules and those of `folder`, which need not exist.
 ///
 /// # Errors
-/// When a rule can't be read or contradicts itself.
-pub fn load(folder: &Path) -> Result<RuleSet, RulesError> {
-    let mut shipped = Vec::new();
-    for (name, text) in SHIPPED {
-        shipped.extend(parse(Path::new(name), text)?);
-    }
-    let mut own = Vec::new();
+/// When the folder can't be listed. What is wrong within it is in [`Loaded::broken`].
+pub fn load(folder: &Path) -> Result<Loaded, RulesError> {
+    let (shipped, mut origins) = shipped()?;
+    let (mut own, mut places, mut broken) = (Vec::new(), BTreeMap::new(), Vec::new());
     for path in files(folder)? {
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        own.extend(parse(&path, &text)?);
+        let content = read(&path);
+        broken.extend(content.broken);
+        for file::Placed { what: rule, line } in content.rules {
+            let place = Origin::Folder(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), line);
+            if let Some(first) = places.get(&rule.id) {
+                let why = format!("rule `{}` twice: expected each id once; the first is in {first}", rule.id);
+                broken.push(Broken { file: path.clone(), line, rule: rule.id, why });
+                continue;
+            }
+            places.insert(rule.id.clone(), place);
+            own.push(rule);
+        }
     }
-    RuleSet::merge(shipped, own).map_err(|source| RulesError::Together { path: folder.into(), source })
+    origins.extend(places);
+    let rules = RuleSet::merge(shipped, own).map_err(RulesError::Shipped)?;
+    origins.retain(|id, _| rules.get(id).is_some());
+    Ok(Loaded { rules, origins, broken })
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Rule>, RulesError> {
-    let pack: Pack = toml::from_str(text).map_err(|error| parse_error(path, text, &error))?;
-    pack.validate().map_err(|source| RulesError::Rule { path: path.into(), source })?;
-    Ok(pack.rule)
+/// The shipped rules, and from which pack each is.
+fn shipped() -> Result<(Vec<Rule>, BTreeMap<String, Origin>), RulesError> {
+    let (mut rules, mut origins) = (Vec::new(), BTreeMap::new());
+    for (name, text) in SHIPPED {
+        let content = file::parse(Path::new(name), text);
+        if let Some(broken) = content.broken.into_iter().next() {
+            let expected = "a sound rule".to_owned();
+            return Err(RulesError::Shipped(RuleError { rule: broken.rule, key: "id", value: broken.why, expected }));
+        }
+        for placed in content.rules {
+            origins.insert(placed.what.id.clone(), Origin::Shipped(name));
+            rules.push(placed.what);
+        }
+    }
+    Ok((rules, origins))
+}
+
+/// What a file of the folder says; one that can't be read is broken as a whole.
+fn read(path: &Path) -> file::Content {
+    match std::fs::read_to_string(path) {
+        Ok(text) => file::parse(path, &text),
+        Err(error) => {
+            let why = format!("cannot be read: {error}");
+            let broken = Broken { file: path.into(), line: 0, rule: String::new(), why };
+            file::Content { broken: vec![broken], ..file::Content::default() }
+        }
+    }
 }
 
 /// The TOML files of the folder, by name.
@@ -91,39 +173,4 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, RulesError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_shipped_pack_is_listed_and_makes_sense() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
-        let names: Vec<_> = files(&folder).unwrap().iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-        assert_eq!(names, SHIPPED.iter().map(|(name, _)| *name).collect::<Vec<_>>());
-        assert!(!load(Path::new("/nonexistent")).unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_rule_in_the_folder_replaces_the_shipped_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let shipped = load(folder.path()).unwrap();
-        let id = &shipped.iter().next().unwrap().id;
-        let named = format!("id = \"{id}\"\n");
-        let (_, text) = SHIPPED.iter().find(|(_, text)| text.contains(&named)).unwrap();
-        let own =
-            text.replace("enabled = true\n", "").replacen(&named, &format!("id = \"{id}\"\nenabled = false\n"), 1);
-        assert_ne!(own, *text);
-        std::fs::write(folder.path().join("ours.toml"), own).unwrap();
-        let merged = load(folder.path()).unwrap();
-        assert_eq!(merged.len(), shipped.len() - 1);
-        assert!(merged.get(id).is_none());
-    }
-
-    #[test]
-    fn a_broken_rule_is_named_with_file_line_and_what_was_expected() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ours.toml"), "format = 1\n[[rule]]\nidd = \"x\"\n").unwrap();
-        let error = load(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("ours.toml, line 3: `idd = \"x\"`"), "{error}");
-        assert!(error.contains("expected"), "{error}");
-    }
-}
+mod tests;

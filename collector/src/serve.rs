@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 use axum::middleware::from_fn_with_state;
 use bellwether_journal::{AppendError, Journal};
-use bellwether_logic::rules::RuleSet;
 use bellwether_proto::record::v1::{CollectorStarted, CollectorStopped, record};
 use bellwether_series::Store;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -99,9 +98,6 @@ pub struct Running {
     pub welcome: Welcome,
     /// What pages and streams share.
     pub app: Arc<App>,
-    /// The rules in force.
-    pub rules: usize,
-    loaded_rules: RuleSet,
     /// The time-series store.
     pub series: Arc<Store>,
     journal: Arc<Journal>,
@@ -163,7 +159,7 @@ impl Starting {
                 refusals: Arc::clone(&refusals),
                 clock: clock.clone(),
                 started: Arc::clone(&started),
-                rules: opened.rules.clone(),
+                rules: opened.rules.rules.clone(),
                 settings: opened.config.engine,
             },
             applied,
@@ -224,7 +220,9 @@ impl Starting {
             connect,
             health: Arc::clone(&self.health),
             agents: self.agents.subscribe(),
+            rules: Arc::clone(&self.opened.rules),
         });
+        app.rules.tell(&self.health);
         let scheme = if self.opened.config.network.tls { "https" } else { "http" };
         let pages = pages_address(&self.opened.config, self.opened.http.1, scheme);
         // Before anything answers: whoever finds `/healthz` well finds the files, too.
@@ -238,14 +236,12 @@ impl Starting {
         let (stop_own_agent, told) = watch::channel(false);
         let own_agent = self.watch_own_machine(told);
         tracing::debug!(refusals = ?self.refusals, "started");
-        let Opened { folder, http, grpc, journal, rules, series, .. } = self.opened;
+        let Opened { folder, http, grpc, journal, series, .. } = self.opened;
         Ok(Running {
             http: http.1,
             grpc: grpc.1,
             welcome,
             app,
-            rules: rules.len(),
-            loaded_rules: rules,
             series,
             journal,
             registry: self.registry,
@@ -478,8 +474,9 @@ impl Running {
     pub fn reload(&self, options: &Options) -> Result<Reloaded, StartError> {
         let read = open::read(options)?;
         let calendars = self.calendars.read().inspect_err(|error| self.calendars.refuse(chain(error)))?;
+        read.rules.tell(&self.app.health);
         let settings_wait = read.config != self.app.config;
-        let rules_wait = read.rules != self.loaded_rules;
+        let rules_wait = read.rules.rules != self.app.rules.rules;
         let agents = self.agents.send_if_modified(|agents| {
             let changes = **agents != read.agents;
             if changes {

@@ -26,6 +26,7 @@ mod login;
 mod network;
 mod page;
 pub mod readings;
+mod rules;
 mod ticket;
 mod tickets;
 mod watched;
@@ -111,6 +112,7 @@ fn pages() -> Router<Desk> {
         .route("/discovered", get(discovered::show).post(discovered::decide))
         .route("/network", get(network::show))
         .route("/calendar", get(calendar::show).post(calendar::change))
+        .route("/rules", get(rules::show))
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bellwether_journal::{AppendError, CommitError, Journal, JournalError, Position};
-use bellwether_logic::rules::RuleSet;
 use bellwether_series::{Store, StoreError};
 use tokio::net::TcpListener;
 
@@ -25,7 +24,7 @@ use crate::inventory::Inventory;
 use crate::points;
 use crate::readers::engine::EngineError;
 use crate::readers::{EFFECTS, ENGINE, INFLUX, SERIES};
-use crate::rules::{self, RulesError};
+use crate::rules::{self, Loaded, RulesError};
 use crate::state::{State, StateError};
 use crate::tls::TlsError;
 use crate::{disk, figures, keeping};
@@ -108,7 +107,7 @@ pub enum StartError {
 pub(super) struct Opened {
     pub(super) folder: Folder,
     pub(super) config: Config,
-    pub(super) rules: RuleSet,
+    pub(super) rules: Arc<Loaded>,
     pub(super) agents: agents::Shared,
     pub(super) clock: Clock,
     pub(super) http: (Option<TcpListener>, SocketAddr),
@@ -141,7 +140,7 @@ pub struct Read {
     /// `collector.toml` and the command line.
     pub config: Config,
     /// The rules.
-    pub rules: RuleSet,
+    pub rules: Loaded,
     /// What agents are told.
     pub agents: AgentConfigs,
 }
@@ -184,7 +183,7 @@ pub(super) async fn open(options: &Options) -> Result<Opened, StartError> {
     Ok(Opened {
         folder,
         config,
-        rules,
+        rules: Arc::new(rules),
         agents: Arc::new(agents),
         clock,
         http,

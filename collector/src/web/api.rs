@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::configuration::{self, Configuration};
 use super::page::PageError;
-use super::{api_calendar, api_map};
+use super::{api_calendar, api_map, rules};
 use crate::state::devices::DeviceRow;
 use crate::state::secret::SecretHash;
 use crate::state::tickets::TicketFilter;
@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/api/v1/devices", get(devices))
         .route("/api/v1/discovered", get(api_map::discovered))
         .route("/api/v1/map", get(api_map::map))
+        .route("/api/v1/rules", get(rules::list))
         .route("/api/v1/tickets", get(tickets))
 }
 

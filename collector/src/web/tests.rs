@@ -28,6 +28,7 @@ use crate::state::tickets::tests::plain;
 mod calendar;
 mod closets;
 mod network;
+mod rules;
 
 const NOW: Timestamp = Timestamp(1_795_212_000_000);
 const PASSWORD: &str = "a few plain words";
@@ -87,6 +88,7 @@ impl School {
             },
             health: Arc::clone(&health),
             agents: tokio::sync::watch::channel(Arc::default()).1,
+            rules: Arc::new(crate::rules::load(std::path::Path::new("/nonexistent")).unwrap()),
         };
         let pages = super::router(Arc::new(app), Arc::new(Readings), TimeZone::UTC);
         Self { _folder: folder, state, clock, pages, health }

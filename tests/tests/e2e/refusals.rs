@@ -71,16 +71,21 @@ fn a_broken_configuration_is_named_with_file_key_and_what_was_expected() {
 }
 
 #[test]
-fn a_broken_rule_is_named_with_its_file() {
+fn a_broken_rule_is_left_out_and_said_everywhere() {
     let mut collector = Collector::start(NO_OWN_AGENT);
     collector.program().stop();
     let rules = collector.data().join("rules");
     fs::create_dir_all(&rules).unwrap();
     fs::write(rules.join("ours.toml"), "format = 1\n[[rule]]\nid = \"ours\"\n").unwrap();
-    let line = refused(&collector.arguments());
-    assert!(line.contains("ours.toml"), "{line}");
-    fs::remove_file(rules.join("ours.toml")).unwrap();
+    let checked = collector.command(&["rules", "check"]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:?}");
+    assert!(checked.text.contains("ours.toml, line 2"), "{checked:?}");
     collector.go();
+    let answer = |path: &str| collector.client().get(path, None).unwrap().text;
+    assert!(answer("/healthz").contains("rules: in trouble"));
+    assert!(answer("/metrics").contains("bellwether_broken_rules 1"));
+    fs::remove_file(rules.join("ours.toml")).unwrap();
+    assert!(collector.command(&["rules", "check"]).success().contains("nothing is broken"));
 }
 
 #[test]
