@@ -23,6 +23,7 @@ pub mod influx;
 pub mod ingest;
 pub mod inventory;
 pub mod keeping;
+pub mod life;
 pub mod neighborhoods;
 pub mod own_agent;
 pub mod points;

@@ -12,6 +12,7 @@ pub mod certificates;
 pub mod devices;
 mod effects;
 pub mod engine;
+pub mod life;
 pub mod machines;
 mod migrate;
 pub mod network;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Lane;
 use crate::calendar::{Book, School};
 use crate::device::Device;
+use crate::life::Life;
 use crate::presence::DeviceState;
 use crate::responsibilities::Responsibilities;
 use crate::rules::RuleSet;
@@ -35,6 +36,7 @@ mod duty;
 mod effect;
 mod input;
 mod judge;
+mod life;
 mod reckon;
 mod silence;
 mod turn;
@@ -118,6 +120,7 @@ pub struct Snapshot {
     matrix: Responsibilities,
     devices: BTreeMap<String, Watched>,
     tickets: Tickets,
+    life: Life,
     /// What each device hangs on, as far as it is sure.
     parents: BTreeMap<String, String>,
     /// Devices that are out of reach by themselves.
@@ -251,6 +254,7 @@ impl Engine {
             self.state.counters.own_pauses += 1;
             self.was_away(now, false);
         }
+        self.turn_day(now);
         self.take_in(now, input);
         while let Some(purpose) = self.state.timers.take_due(now) {
             match purpose {
@@ -260,6 +264,7 @@ impl Engine {
             }
         }
         self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
+        self.decide_tickets(now);
         self.flush();
     }
 
@@ -288,6 +293,7 @@ impl Engine {
             }
             Input::Samples { device, lane, samples } => {
                 self.judge(now, &device, lane, &samples);
+                self.notice(&device, lane, &samples);
                 if shows_life(&samples) {
                     self.contact(now, &device, |watched| {
                         // What a closet had not sent yet of a device says nothing of how that is now.
@@ -298,6 +304,7 @@ impl Engine {
                 }
             }
             Input::Hanging(changes) => self.rehang(now, changes),
+            Input::Life(known) => self.learn(known),
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
             Input::Calendar { site, calendar } => {
                 let changes = self.state.book.enter(&site, calendar);
@@ -362,6 +369,7 @@ impl Engine {
     fn act(&mut self, now: Timestamp, ticket: u64, actor: String, action: Action) {
         let Err(because) = self.state.tickets.act(now, ticket, &actor, action) else {
             self.ended_by_hand(now, ticket);
+            self.remember(now, ticket);
             return;
         };
         self.state.counters.actions_refused += 1;

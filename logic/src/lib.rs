@@ -15,6 +15,7 @@ pub mod hold;
 pub mod identity;
 pub mod incidents;
 pub mod leases;
+pub mod life;
 mod pairs;
 pub mod presence;
 pub mod ranges;

@@ -23,6 +23,7 @@ use crate::incidents::{Ending, Evidence, Fault, Incident};
 use crate::time::Timestamp;
 
 mod act;
+mod decision;
 mod event;
 mod ticket;
 
@@ -67,6 +68,9 @@ pub(crate) struct Tickets {
     changed: BTreeSet<u64>,
     #[serde(skip)]
     events: Vec<TicketEvent>,
+    /// Tickets whose repair or replacement is to be decided anew.
+    #[serde(skip)]
+    undecided: BTreeSet<u64>,
 }
 
 impl Tickets {
@@ -239,6 +243,8 @@ impl Tickets {
             touched: false,
             affected: Vec::new(),
             affected_more: 0,
+            decision: None,
+            fixes: Vec::new(),
             events: 0,
         };
         ticket.place(device);
@@ -294,6 +300,7 @@ impl Tickets {
         ticket.events += 1;
         ticket.changed_at = at;
         self.changed.insert(number);
+        self.undecided.insert(number);
         self.events.push(TicketEvent { ticket: number, sequence: ticket.events, at, actor, what });
     }
 

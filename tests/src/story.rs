@@ -15,6 +15,7 @@ use std::time::Duration;
 use bellwether_logic::batch::Lane;
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::engine::{Effect, Engine, Input, Refused, Settings, Snapshot};
+use bellwether_logic::life::Seen;
 use bellwether_logic::presence::{DeviceState, GoodbyeReason};
 use bellwether_logic::rules::{Pack, Rule, RuleSet};
 use bellwether_logic::sample::{Sample, Value};
@@ -190,6 +191,7 @@ pub struct Desk {
     events: BTreeMap<(u64, u64), TicketEvent>,
     devices: BTreeMap<String, DeviceState>,
     refused: BTreeMap<u64, Refused>,
+    told: BTreeMap<String, Seen>,
 }
 
 /// Reads the story of that name, plays it thrice, and panics with what went otherwise than it says.
@@ -432,6 +434,9 @@ impl Desk {
             }
             Effect::DeviceState(state) => {
                 self.devices.insert(state.device.clone(), state);
+            }
+            Effect::DeviceTold { device, seen } => {
+                self.told.insert(device, *seen);
             }
             Effect::Refused(refused) => {
                 self.refused.insert(refused.number, refused);

@@ -20,6 +20,7 @@ impl EngineTx<'_> {
             Effect::Ticket(ticket) => self.put_ticket(ticket),
             Effect::TicketEvent(event) => self.put_ticket_event(event),
             Effect::DeviceState(standing) => self.put_standing(standing),
+            Effect::DeviceTold { device, seen } => self.put_told(device, seen),
             // Whoever clicked is told at once, and nobody else needs to know.
             Effect::Refused(_) => Ok(()),
         }

@@ -25,6 +25,7 @@ const STEPS: &[&str] = &[
     include_str!("format_4.sql"),
     include_str!("format_5.sql"),
     include_str!("format_6.sql"),
+    include_str!("format_7.sql"),
 ];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.

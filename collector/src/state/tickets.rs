@@ -227,6 +227,8 @@ pub(crate) mod tests {
             repair: None,
             affected: Vec::new(),
             affected_more: 0,
+            decision: None,
+            fixes: Vec::new(),
             lines: vec![Line {
                 device: "d000000001".into(),
                 device_name: "LHS-SRV-01".into(),

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use crate::life::Seen;
 use crate::presence::DeviceState;
 use crate::tickets::{Refusal, Ticket, TicketEvent};
 use crate::time::Timestamp;
@@ -19,6 +20,13 @@ pub enum Effect {
     TicketEvent(TicketEvent),
     /// A device's standing from now on. Key: the device.
     DeviceState(DeviceState),
+    /// What a device has told of itself that bears on its life, from now on. Key: the device.
+    DeviceTold {
+        /// The device.
+        device: String,
+        /// What it told.
+        seen: Box<Seen>,
+    },
     /// What a person did could not be done. Key: its number.
     Refused(Refused),
 }
@@ -68,6 +76,8 @@ pub struct Counters {
     pub calendars_refused: u64,
     /// Matrices of responsibilities that were not taken.
     pub matrices_refused: u64,
+    /// Facts that there was no room for.
+    pub facts_refused: u64,
     /// Faults withdrawn because the building was closed.
     pub withdrawn: u64,
     /// Times that the collector was away without a start.

@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::batch::Lane;
 use crate::calendar::{Calendar, Change, Date};
 use crate::device::Device;
+use crate::life::Known;
 use crate::presence::GoodbyeReason;
 use crate::responsibilities::Responsibilities;
 use crate::sample::Sample;
@@ -83,6 +84,8 @@ pub enum Input {
     Hanging(Vec<(String, Option<String>)>),
     /// Who looks after what from now on; none: nobody has written it (any more).
     Responsibilities(Option<Box<Responsibilities>>),
+    /// Something became known of the life of devices, or is assumed from now on.
+    Life(Known),
     /// The engine asked to be woken.
     Wake,
 }

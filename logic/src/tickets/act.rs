@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, TEXT_MAX, Ticket, TicketState, Tickets, What};
+use crate::life::Course;
 use crate::time::Timestamp;
 
 /// What a person does.
@@ -25,6 +26,13 @@ pub enum Action {
     Reopen {
         /// Why.
         text: String,
+    },
+    /// Says whether it is repaired or replaced, whatever is advised.
+    Decide {
+        /// What to do; none: what is advised counts again.
+        course: Option<Course>,
+        /// Why.
+        because: String,
     },
 }
 
@@ -74,6 +82,9 @@ pub enum Refusal {
     /// The repair note lacks something.
     #[error("a ticket is closed with what was wrong and what was done about it")]
     NoteIncomplete,
+    /// It is about supplies, or nobody had decided anything.
+    #[error("there is nothing to decide about this ticket")]
+    NothingToDecide,
 }
 
 impl Tickets {
@@ -85,6 +96,7 @@ impl Tickets {
             Action::Comment { text } => What::Commented { text: written(&text)? },
             Action::Close(note) => ticket.close(now, actor, &note)?,
             Action::Reopen { text } => ticket.reopen_by_hand(&text)?,
+            Action::Decide { course, because } => ticket.decide(now, actor, course, &because)?,
         };
         ticket.touched = true;
         self.record(now, number, Actor::Person(actor.to_string()), what);
@@ -135,7 +147,7 @@ impl Ticket {
     }
 }
 
-fn written(text: &str) -> Result<String, Refusal> {
+pub(super) fn written(text: &str) -> Result<String, Refusal> {
     let text = shortened(text);
     if text.is_empty() { Err(Refusal::NothingWritten) } else { Ok(text) }
 }

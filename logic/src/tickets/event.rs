@@ -109,6 +109,27 @@ pub enum What {
         /// Why, in words.
         because: String,
     },
+    /// Other things are known than before, and something else is advised.
+    AdviceChanged {
+        /// What was advised, in words.
+        from: String,
+        /// What is advised now.
+        to: String,
+        /// Why.
+        because: String,
+    },
+    /// Somebody said what to do.
+    Decided {
+        /// What, in words.
+        course: String,
+        /// Why.
+        because: String,
+    },
+    /// Somebody took back what they had said: what is advised counts again.
+    DecisionWithdrawn {
+        /// Why.
+        because: String,
+    },
 }
 
 impl What {
@@ -126,6 +147,9 @@ impl What {
             Self::Closed { .. } => "closed",
             Self::Resolved { .. } => "resolved",
             Self::Reopened { .. } => "reopened",
+            Self::AdviceChanged { .. } => "advice_changed",
+            Self::Decided { .. } => "decided",
+            Self::DecisionWithdrawn { .. } => "decision_withdrawn",
         }
     }
 
@@ -144,6 +168,9 @@ impl What {
             Self::Closed { note } => format!("Closed: {}", note.text()),
             Self::Resolved { because } => format!("Resolved by itself: {}", because.text()),
             Self::Reopened { because } => format!("Reopened: {because}"),
+            Self::AdviceChanged { from, to, because } => format!("{to} (before: {from}). {because}"),
+            Self::Decided { course, because } => format!("Decided: {course}. {because}"),
+            Self::DecisionWithdrawn { because } => format!("Goes by the advice again: {because}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A ticket, its lines, and the devices that it names.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{GROUP_LINES_MAX, LINES_MAX, RepairNote};
 use crate::device::{Device, words};
 use crate::incidents::{Ending, Evidence, Fault, Incident};
+use crate::life::{Decision, Fix};
 use crate::rules::{Severity, TicketKind};
 use crate::time::Timestamp;
 
@@ -119,6 +121,12 @@ pub struct Ticket {
     /// Further ones, beyond [`super::AFFECTED_MAX`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub affected_more: u64,
+    /// What is to be done, if it is about hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Box<Decision>>,
+    /// What helped before: the last fixes of its leading rule on this model, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixes: Vec<Fix>,
     /// How many events it has had: the last one's sequence.
     pub events: u64,
 }
@@ -202,17 +210,33 @@ impl Ticket {
         true
     }
 
-    /// Title, kind and severity follow the lines that are not over, or all once every one is.
+    /// Title, severity and, unless something was decided, kind follow the lines that are not over, or all once every one is.
     pub(super) fn summarise(&mut self) {
-        let any_left = self.lines.iter().any(|line| !line.is_over());
-        let counted = || self.lines.iter().filter(|line| !any_left || !line.is_over());
-        let Some(worst) = counted().reduce(|worst, line| if line.severity > worst.severity { line } else { worst })
-        else {
-            return;
+        let Some(worst) = self.leading() else { return };
+        let (severity, title) = (worst.severity, worst.title.clone());
+        let kind = self.lines_kind();
+        self.kind = match &self.decision {
+            Some(decision) if kind != TicketKind::Supply => decision.course.kind(),
+            _ => kind,
         };
-        self.kind = counted().map(|line| line.kind).max().unwrap_or(self.kind);
-        self.severity = worst.severity;
-        self.title = worst.title.clone();
+        self.severity = severity;
+        self.title = title;
+    }
+
+    /// Its lines that are not over, or all once every one is.
+    fn counted(&self) -> impl Iterator<Item = &Line> {
+        let any_left = self.lines.iter().any(|line| !line.is_over());
+        self.lines.iter().filter(move |line| !any_left || !line.is_over())
+    }
+
+    /// The worst of its lines that count.
+    pub(crate) fn leading(&self) -> Option<&Line> {
+        self.counted().reduce(|worst, line| if line.severity > worst.severity { line } else { worst })
+    }
+
+    /// What kind of work its lines ask for, whatever was decided.
+    pub(crate) fn lines_kind(&self) -> TicketKind {
+        self.counted().map(|line| line.kind).max().unwrap_or(self.kind)
     }
 
     /// The devices whose faults it holds, over or not, by id; one with several faults as often.

@@ -8,7 +8,7 @@ use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{
     AgentConfigured, AgentConnected, AgentLeft, BatchReceived, CalendarSet, DayChanged, DeviceChanged, DeviceFound,
-    LinkSet, NeighborhoodSeen, ProposalJudged, record,
+    LifeFactsSet, LifeTableSet, LinkSet, NeighborhoodSeen, ProposalJudged, record,
 };
 
 use super::received::Received;
@@ -46,6 +46,8 @@ pub(super) enum Deed {
     Effect(Effect),
     Found(Timestamp, Box<DeviceFound>),
     Judged(ProposalJudged),
+    LifeFacts(Timestamp, Box<LifeFactsSet>),
+    LifeTable(Timestamp, Box<LifeTableSet>),
     Left(Timestamp, AgentLeft),
     Link(Timestamp, LinkSet),
     Map(Timestamp),
@@ -73,6 +75,8 @@ impl Chunk {
             record::Body::Judged(judged) => self.deeds.push(Deed::Judged(judged)),
             record::Body::Neighborhood(seen) => self.deeds.push(Deed::Neighborhood(at, Box::new(seen))),
             record::Body::Link(link) => self.deeds.push(Deed::Link(at, link)),
+            record::Body::LifeFacts(set) => self.deeds.push(Deed::LifeFacts(at, Box::new(set))),
+            record::Body::LifeTable(set) => self.deeds.push(Deed::LifeTable(at, Box::new(set))),
             record::Body::Calendar(set) => self.deeds.push(Deed::Calendar(at, Box::new(set))),
             record::Body::Day(day) => self.deeds.push(Deed::Day(at, day)),
             record::Body::Started(_) => self.deeds.push(Deed::Nobody(at)),
@@ -148,6 +152,8 @@ impl Chunk {
                     rereached.extend(Some(found.device_id.clone()).filter(|device| !device.is_empty()));
                 }
                 Deed::Judged(judged) => tx.put_judged(judged)?,
+                Deed::LifeFacts(at, set) => tx.put_life_facts(*at, set)?,
+                Deed::LifeTable(at, set) => tx.put_life_table(*at, set)?,
                 Deed::Left(at, left) => tx.put_left(*at, left)?,
                 Deed::Link(at, link) => tx.put_link(*at, link)?,
                 Deed::Map(at) => tx.draw_map(*at)?,

@@ -16,7 +16,7 @@ use bellwether_proto::record::v1::{
 use bellwether_proto::v1;
 
 use crate::calendar::{calendar_of, change_of};
-use crate::{figures, points};
+use crate::{figures, life, points};
 
 /// What a record says to the engine; nothing if it says nothing to it, or nothing that this version understands. A batch
 /// of an agent that watches others says something of each.
@@ -46,6 +46,8 @@ fn one(body: &record::Body) -> Option<Input> {
         record::Body::Started(_) => Input::CollectorStarted,
         record::Body::Stopped(_) => Input::CollectorStopped,
         record::Body::Hanging(seen) => Input::Hanging(seen.changes.iter().map(hanging).collect()),
+        record::Body::LifeFacts(set) => Input::Life(life::known_facts(set)),
+        record::Body::LifeTable(set) => Input::Life(life::known_table(set)),
         record::Body::Wake(_) => Input::Wake,
         record::Body::Batch(_)
         | record::Body::Configured(_)
@@ -132,6 +134,14 @@ fn act(acted: &TicketActed) -> Option<Input> {
             minutes: close.minutes,
         }),
         ticket_acted::Action::Reopen(reopen) => Action::Reopen { text: reopen.text.clone() },
+        ticket_acted::Action::Decide(decide) => {
+            let course = Some(decide.course.as_str()).filter(|word| !word.is_empty());
+            let Ok(course) = course.map(str::parse).transpose() else {
+                figures::refused("unknown_word");
+                return None;
+            };
+            Action::Decide { course, because: decide.because.clone() }
+        }
     };
     Some(Input::Act { ticket: acted.ticket, actor: acted.actor.clone(), action })
 }

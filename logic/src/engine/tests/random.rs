@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 
 use super::*;
 use crate::calendar::{Calendar, Change, Date, Day, DayKind, Parts};
+use crate::life::{Course, Facts, Known, PartCost, Subject, Table};
 
 #[derive(Clone, Debug)]
 struct Step {
@@ -56,10 +57,36 @@ fn any_action() -> impl Strategy<Value = Action> {
         Just(Action::Take),
         text.clone().prop_map(|text| Action::Comment { text }),
         text.clone().prop_map(|text| Action::Reopen { text }),
+        (prop::option::of(prop::sample::select(Course::ALL)), text.clone())
+            .prop_map(|(course, because)| Action::Decide { course, because }),
         (text.clone(), text, any::<u32>()).prop_map(|(fault, action, minutes)| {
             Action::Close(RepairNote { fault, action, part: String::new(), minutes })
         }),
     ]
+}
+
+/// Facts of two devices and their model, and a table by which full disks are hardware.
+fn any_known() -> impl Strategy<Value = Known> {
+    let subject = prop_oneof![
+        4 => device_id().prop_map(Subject::Device),
+        1 => Just(Subject::Model("Acme Server".to_string())),
+    ];
+    let date = || prop::option::of((-3_000i32..3_000).prop_map(|days| Date(20_696 + days)));
+    let facts = (date(), prop::option::of(0u32..500_000), date(), prop::option::of(1u8..9)).prop_map(
+        |(purchased, price_cents, warranty_ends, planned_years)| Facts {
+            purchased,
+            price_cents,
+            warranty_ends,
+            planned_years,
+            ..Facts::default()
+        },
+    );
+    let table = (0u32..50_000, any::<bool>()).prop_map(|(cents, part)| {
+        let part = if part { "disk".to_string() } else { String::new() };
+        let repairs = [("disk".to_string(), PartCost { part, cents, minutes: 30 })].into();
+        Known::Table(Table { repairs, labor_cents_per_hour: 3_000, ..Table::default() })
+    });
+    prop_oneof![2 => (subject, facts).prop_map(|entry| Known::Facts(vec![entry])), 1 => table]
 }
 
 /// Days of an hour each two hours: many openings in a short history.
@@ -105,6 +132,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         4 => (0i32..40, prop::option::of(any_change()))
             .prop_map(|(date, change)| Input::DayChanged { site: "Lincoln".to_string(), date: Date(date), change }),
         6 => Just(Input::Wake),
+        3 => any_known().prop_map(Input::Life),
         4 => (device_id(), prop::option::of(device_id())).prop_map(|(device, on)| Input::Hanging(vec![(device, on)])),
     ]
 }
@@ -195,7 +223,7 @@ fn check_effects(effects: &[Effect]) {
                 refusals += 1;
                 assert_eq!(refused.number, refusals);
             }
-            Effect::DeviceState(_) => {}
+            Effect::DeviceState(_) | Effect::DeviceTold { .. } => {}
         }
     }
 }
