@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 mod agent;
+mod engine;
 mod ingest;
 mod series;
 mod snmp;
@@ -22,11 +23,12 @@ fn main() -> ExitCode {
     let name = std::env::args().nth(1).unwrap_or_default();
     let figures = match name.as_str() {
         "agent" => agent::run(),
+        "engine" => engine::run(),
         "ingest" => ingest::run(),
         "series" => series::run(),
         "snmp" => snmp::run(),
         _ => {
-            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|ingest|series|snmp");
+            let _ = writeln!(std::io::stderr(), "usage: tests/bench agent|engine|ingest|series|snmp");
             return ExitCode::from(2);
         }
     };
