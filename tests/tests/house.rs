@@ -235,11 +235,12 @@ mod order {
     use super::*;
 
     /// Each of our crates, and those of ours that it may use.
-    const ORDER: [(&str, &[&str]); 7] = [
+    const ORDER: [(&str, &[&str]); 8] = [
         ("bellwether-journal", &[]),
         ("bellwether-series", &[]),
         ("bellwether-logic", &[]),
         ("bellwether-proto", &["bellwether-logic"]),
+        ("bellwether-school", &["bellwether-logic"]),
         ("bellwether-agent", &["bellwether-logic", "bellwether-proto"]),
         (
             "bellwether-collector",
