@@ -20,6 +20,7 @@ pub mod people;
 pub mod proposals;
 pub mod secret;
 pub mod sessions;
+pub mod sight;
 pub mod tickets;
 pub mod tokens;
 

@@ -38,6 +38,7 @@ mod input;
 mod judge;
 mod life;
 mod reckon;
+mod sight;
 mod silence;
 mod turn;
 mod watched;
@@ -45,6 +46,8 @@ mod watched;
 pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
 pub use effect::{Counters, Effect, Refused};
 pub use input::Input;
+use sight::Editions;
+pub use sight::{LOOKS_MAX, Listing, MATERIAL_PART, RAISED_MAX};
 use turn::Turn;
 use watched::Watched;
 
@@ -82,6 +85,10 @@ pub const HEARTBEAT: Duration = Duration::from_secs(60);
 /// itself was away: its machine slept, or was stopped for a snapshot.
 pub const OWN_PAUSE_MAX: Duration = Duration::from_secs(3 * 60);
 
+/// For how long a device is new, unless the settings say otherwise: half a school day, so that a machine that is put up in
+/// the afternoon is known the next noon. House.
+pub const FIRST_SIGHT: Span = Span::from_mins(4 * 60);
+
 /// What an admin may set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -93,6 +100,9 @@ pub struct Settings {
     pub reopen_within: Span,
     /// How many tickets may be open at once; beyond it new faults get none.
     pub open_tickets_max: usize,
+    /// For how long a device, or a rule, is new: what is found wrong in a device's first hours goes on the planning list.
+    /// Zero: it makes tickets like anything else.
+    pub first_sight: Span,
 }
 
 impl Default for Settings {
@@ -101,6 +111,7 @@ impl Default for Settings {
             reconnect_grace: Span::from_mins(2),
             reopen_within: Span::from_days(14),
             open_tickets_max: crate::tickets::OPEN_MAX,
+            first_sight: FIRST_SIGHT,
         }
     }
 }
@@ -125,6 +136,8 @@ pub struct Snapshot {
     parents: BTreeMap<String, String>,
     /// Devices that are out of reach by themselves.
     out: BTreeSet<String>,
+    /// Which rules are how new.
+    editions: Editions,
     timers: Timers,
     counters: Counters,
     effects: VecDeque<Effect>,
@@ -305,6 +318,7 @@ impl Engine {
             }
             Input::Hanging(changes) => self.rehang(now, changes),
             Input::Life(known) => self.learn(known),
+            Input::Raise { actor, faults } => self.raise(now, &actor, faults),
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
             Input::Calendar { site, calendar } => {
                 let changes = self.state.book.enter(&site, calendar);
@@ -329,6 +343,9 @@ impl Engine {
                 // What was remembered for one kind of question is nothing to another.
                 watched.tracks.retain(|fault, _| !changed.contains(&fault.rule));
             }
+            if self.state.editions.note(&self.state.rules, &rules) {
+                self.look_anew();
+            }
             self.state.rules = rules;
             self.state.settings = settings;
             self.state.ruled = true;
@@ -350,6 +367,9 @@ impl Engine {
         if let Some(watched) = self.state.devices.get_mut(&id) {
             if watched.device != device {
                 self.state.tickets.relocate(now, &device);
+                if watched.device.class != device.class {
+                    watched.sights.begin(&self.state.editions);
+                }
                 if watched.device.class != device.class || watched.device.state != device.state {
                     watched.contact.restart_clock(now);
                 }
@@ -357,7 +377,9 @@ impl Engine {
                 self.apply_rules_to(now, &id);
             }
         } else if self.state.devices.len() < DEVICES_MAX {
-            self.state.devices.insert(id.clone(), Watched::new(now, device));
+            let mut watched = Watched::new(now, device);
+            watched.sights.begin(&self.state.editions);
+            self.state.devices.insert(id.clone(), watched);
         } else {
             self.state.counters.devices_refused += 1;
             return;
@@ -397,8 +419,10 @@ impl Engine {
 
     /// What one input's consequences need, apart from the devices.
     fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
-        let Snapshot { devices, tickets, counters, rules, settings, book, parents, .. } = &mut self.state;
-        (Turn { now, rules, book, parents, forsaken: false, settings: *settings, tickets, counters }, devices)
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, .. } = &mut self.state;
+        let turn =
+            Turn { now, rules, book, parents, forsaken: false, editions, settings: *settings, tickets, counters };
+        (turn, devices)
     }
 
     fn heartbeat(&self, now: Timestamp) -> Option<Timestamp> {
@@ -412,8 +436,9 @@ impl Engine {
         effects.extend(tickets.into_iter().map(|ticket| Effect::Ticket(Box::new(ticket))));
         effects.extend(events.into_iter().map(Effect::TicketEvent));
         for device in core::mem::take(&mut self.touched) {
-            let changed = self.state.devices.get_mut(&device).and_then(Watched::take_change);
-            effects.extend(changed.map(Effect::DeviceState));
+            let Some(watched) = self.state.devices.get_mut(&device) else { continue };
+            effects.extend(watched.take_change().map(Effect::DeviceState));
+            effects.extend(watched.take_listings());
         }
     }
 }

@@ -116,9 +116,22 @@ pub struct Incident {
     /// Whether it is a problem of its own; only an outage may be none.
     #[serde(default)]
     pub standing: Standing,
-    /// The ticket that carries it; none if a limit was reached, or if it is no problem of its own.
+    /// Why it has no ticket though it is a problem of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<Quiet>,
+    /// The ticket that carries it; none if a limit was reached, if it is no problem of its own, or if it is quiet.
     #[serde(default)]
     pub ticket: Option<u64>,
+}
+
+/// Why an incident has no ticket though it is a problem of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quiet {
+    /// It was there already when its device or its rule was new.
+    FirstSight,
+    /// Its rule makes a list, never work of its own.
+    List,
 }
 
 /// Why an incident is over.

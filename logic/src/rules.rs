@@ -112,6 +112,12 @@ pub struct Rule {
     /// Whether its fault means that the device is out of reach, and with it all that hangs on it. Silence always does.
     #[serde(default, skip_serializing_if = "is_false")]
     pub outage: bool,
+    /// Whether it is about somebody's safety: then nothing holds its tickets back.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub safety: bool,
+    /// Whether its faults are a list to plan by and never tickets by themselves: reboots that are due, support that ends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub list: bool,
     /// Step by step, for a technician who is new.
     pub runbook: String,
     /// Where its numbers come from; the word *house* marks those that are ours.
@@ -303,6 +309,11 @@ impl Rule {
     }
 
     fn find_flaw(&self) -> Option<Flaw> {
+        let urgent = self.safety || self.is_outage() || self.severity == Severity::Critical;
+        if self.list && urgent {
+            let expected = "`false` for what is critical, an outage, or about safety: that has a ticket at once";
+            return Some(Flaw::new("list", "`true`", expected));
+        }
         self.flaw_in_words().or_else(|| self.flaw_in_check()).or_else(|| self.flaw_in_title())
     }
 

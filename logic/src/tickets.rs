@@ -144,6 +144,12 @@ impl Tickets {
         }
     }
 
+    /// Notes something on a ticket: in a person's name, or in our own.
+    pub(crate) fn remark(&mut self, now: Timestamp, number: u64, actor: Option<&str>, text: &str) {
+        let actor = actor.map_or(Actor::Bellwether, |name| Actor::Person(name.to_string()));
+        self.record(now, number, actor, What::Commented { text: text.to_string() });
+    }
+
     /// A device is out of reach because of what the ticket is about.
     pub(crate) fn affect(&mut self, now: Timestamp, number: u64, affected: Affected) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };

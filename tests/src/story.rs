@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use bellwether_logic::batch::Lane;
 use bellwether_logic::device::{Class, Device, LifeState};
-use bellwether_logic::engine::{Effect, Engine, Input, Refused, Settings, Snapshot};
+use bellwether_logic::engine::{Effect, Engine, Input, Listing, Refused, Settings, Snapshot};
+use bellwether_logic::incidents::Fault;
 use bellwether_logic::life::Seen;
 use bellwether_logic::presence::{DeviceState, GoodbyeReason};
 use bellwether_logic::rules::{Pack, Rule, RuleSet};
@@ -32,6 +33,9 @@ const BEGIN: Timestamp = Timestamp(1_788_177_600_000);
 /// The most inputs of one story; more is a step that repeats without end.
 const INPUTS_MAX: usize = 200_000;
 
+/// Devices that all restarts of one story write down and read back, in all: a story of hundreds has a restart now and then.
+const RESTARTED_MAX: usize = 50_000;
+
 /// Of the wakes in a row, which days without data are made of, every so many is followed by a restart too.
 const WAKES_A_RESTART: usize = 30;
 
@@ -48,6 +52,9 @@ pub struct Story {
     rules: Option<String>,
     #[serde(default)]
     settings: Settings,
+    /// For how long a device is new. Devices of most stories are known since long.
+    #[serde(default)]
+    first_sight: Span,
     /// How often agents read.
     #[serde(default = "minute")]
     interval: Span,
@@ -134,6 +141,14 @@ enum Does {
     Act { ticket: u64, by: String, what: What },
     /// A device hangs elsewhere from now on; on nothing that is known if `on` is missing.
     Hang { device: String, on: Option<String> },
+    /// A person turns a fault on the planning list into a ticket.
+    Raise {
+        device: String,
+        rule: String,
+        #[serde(default)]
+        tags: BTreeMap<String, String>,
+        by: String,
+    },
     /// A person says something of a day at a building.
     Say { building: String, date: String, what: school::Said },
     /// The collector stops or starts.
@@ -148,6 +163,7 @@ impl Does {
             Self::Goodbye { device, .. }
             | Self::Sample { device, .. }
             | Self::Edit { device, .. }
+            | Self::Raise { device, .. }
             | Self::Hang { device, .. } => Some(device),
             Self::Act { .. } | Self::Say { .. } | Self::Collector(_) => None,
         }
@@ -190,6 +206,8 @@ pub struct Desk {
     tickets: BTreeMap<u64, Ticket>,
     events: BTreeMap<(u64, u64), TicketEvent>,
     devices: BTreeMap<String, DeviceState>,
+    /// The planning list.
+    list: BTreeMap<(String, Fault), Listing>,
     refused: BTreeMap<u64, Refused>,
     told: BTreeMap<String, Seen>,
 }
@@ -204,17 +222,19 @@ pub fn play(name: &str) {
     play.run();
     play.check_ends();
     let Play { log, effects, .. } = play;
-    assert_eq!(effects, replay(&rules, story.settings, &log, false), "{name}: played in one go");
-    assert_eq!(effects, replay(&rules, story.settings, &log, true), "{name}: played with a restart at every step");
+    assert_eq!(effects, replay(&rules, story.settings(), &log, false), "{name}: played in one go");
+    assert_eq!(effects, replay(&rules, story.settings(), &log, true), "{name}: played with a restart at every step");
     perform_twice(&effects);
 }
 
 fn replay(rules: &RuleSet, settings: Settings, log: &[(Timestamp, Input)], restarts: bool) -> Vec<Effect> {
     let mut engine = Engine::new(rules.clone(), settings);
     let mut effects = Vec::new();
+    let devices = log.iter().filter(|(_, input)| matches!(input, Input::Device(_))).count().max(1);
+    let every = (log.len() * devices).div_ceil(RESTARTED_MAX).max(1);
     for (place, (now, input)) in log.iter().enumerate() {
         engine.handle(*now, input.clone());
-        if restarts && (*input != Input::Wake || place % WAKES_A_RESTART == 0) {
+        if restarts && place % every == 0 && (*input != Input::Wake || place % WAKES_A_RESTART == 0) {
             let text = serde_json::to_string(engine.snapshot()).expect("a snapshot is plain data");
             let snapshot: Snapshot = serde_json::from_str(&text).expect("what was written can be read");
             engine = Engine::restore(rules.clone(), settings, snapshot);
@@ -252,7 +272,7 @@ impl<'story> Play<'story> {
     fn begin(story: &'story Story, rules: RuleSet) -> Self {
         let mut play = Self {
             story,
-            engine: Engine::new(rules, story.settings),
+            engine: Engine::new(rules, story.settings()),
             desk: Desk::default(),
             log: Vec::new(),
             effects: Vec::new(),
@@ -363,6 +383,10 @@ impl<'story> Play<'story> {
                 Input::Device(known.clone())
             }
             Does::Hang { device, on } => Input::Hanging(vec![(device, on)]),
+            Does::Raise { device, rule, tags, by } => {
+                let fault = Fault { rule, tags: tags.into_iter().collect() };
+                Input::Raise { actor: by, faults: vec![(device, fault)] }
+            }
             Does::Act { ticket, by, what } => Input::Act { ticket, actor: by, action: what.action() },
             Does::Say { building, date, what } => {
                 Input::DayChanged { site: building, date: school::date(&date), change: what.change() }
@@ -410,6 +434,10 @@ impl<'story> Play<'story> {
 }
 
 impl Story {
+    fn settings(&self) -> Settings {
+        Settings { first_sight: self.first_sight, ..self.settings }
+    }
+
     fn rule_set(&self, folder: &Path) -> RuleSet {
         let parse = |text: &str| -> Vec<Rule> {
             let pack: Pack = toml::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", self.says));
@@ -438,6 +466,10 @@ impl Desk {
             Effect::DeviceTold { device, seen } => {
                 self.told.insert(device, *seen);
             }
+            Effect::Listed(listing) => {
+                self.list.insert((listing.device.clone(), listing.fault.clone()), *listing);
+            }
+            Effect::Unlisted { device, fault } => drop(self.list.remove(&(device, fault))),
             Effect::Refused(refused) => {
                 self.refused.insert(refused.number, refused);
             }

@@ -33,6 +33,7 @@ stories! {
     crc_errors_open_a_repair,
     dead_switch_makes_one_while_the_collector_restarts,
     dead_switch_takes_what_hangs_on_it_along,
+    day_one_with_300_old_faults_is_one_list,
     degraded_raid_opens_one,
     desktop_is_missed_after_a_half_day_and_a_holiday_on_monday,
     desktop_is_not_missed_over_a_weekend_in_autumn_when_clocks_change,

@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("format_5.sql"),
     include_str!("format_6.sql"),
     include_str!("format_7.sql"),
+    include_str!("format_8.sql"),
 ];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.
@@ -201,6 +202,18 @@ mod tests {
         assert_eq!(state.map_clock().unwrap(), (true, bellwether_logic::time::Timestamp(0)));
         assert_eq!(state.drawn().unwrap().1, crate::state::network::Drawn::default());
         assert!(copy_path(&path, 4).exists());
+    }
+
+    #[test]
+    fn a_database_of_format_7_gets_an_empty_planning_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder);
+        let mut old = Connection::open(&path).unwrap();
+        migrate(&mut old, &STEPS[..7]).unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        assert_eq!((state.listing_count().unwrap(), state.listings().unwrap().len()), (0, 0));
+        assert!(copy_path(&path, 7).exists());
     }
 
     #[test]

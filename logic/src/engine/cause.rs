@@ -210,6 +210,7 @@ impl Engine {
             tickets.forget_affected(ticket, device);
         }
         match &standing {
+            Standing::Own if incident.quiet.is_some() => {}
             Standing::Own => {
                 let limits = Limits { reopen_within: settings.reopen_within.0, open_max: settings.open_tickets_max };
                 incident.ticket = tickets.attach(now, &watched.device, fault, incident, limits);

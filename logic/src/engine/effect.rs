@@ -5,6 +5,8 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
+use super::sight::Listing;
+use crate::incidents::Fault;
 use crate::life::Seen;
 use crate::presence::DeviceState;
 use crate::tickets::{Refusal, Ticket, TicketEvent};
@@ -26,6 +28,15 @@ pub enum Effect {
         device: String,
         /// What it told.
         seen: Box<Seen>,
+    },
+    /// A fault that is on the planning list from now on, as it is. Key: device and fault.
+    Listed(Box<Listing>),
+    /// A fault is on it no longer. Key: device and fault.
+    Unlisted {
+        /// The device's id.
+        device: String,
+        /// Rule and subject.
+        fault: Fault,
     },
     /// What a person did could not be done. Key: its number.
     Refused(Refused),
@@ -68,6 +79,8 @@ pub struct Counters {
     pub tickets_refused: u64,
     /// Incidents opened.
     pub incidents: u64,
+    /// Faults that were found at first sight, or by a rule that makes a list: they got no ticket.
+    pub listed: u64,
     /// Outages that another device's outage explains: they got no ticket.
     pub outages_explained: u64,
     /// Actions of people that were refused.

@@ -8,6 +8,7 @@ use core::time::Duration;
 use crate::batch::Lane;
 use crate::calendar::{Calendar, Change, Date};
 use crate::device::Device;
+use crate::incidents::Fault;
 use crate::life::Known;
 use crate::presence::GoodbyeReason;
 use crate::responsibilities::Responsibilities;
@@ -63,6 +64,13 @@ pub enum Input {
         actor: String,
         /// What they did.
         action: Action,
+    },
+    /// A person turns faults on the planning list into tickets.
+    Raise {
+        /// The person's login name.
+        actor: String,
+        /// Devices and their faults, at most [`super::RAISED_MAX`].
+        faults: Vec<(String, Fault)>,
     },
     /// A building's calendar as it is from now on; none: it has that of the district again.
     Calendar {

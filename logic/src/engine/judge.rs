@@ -19,13 +19,13 @@ impl Engine {
     /// Judges a batch. Back-fill and what is late are history: they are stored elsewhere, and decide nothing here.
     pub(super) fn judge(&mut self, now: Timestamp, device: &str, lane: Lane, samples: &[Sample]) {
         let forsaken = !shows_life(samples) && self.is_forsaken(device);
-        let Snapshot { devices, tickets, counters, rules, settings, book, parents, .. } = &mut self.state;
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, .. } = &mut self.state;
         let Some(watched) = devices.get_mut(device) else { return };
         if lane == Lane::Backfill {
             counters.samples_backfilled += u64::try_from(samples.len()).unwrap_or(u64::MAX);
             return;
         }
-        let mut turn = Turn { now, rules, book, parents, forsaken, settings: *settings, tickets, counters };
+        let mut turn = Turn { now, rules, book, parents, forsaken, editions, settings: *settings, tickets, counters };
         let (before, faults) = (watched.newest, watched.incidents.len());
         for sample in samples {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {
@@ -51,7 +51,7 @@ impl Engine {
             }
         }
         turn.forget_unseen(watched, before);
-        if watched.incidents.len() != faults {
+        if !watched.relist.is_empty() || watched.incidents.len() != faults {
             self.touched.insert(device.into());
         }
         self.weigh(now, device);
@@ -111,7 +111,10 @@ impl Turn<'_> {
                 let evidence = evidence(threshold, sample);
                 self.open(watched, rule, fault, since, evidence, |name| threshold.shown(sample, name));
             }
-            Step::Stands => self.worsen(watched, &fault, threshold, sample),
+            Step::Stands => {
+                self.worsen(watched, &fault, threshold, sample);
+                self.raise_if_worse(watched, rule, &fault);
+            }
             Step::Clears => self.end(watched, &fault, &Ending::ProvenGood { r#for: threshold.clear_for }),
             Step::Vanishes => {
                 watched.holds.remove(&fault);
@@ -162,6 +165,7 @@ impl Turn<'_> {
     fn forget_unseen(&mut self, watched: &mut Watched, before: Option<Timestamp>) {
         let (Some(before), Some(newest)) = (before, watched.newest) else { return };
         let reported = newest.since(before).min(watched.interval.saturating_mul(INTERVALS));
+        watched.sights.pass(reported, newest, self.settings.first_sight.0);
         let tickets = &*self.tickets;
         let incidents = &watched.incidents;
         let waits = |fault: &Fault| {
@@ -189,10 +193,13 @@ impl Turn<'_> {
         if worse {
             incident.worsen(evidence(threshold, sample));
         }
-        if incident.should_write(self.now)
-            && let Some(number) = incident.ticket
-        {
-            self.tickets.update_evidence(self.now, number, &watched.device.id, fault, &incident.worst);
+        if incident.should_write(self.now) {
+            match incident.ticket {
+                Some(number) => {
+                    self.tickets.update_evidence(self.now, number, &watched.device.id, fault, &incident.worst);
+                }
+                None => drop(watched.relist.insert(fault.clone())),
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::incidents::{Ending, Fault, Incident};
 use crate::presence::Presence;
 use crate::rules::{Check, Expected, Threshold};
 use crate::span::Passing;
+use crate::tickets::Affected;
 use crate::time::Timestamp;
 
 impl Engine {
@@ -86,6 +87,10 @@ impl Turn<'_> {
             hold.resume();
             incident.opened_at = self.now;
             self.attach(&watched.device, &fault, &mut incident);
+            if let Some(number) = incident.standing.ticket() {
+                // It was noted as back when the building counted as closed.
+                self.tickets.affect(self.now, number, Affected::of(&watched.device, incident.since));
+            }
             self.counters.incidents += 1;
             watched.incidents.insert(fault, incident);
         }

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::cause::WAIT_MAX;
+use super::sight::Editions;
 use super::watched::Watched;
 use super::{Counters, Settings};
 use crate::calendar::Book;
@@ -22,6 +23,7 @@ pub(super) struct Turn<'engine> {
     pub(super) parents: &'engine BTreeMap<String, String>,
     /// So much of what hangs on the device is silent that its own silence needs no more proof.
     pub(super) forsaken: bool,
+    pub(super) editions: &'engine Editions,
     pub(super) settings: Settings,
     pub(super) tickets: &'engine mut Tickets,
     pub(super) counters: &'engine mut Counters,
@@ -60,8 +62,10 @@ impl Turn<'_> {
             written_at: self.now,
             outage,
             standing,
+            quiet: self.quiet(watched, rule, since),
             ticket: None,
         };
+        self.counters.listed += u64::from(incident.quiet.is_some());
         self.attach(device, &fault, &mut incident);
         self.counters.incidents += 1;
         watched.incidents.insert(fault, incident);
@@ -69,7 +73,7 @@ impl Turn<'_> {
 
     /// Puts a problem of its own on a ticket.
     pub(super) fn attach(&mut self, device: &Device, fault: &Fault, incident: &mut Incident) {
-        if incident.standing != Standing::Own {
+        if incident.standing != Standing::Own || incident.quiet.is_some() {
             return;
         }
         let limits = Limits { reopen_within: self.settings.reopen_within.0, open_max: self.settings.open_tickets_max };

@@ -1,11 +1,12 @@
 //! What the engine remembers of one device.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::INTERVAL;
+use super::sight::Sights;
 use crate::device::Device;
 use crate::hold::Hold;
 use crate::incidents::{Fault, Incident};
@@ -37,6 +38,15 @@ pub(super) struct Watched {
     /// Faults that counted until it became known that the building was closed, and that are not seen to be over.
     #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) withdrawn: BTreeMap<Fault, Incident>,
+    /// What is new about it.
+    #[serde(default)]
+    pub(super) sights: Sights,
+    /// Its faults on the planning list, as was last told.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) listed: BTreeSet<Fault>,
+    /// Those of which the list is to be told anew in this turn.
+    #[serde(skip)]
+    pub(super) relist: BTreeSet<Fault>,
     /// Its standing as it was last told.
     #[serde(default)]
     told: Option<DeviceState>,
@@ -53,6 +63,9 @@ impl Watched {
             tracks: BTreeMap::new(),
             incidents: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
+            sights: Sights::default(),
+            listed: BTreeSet::new(),
+            relist: BTreeSet::new(),
             told: None,
         }
     }

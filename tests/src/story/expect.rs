@@ -19,6 +19,8 @@ pub(super) struct Expect {
     open: Option<usize>,
     /// How many were ever made.
     made: Option<usize>,
+    /// How many faults are on the planning list.
+    listed: Option<usize>,
     ticket: Option<ExpectTicket>,
     device: Option<ExpectDevice>,
 }
@@ -73,6 +75,7 @@ impl Expect {
         if let Some(made) = self.made {
             assert_eq!(desk.tickets.len(), made, "tickets made at {when}: {:#?}", desk.tickets);
         }
+        same(&when, "faults on the planning list", self.listed.as_ref(), &desk.list.len());
         if let Some(expected) = &self.ticket {
             let ticket = desk.tickets.get(&expected.number);
             expected.check(&when, ticket.unwrap_or_else(|| panic!("no ticket {} at {when}", expected.number)));

@@ -84,6 +84,7 @@ impl Chunk {
             | record::Body::Ticket(_)
             | record::Body::Stopped(_)
             | record::Body::Hanging(_)
+            | record::Body::Raised(_)
             | record::Body::Wake(_)
             | record::Body::Series(_)
             | record::Body::Revoked(_) => {}

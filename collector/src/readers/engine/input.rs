@@ -6,12 +6,13 @@ use std::time::Duration;
 use bellwether_logic::calendar::Date;
 use bellwether_logic::device::{Class, Device, LifeState, make};
 use bellwether_logic::engine::Input;
+use bellwether_logic::incidents::Fault;
 use bellwether_logic::presence::GoodbyeReason;
 use bellwether_logic::sample::Sample;
 use bellwether_logic::tickets::{Action, RepairNote};
 use bellwether_proto::batch::{Lane, decode_alone};
 use bellwether_proto::record::v1::{
-    BatchReceived, CalendarSet, DeviceChanged, Hanging, TicketActed, record, ticket_acted,
+    BatchReceived, CalendarSet, DeviceChanged, Hanging, ListRaised, ListedFault, TicketActed, record, ticket_acted,
 };
 use bellwether_proto::v1;
 
@@ -39,6 +40,7 @@ fn one(body: &record::Body) -> Option<Input> {
         }
         record::Body::Device(changed) => return device(changed).map(Input::Device),
         record::Body::Ticket(acted) => return act(acted),
+        record::Body::Raised(raised) => raise(raised),
         record::Body::Calendar(set) => return calendar(set),
         record::Body::Day(day) => {
             Input::DayChanged { site: day.site.clone(), date: Date(day.date), change: change_of(day) }
@@ -121,6 +123,14 @@ fn calendar(set: &CalendarSet) -> Option<Input> {
 
 fn hanging(hanging: &Hanging) -> (String, Option<String>) {
     (hanging.device_id.clone(), Some(hanging.on_id.clone()).filter(|on| !on.is_empty()))
+}
+
+fn raise(raised: &ListRaised) -> Input {
+    let fault = |listed: &ListedFault| {
+        let tags = listed.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+        (listed.device_id.clone(), Fault { rule: listed.rule.clone(), tags })
+    };
+    Input::Raise { actor: raised.actor.clone(), faults: raised.faults.iter().map(fault).collect() }
 }
 
 fn act(acted: &TicketActed) -> Option<Input> {

@@ -27,6 +27,11 @@ fn hasty_rules(site: &Site) {
     std::fs::write(site.rules().join("hasty.toml"), text).unwrap();
 }
 
+/// Devices that are no news.
+fn known() -> Settings {
+    Settings { first_sight: bellwether_logic::span::Span::default(), ..Settings::default() }
+}
+
 /// Everything that a person could see, as text.
 fn tables(state: &State) -> String {
     let tickets = state.tickets(&TicketFilter::default(), 100, 0).unwrap();
@@ -45,7 +50,7 @@ fn reader(journal: &Arc<Journal>, state: &Arc<State>, rules_folder: &Path) -> En
         clock: Clock::manual(Timestamp(0)),
         started: Arc::default(),
         rules: rules::load(rules_folder).unwrap().rules,
-        settings: Settings::default(),
+        settings: known(),
     };
     EngineReader::new(parts, watch::channel(0).0).unwrap()
 }
@@ -56,7 +61,7 @@ fn read_all(reader: &mut EngineReader) {
 
 /// A morning at school: a disk fills up, somebody writes something, the disk is emptied.
 async fn morning() -> (tempfile::TempDir, String) {
-    let site = Site::start().await;
+    let site = Site::start_with("[engine]\nfirst_sight = \"0s\"\n").await;
     hasty_rules(&site);
     let site = site.restart().await;
     let machine = site.machine().await;

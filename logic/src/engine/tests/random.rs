@@ -1,7 +1,7 @@
 //! Random histories: nothing panics, a restart anywhere changes nothing, and tickets keep their promises.
 
-use crate::incidents::Standing;
-use alloc::collections::BTreeMap;
+use crate::incidents::{Fault, Standing};
+use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::calendar::{Calendar, Change, Date, Day, DayKind, Parts};
@@ -131,10 +131,21 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(|(site, calendar)| Input::Calendar { site: site.to_string(), calendar }),
         4 => (0i32..40, prop::option::of(any_change()))
             .prop_map(|(date, change)| Input::DayChanged { site: "Lincoln".to_string(), date: Date(date), change }),
+        3 => (device_id(), prop::sample::select(&["disk.full.server", "disk.full.client"][..]), path())
+            .prop_map(|(device, rule, path)| raise(device, rule, path)),
         6 => Just(Input::Wake),
         3 => any_known().prop_map(Input::Life),
         4 => (device_id(), prop::option::of(device_id())).prop_map(|(device, on)| Input::Hanging(vec![(device, on)])),
     ]
+}
+
+fn path() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["/", "/data"][..])
+}
+
+fn raise(device: String, rule: &str, path: &str) -> Input {
+    let tags = vec![("path".to_string(), path.to_string())];
+    Input::Raise { actor: "kim".to_string(), faults: vec![(device, Fault { rule: rule.to_string(), tags })] }
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -155,8 +166,13 @@ fn quick_rules() -> RuleSet {
     RuleSet::merge(rules.collect(), vec![]).unwrap()
 }
 
-fn run(steps: &[Step], rules: &RuleSet, restarts: bool, mut look: impl FnMut(&Engine, Timestamp)) -> Vec<Effect> {
-    let mut engine = Engine::new(rules.clone(), Settings::default());
+fn run(
+    steps: &[Step],
+    (rules, settings): &(RuleSet, Settings),
+    restarts: bool,
+    mut look: impl FnMut(&Engine, Timestamp),
+) -> Vec<Effect> {
+    let mut engine = Engine::new(rules.clone(), *settings);
     let mut all = Vec::new();
     let mut now = minute(0);
     for (id, class) in [("files", Class::Server), ("lab-1", Class::Desktop), ("cart-1", Class::Laptop)] {
@@ -174,7 +190,7 @@ fn run(steps: &[Step], rules: &RuleSet, restarts: bool, mut look: impl FnMut(&En
             let text = serde_json::to_string(engine.snapshot()).unwrap();
             let snapshot: Snapshot = serde_json::from_str(&text).unwrap();
             assert_eq!(snapshot, *engine.snapshot());
-            engine = Engine::restore(rules.clone(), Settings::default(), snapshot);
+            engine = Engine::restore(rules.clone(), *settings, snapshot);
         }
         all.extend(effects(&mut engine));
     }
@@ -207,6 +223,7 @@ fn check_effects(effects: &[Effect]) {
     let mut sequences: BTreeMap<u64, u64> = BTreeMap::new();
     let mut tickets: BTreeMap<u64, u64> = BTreeMap::new();
     let mut refusals = 0;
+    let mut listed: BTreeSet<(&String, &Fault)> = BTreeSet::new();
     for effect in effects {
         match effect {
             Effect::Ticket(ticket) => {
@@ -223,6 +240,10 @@ fn check_effects(effects: &[Effect]) {
                 refusals += 1;
                 assert_eq!(refused.number, refusals);
             }
+            Effect::Listed(listing) => drop(listed.insert((&listing.device, &listing.fault))),
+            Effect::Unlisted { device, fault } => {
+                assert!(listed.remove(&(device, fault)), "what leaves the list was on it");
+            }
             Effect::DeviceState(_) | Effect::DeviceTold { .. } => {}
         }
     }
@@ -233,12 +254,13 @@ proptest! {
 
     #[test]
     fn tickets_keep_their_promises_and_a_restart_anywhere_changes_nothing(
-        steps in prop::collection::vec(any_step(), 1..150)
+        steps in prop::collection::vec(any_step(), 1..150), first_sight in 0u64..2
     ) {
-        let rules = quick_rules();
-        let straight = run(&steps, &rules, false, check_promises);
+        let first_sight = crate::span::Span::from_mins(10 * first_sight);
+        let how = (quick_rules(), Settings { first_sight, ..Settings::default() });
+        let straight = run(&steps, &how, false, check_promises);
         check_effects(&straight);
-        let restarted = run(&steps, &rules, true, |_, _| {});
+        let restarted = run(&steps, &how, true, |_, _| {});
         prop_assert_eq!(straight, restarted);
     }
 }

@@ -40,7 +40,7 @@ fn school_rules() -> RuleSet {
 
 /// A school whose desktop and server were heard of last at this minute.
 fn heard_until(last: u32) -> Engine {
-    let mut engine = Engine::new(school_rules(), Settings::default());
+    let mut engine = Engine::new(school_rules(), known(Settings::default()));
     engine.handle(minute(0), Input::CollectorStarted);
     engine.handle(minute(0), Input::Calendar { site: String::new(), calendar: Some(week()) });
     for (id, class) in [("lab-1", Class::Desktop), ("files", Class::Server)] {

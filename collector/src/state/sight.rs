@@ -1,0 +1,64 @@
+//! What was found when we first looked: the planning list, as the deciders tell it.
+
+use std::collections::BTreeMap;
+
+use bellwether_logic::engine::Listing;
+use bellwether_logic::incidents::Fault;
+use rusqlite::params;
+
+use super::engine::EngineTx;
+use super::tickets::{from_body, to_body};
+use super::{During, State, StateError};
+
+/// Entries that one page or answer is made of. A district that lists more has its rules to mend first; the rest is counted.
+pub const LISTINGS_MAX: u32 = 50_000;
+
+impl EngineTx<'_> {
+    pub(super) fn put_listing(&self, listing: &Listing) -> Result<(), StateError> {
+        let (fault, body) = (to_body("fault", &listing.fault)?, to_body("listing", listing)?);
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO listings (device, fault, body) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (device, fault) DO UPDATE SET body = ?3",
+            )
+            .and_then(|mut put| put.execute(params![listing.device, fault, body]))
+            .during("put a fault on the planning list")?;
+        Ok(())
+    }
+
+    pub(super) fn forget_listing(&self, device: &str, fault: &Fault) -> Result<(), StateError> {
+        let fault = to_body("fault", fault)?;
+        self.transaction
+            .prepare_cached("DELETE FROM listings WHERE device = ?1 AND fault = ?2")
+            .and_then(|mut forget| forget.execute(params![device, fault]))
+            .during("take a fault off the planning list")?;
+        Ok(())
+    }
+}
+
+impl State {
+    /// The planning list, by device; at most [`LISTINGS_MAX`] entries.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn listings(&self) -> Result<BTreeMap<String, Vec<Listing>>, StateError> {
+        let rows: Vec<Listing> = self
+            .reader()
+            .prepare_cached("SELECT body FROM listings ORDER BY device, fault LIMIT ?1")
+            .and_then(|mut query| query.query_map([LISTINGS_MAX], from_body)?.collect())
+            .during("read the planning list")?;
+        let mut listings: BTreeMap<String, Vec<Listing>> = BTreeMap::new();
+        for listing in rows {
+            listings.entry(listing.device.clone()).or_default().push(listing);
+        }
+        Ok(listings)
+    }
+
+    /// How many entries the planning list has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn listing_count(&self) -> Result<u32, StateError> {
+        self.reader().query_row("SELECT count(*) FROM listings", [], |row| row.get(0)).during("count the planning list")
+    }
+}
