@@ -21,12 +21,20 @@ pub const RULES: &str = "rules";
 
 /// The packs that come with the collector, by file name.
 pub const SHIPPED: &[(&str, &str)] = &[
+    ("access_points.toml", include_str!("../rules/access_points.toml")),
     ("closets.toml", include_str!("../rules/closets.toml")),
+    ("desktops.toml", include_str!("../rules/desktops.toml")),
     ("disk_health.toml", include_str!("../rules/disk_health.toml")),
     ("disks.toml", include_str!("../rules/disks.toml")),
     ("laptops.toml", include_str!("../rules/laptops.toml")),
+    ("printers.toml", include_str!("../rules/printers.toml")),
     ("raid.toml", include_str!("../rules/raid.toml")),
     ("reachability.toml", include_str!("../rules/reachability.toml")),
+    ("services.toml", include_str!("../rules/services.toml")),
+    ("storage.toml", include_str!("../rules/storage.toml")),
+    ("switches.toml", include_str!("../rules/switches.toml")),
+    ("ups.toml", include_str!("../rules/ups.toml")),
+    ("wan.toml", include_str!("../rules/wan.toml")),
 ];
 
 /// Files in the folder of own rules. Whoever has more has a folder of something else.

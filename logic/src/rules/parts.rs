@@ -155,7 +155,10 @@ enum Said {
     Holds,
     Pending,
     Over,
+    /// What it was is known, what it is no longer.
     Unknown,
+    /// Nothing was ever said of it.
+    Never,
 }
 
 impl Parts {
@@ -274,7 +277,10 @@ impl Seen {
     }
 
     fn said(&self, now: Timestamp, gap: Duration) -> Said {
-        if self.at == Timestamp::default() || now.since(self.at) > gap {
+        if self.at == Timestamp::default() {
+            return Said::Never;
+        }
+        if now.since(self.at) > gap {
             return Said::Unknown;
         }
         match &self.hold {
@@ -286,17 +292,19 @@ impl Seen {
 }
 
 impl Join {
-    /// One part that settles it does so, whatever is not known of the others.
+    /// One part that settles it does so, whatever is not known of the others. Of any, those that a device never tells count
+    /// for nothing: a UPS that has no word for its battery would otherwise be bad for ever once its light was.
     fn verdict(self, said: &[Said]) -> Verdict {
+        let all = |wanted: &[Said]| said.iter().all(|said| wanted.contains(said));
         let (settles, verdict, rest, otherwise) = match self {
-            Self::All => (Said::Over, Verdict::Clear, Said::Holds, Verdict::Open),
-            Self::Any => (Said::Holds, Verdict::Open, Said::Over, Verdict::Clear),
+            Self::All => (Said::Over, Verdict::Clear, all(&[Said::Holds]), Verdict::Open),
+            Self::Any => (Said::Holds, Verdict::Open, all(&[Said::Over, Said::Never]), Verdict::Clear),
         };
         if said.contains(&settles) {
             verdict
-        } else if said.iter().all(|said| *said == rest) {
+        } else if rest {
             otherwise
-        } else if said.contains(&Said::Unknown) {
+        } else if said.contains(&Said::Unknown) || said.contains(&Said::Never) {
             Verdict::Unknown
         } else {
             Verdict::Between

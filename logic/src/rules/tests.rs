@@ -8,6 +8,8 @@ use super::*;
 use crate::sample::{Sample, Value};
 use crate::time::Timestamp;
 
+mod produced;
+
 const SHIPPED: [(&str, &str); 5] = [
     ("disk_health", include_str!("../../../collector/rules/disk_health.toml")),
     ("disks", include_str!("../../../collector/rules/disks.toml")),
@@ -127,6 +129,8 @@ fn every_shipped_rule_opens_on_what_it_is_for_and_says_so_without_gaps() {
             ("percentage_used", Value::Integer(101)),
             ("power_on_hours", Value::Integer(30_000)),
             ("reallocated_sectors_count", Value::Integer(900)),
+            ("last_stop_code", Value::Text("0x9f".to_string())),
+            ("stop_errors", Value::Integer(5)),
             ("state", Value::Text("degraded".to_string())),
             ("temp_c", Value::Integer(71)),
             ("total", Value::Integer(20_000_000)),
