@@ -21,6 +21,8 @@ pub(super) struct Expect {
     made: Option<usize>,
     /// How many faults are on the planning list.
     listed: Option<usize>,
+    /// The titles of all open tickets, sorted.
+    titles: Option<Vec<String>>,
     ticket: Option<ExpectTicket>,
     device: Option<ExpectDevice>,
 }
@@ -76,6 +78,12 @@ impl Expect {
             assert_eq!(desk.tickets.len(), made, "tickets made at {when}: {:#?}", desk.tickets);
         }
         same(&when, "faults on the planning list", self.listed.as_ref(), &desk.list.len());
+        if let Some(titles) = &self.titles {
+            let open = desk.tickets.values().filter(|ticket| ticket.state.is_open());
+            let mut found: Vec<&str> = open.map(|ticket| ticket.title.as_str()).collect();
+            found.sort_unstable();
+            assert_eq!(&found, titles, "titles of open tickets at {when}");
+        }
         if let Some(expected) = &self.ticket {
             let ticket = desk.tickets.get(&expected.number);
             expected.check(&when, ticket.unwrap_or_else(|| panic!("no ticket {} at {when}", expected.number)));
