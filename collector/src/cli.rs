@@ -3,6 +3,8 @@
 mod ca;
 mod calendar;
 mod copies;
+mod inventory;
+mod plan;
 mod rules;
 mod setup;
 mod store;
@@ -50,6 +52,11 @@ enum Command {
     /// Look at the rules in force, and at what of the school's own is broken
     #[command(subcommand)]
     Rules(rules::Step),
+    /// Take lists of what the school owns
+    #[command(subcommand)]
+    Inventory(inventory::Step),
+    /// Say what has to be bought in which budget year
+    Plan(plan::ShowPlan),
     /// Copy everything in the data folder to another, also while the collector runs
     Backup(copies::Backup),
     /// Make a data folder from a backup
@@ -119,6 +126,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Ca(step)) => step.run()?,
         Some(Command::Calendar(step)) => step.run()?,
         Some(Command::Rules(step)) => step.run()?,
+        Some(Command::Inventory(step)) => step.run()?,
+        Some(Command::Plan(plan)) => plan.run()?,
         Some(Command::Store(step)) => step.run()?,
         Some(Command::Backup(backup)) => backup.run()?,
         Some(Command::Restore(restore)) => restore.run()?,

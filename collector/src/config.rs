@@ -4,6 +4,7 @@
 //! a misspelt key that is quietly ignored costs an afternoon months later.
 
 mod discovery;
+mod plan;
 mod store;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -17,6 +18,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 pub use discovery::{Accept, Discovery};
+pub use plan::Plan;
 pub use store::{Api, Hidden, Influxdb, Keeping, Kind, Store};
 
 /// The file's name in the data folder.
@@ -49,6 +51,8 @@ pub struct Config {
     pub certificates: Certificates,
     /// What is done with devices that closets find.
     pub discovery: Discovery,
+    /// The plan of purchases.
+    pub plan: Plan,
     /// Bounds on what agents can ask for.
     pub limits: Limits,
 }
@@ -361,7 +365,7 @@ impl Config {
                 "at least 1",
             ),
         ];
-        match wrong.into_iter().chain(self.store.wrong()).find(|(is_wrong, ..)| *is_wrong) {
+        match wrong.into_iter().chain(self.store.wrong()).chain(self.plan.wrong()).find(|(is_wrong, ..)| *is_wrong) {
             None => Ok(()),
             Some((_, key, value, expected)) => Err(ConfigError::Value { path: path.into(), key, value, expected }),
         }

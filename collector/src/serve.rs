@@ -42,7 +42,7 @@ use crate::refusals::Refusals;
 use crate::scribe::Scribe;
 use crate::web::authorizer::ApiTokens;
 use crate::web::readings::Series;
-use crate::{figures, http, own_agent, tls, web};
+use crate::{figures, http, life, own_agent, tls, web};
 
 use open::Opened;
 pub use open::{CA_FOLDER, Read, StartError, read};
@@ -104,6 +104,7 @@ pub struct Running {
     registry: Arc<Registry>,
     agents: watch::Sender<Shared>,
     calendars: Arc<Keeper>,
+    lives: Arc<life::Keeper>,
     stop: watch::Sender<bool>,
     stop_own_agent: watch::Sender<bool>,
     own_agent: Option<JoinHandle<()>>,
@@ -232,6 +233,7 @@ impl Starting {
         self.serve_agents()?;
         self.serve_people(&app)?;
         let calendars = self.keep_calendars();
+        let lives = self.keep_lives();
         self.tend();
         let (stop_own_agent, told) = watch::channel(false);
         let own_agent = self.watch_own_machine(told);
@@ -247,6 +249,7 @@ impl Starting {
             registry: self.registry,
             agents: self.agents,
             calendars,
+            lives,
             stop: self.stop,
             stop_own_agent,
             own_agent,
@@ -407,6 +410,20 @@ impl Starting {
         keeper
     }
 
+    /// What is known of devices' lives is recorded as it is written.
+    fn keep_lives(&mut self) -> Arc<life::Keeper> {
+        let opened = &self.opened;
+        let keeper = Arc::new(life::Keeper::new(
+            opened.folder.path().to_owned(),
+            Arc::clone(&opened.state),
+            Arc::clone(&opened.journal),
+            self.clock.clone(),
+            Arc::clone(&self.health),
+        ));
+        self.helpers.push(tokio::spawn(Arc::clone(&keeper).run()));
+        keeper
+    }
+
     fn tend(&mut self) {
         let opened = &self.opened;
         self.helpers.push(tokio::spawn(tend::revocations(
@@ -474,6 +491,7 @@ impl Running {
     pub fn reload(&self, options: &Options) -> Result<Reloaded, StartError> {
         let read = open::read(options)?;
         let calendars = self.calendars.read().inspect_err(|error| self.calendars.refuse(chain(error)))?;
+        let table = self.lives.read().inspect_err(|error| self.lives.refuse(chain(error)))?;
         read.rules.tell(&self.app.health);
         let settings_wait = read.config != self.app.config;
         let rules_wait = read.rules.rules != self.app.rules.rules;
@@ -485,6 +503,7 @@ impl Running {
             changes
         });
         let calendars = self.calendars.take(calendars);
+        self.lives.take(table);
         Ok(Reloaded { agents, calendars, rules_wait, settings_wait })
     }
 

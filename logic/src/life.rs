@@ -31,7 +31,8 @@ pub use decision::{
 };
 pub use facts::{FUND_MAX, Facts, PLANNED_YEARS_MAX, PRICE_MAX_CENTS, Subject, model_key};
 pub use memory::{
-    FIX_KEYS_MAX, FIX_TEXT_MAX, FIXES_MAX, Fix, Memory, REPAIR_DEVICES_MAX, REPAIRS_MAX, Repair, Repairs,
+    FIX_KEYS_MAX, FIX_TEXT_MAX, FIXES_MAX, Fix, Memory, REPAIR_DEVICES_MAX, REPAIRS_MAX, Repair, Repairs, is_hardware,
+    repair_of,
 };
 pub use table::{ClassLife, OsEnd, PartCost, Table};
 

@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 use super::{Effect, Engine, Snapshot};
 use crate::batch::Lane;
 use crate::device::Device;
-use crate::life::{Advice, Case, Fix, Known, Life, Repair, civil, decide};
-use crate::rules::TicketKind;
+use crate::life::{Advice, Case, Fix, Known, Life, civil, decide, is_hardware, repair_of};
 use crate::sample::Sample;
 use crate::tickets::{About, Ticket, TicketState};
 use crate::time::Timestamp;
@@ -63,13 +62,12 @@ impl Engine {
         let mut rules: Vec<&str> = ticket.lines.iter().map(|line| line.fault.rule.as_str()).collect();
         rules.sort_unstable();
         rules.dedup();
-        let cost_cents = cost_of(life, ticket, &fix);
-        let is_hardware = is_hardware(life, ticket) || !fix.part.trim().is_empty();
+        let repair = repair_of(life.table(), ticket, note, now);
         for rule in rules {
             life.memory_mut().remember_fix(rule, model, fix.clone());
         }
-        if is_hardware && !ticket.device.is_empty() {
-            life.memory_mut().remember_repair(&ticket.device, Repair { at: now, cost_cents });
+        if let Some(repair) = repair {
+            life.memory_mut().remember_repair(&ticket.device, repair);
             tickets.decide_anew();
         }
     }
@@ -86,25 +84,11 @@ impl Engine {
     }
 }
 
-/// Whether repairs of this ticket's category are of hardware.
-fn is_hardware(life: &Life, ticket: &Ticket) -> bool {
-    let kind = ticket.lines_kind();
-    kind != TicketKind::Supply
-        && (kind == TicketKind::Replacement || life.table().repairs.contains_key(&ticket.category))
-}
-
-/// What a repair cost with its labor: as it was written down, else what the part is assumed to cost.
-fn cost_of(life: &Life, ticket: &Ticket, fix: &Fix) -> u32 {
-    let assumed = life.table().repairs.get(&ticket.category).filter(|_| !fix.part.trim().is_empty());
-    let part = fix.cost_cents.or(assumed.map(|repair| repair.cents)).unwrap_or(0);
-    part.saturating_add(life.table().labor_cents(fix.minutes))
-}
-
 fn look_up(life: &Life, ticket: &Ticket, device: Option<&Device>) -> (Option<Advice>, String, Vec<Fix>) {
     let leading = ticket.leading();
     let model = model_of(ticket, device);
     let fixes = leading.map(|line| life.memory().fixes(&line.fault.rule, model)).unwrap_or_default();
-    let Some(device) = device.filter(|_| ticket.about == About::Device && is_hardware(life, ticket)) else {
+    let Some(device) = device.filter(|_| ticket.about == About::Device && is_hardware(life.table(), ticket)) else {
         return (None, String::new(), fixes);
     };
     let table = life.table();

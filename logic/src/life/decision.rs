@@ -308,9 +308,9 @@ impl Case<'_> {
         }
     }
 
-    /// Whether a part must be bought.
+    /// Whether a part must be bought: where a rule asks for a repair that is not known yet.
     fn takes_a_part(&self) -> bool {
-        self.repair.map_or(self.shipped == TicketKind::Replacement, |repair| !repair.part.is_empty())
+        self.shipped == TicketKind::Replacement && self.repair.is_none_or(|repair| !repair.part.is_empty())
     }
 
     fn is_covered(&self) -> Option<String> {

@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{civil, model_key};
+use super::{Table, civil, model_key};
 use crate::calendar::Date;
 use crate::pairs;
+use crate::rules::TicketKind;
+use crate::tickets::{RepairNote, Ticket};
 use crate::time::Timestamp;
 
 /// Fixes of one rule and model that are kept, and shown on a ticket.
@@ -75,6 +77,25 @@ pub struct Memory {
     fixes: BTreeMap<(String, String), VecDeque<Fix>>,
     /// By device, the newest first.
     repairs: BTreeMap<String, VecDeque<Repair>>,
+}
+
+/// Whether repairs of this ticket are of hardware: by its category, or because its rules ask for a replacement.
+#[must_use]
+pub fn is_hardware(table: &Table, ticket: &Ticket) -> bool {
+    let kind = ticket.lines_kind();
+    kind != TicketKind::Supply && (kind == TicketKind::Replacement || table.repairs.contains_key(&ticket.category))
+}
+
+/// What a repair note means for its device; none if it was no repair of the hardware of one device. A cost that was not
+/// written down is what the part is assumed to cost.
+#[must_use]
+pub fn repair_of(table: &Table, ticket: &Ticket, note: &RepairNote, at: Timestamp) -> Option<Repair> {
+    let names_part = !note.part.trim().is_empty();
+    if ticket.device.is_empty() || !(names_part || is_hardware(table, ticket)) {
+        return None;
+    }
+    let assumed = table.repairs.get(&ticket.category).filter(|_| names_part).map_or(0, |repair| repair.cents);
+    Some(Repair { at, cost_cents: assumed.saturating_add(table.labor_cents(note.minutes)) })
 }
 
 impl Memory {

@@ -235,7 +235,8 @@ impl Ticket {
     }
 
     /// What kind of work its lines ask for, whatever was decided.
-    pub(crate) fn lines_kind(&self) -> TicketKind {
+    #[must_use]
+    pub fn lines_kind(&self) -> TicketKind {
         self.counted().map(|line| line.kind).max().unwrap_or(self.kind)
     }
 
