@@ -14,6 +14,7 @@ mod calendar;
 mod chart;
 mod configuration;
 mod connect;
+mod decision;
 mod device;
 mod discovered;
 mod fleet;
@@ -21,14 +22,17 @@ mod gist;
 mod guard;
 mod hangs;
 mod hardware;
+mod life;
 mod limiter;
 mod login;
 mod network;
 mod page;
+mod plan;
 pub mod readings;
 mod rules;
 mod ticket;
 mod tickets;
+mod upload;
 mod watched;
 mod when;
 mod words;
@@ -49,6 +53,8 @@ use readings::{Latest, Series};
 
 /// The largest form that is read. The longest text is 4,000 letters, each at most 12 bytes once encoded.
 const FORM_BYTES_MAX: usize = 64 * 1024;
+/// The largest form with a list: the list, and what a browser puts around it.
+const UPLOAD_BYTES_MAX: usize = crate::life::import::BYTES_MAX + 64 * 1024;
 /// Passwords that are hashed at once: 19 MiB and a core each.
 const HASHES_MAX: usize = 2;
 
@@ -65,6 +71,7 @@ pub(crate) struct Inner {
     hashes: Semaphore,
     latest: Mutex<Option<Latest>>,
     gists: Mutex<gist::Kept>,
+    lists: Mutex<life::Lists>,
 }
 
 impl std::ops::Deref for Desk {
@@ -94,6 +101,7 @@ pub fn router(app: Arc<App>, series: Arc<dyn Series>, zone: TimeZone) -> Router 
         hashes: Semaphore::new(HASHES_MAX),
         latest: Mutex::default(),
         gists: Mutex::default(),
+        lists: Mutex::default(),
     }));
     pages()
         .merge(api::routes())
@@ -108,15 +116,21 @@ fn pages() -> Router<Desk> {
     Router::new()
         .route("/", get(fleet::show))
         .route("/devices/{id}", get(device::show).post(device::edit))
+        .route("/devices/{id}/life", post(life::edit))
         .route("/devices/{id}/link", post(hangs::link))
         .route("/discovered", get(discovered::show).post(discovered::decide))
         .route("/network", get(network::show))
         .route("/calendar", get(calendar::show).post(calendar::change))
         .route("/rules", get(rules::show))
+        .route("/plan", get(plan::show))
+        .route("/plan.csv", get(plan::csv))
+        .route("/plan/import", get(life::show_import).post(life::check).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
+        .route("/plan/import/confirm", post(life::confirm))
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))
         .route("/tickets/{number}/comment", post(ticket::comment))
+        .route("/tickets/{number}/decide", post(decision::decide))
         .route("/tickets/{number}/close", post(ticket::close))
         .route("/tickets/{number}/reopen", post(ticket::reopen))
         .route("/connect", get(connect::show).post(connect::make_token))

@@ -205,7 +205,7 @@ mod tests {
     fn every_part_is_of_a_category_that_a_shipped_rule_has() {
         let rules = rules::load(Path::new("/nonexistent")).unwrap();
         for repair in shipped().repair {
-            assert!(rules.iter().any(|rule| rule.category == repair.category), "{}", repair.category);
+            assert!(rules.rules.iter().any(|rule| rule.category == repair.category), "{}", repair.category);
         }
     }
 

@@ -160,7 +160,7 @@ pub fn read(bytes: &[u8], devices: &[DeviceRow], known: &AllFacts) -> Result<Imp
             return Err(ImportError::TooLarge);
         }
         match record {
-            Ok(record) => list.take_row(&record),
+            Ok(record) => list.take_row(row_of(&record, bytes), &record),
             Err(error) => list.refuse(0, "", "", error.to_string()),
         }
         if list.import.errors.len() >= ERRORS_MAX {
@@ -168,6 +168,15 @@ pub fn read(bytes: &[u8], devices: &[DeviceRow], known: &AllFacts) -> Result<Imp
         }
     }
     Ok(list.import)
+}
+
+/// The line in the file. The parser counts from the empty lines before a row that it skips.
+fn row_of(record: &csv::ByteRecord, bytes: &[u8]) -> u64 {
+    let Some(position) = record.position() else { return 0 };
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let rest = bytes.get(from..).unwrap_or_default();
+    let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).filter(|byte| **byte == b'\n');
+    position.line() + skipped.count() as u64
 }
 
 /// What separates columns: what the first line has most of.
@@ -250,8 +259,7 @@ impl<'a> List<'a> {
         self.import.errors.push(RowError { row, column: column.into(), value: shown, expected: expected.into() });
     }
 
-    fn take_row(&mut self, record: &csv::ByteRecord) {
-        let row = record.position().map_or(0, csv::Position::line);
+    fn take_row(&mut self, row: u64, record: &csv::ByteRecord) {
         let mut cells: BTreeMap<Column, (String, String)> = BTreeMap::new();
         for (at, column, name) in &self.columns {
             let Some(cell) = record.get(*at).filter(|cell| !cell.is_empty()) else { continue };
@@ -335,6 +343,14 @@ impl<'a> List<'a> {
         }
         is_sound.then_some(facts)
     }
+}
+
+/// Puts what a form says among the facts, by the same names and words as a list; other names mean nothing.
+///
+/// # Errors
+/// What was expected instead.
+pub fn put(facts: &mut Facts, name: &str, text: &str) -> Result<(), String> {
+    Column::named(name).map_or(Ok(()), |column| column.put(facts, text))
 }
 
 /// What is otherwise, fact by fact, in words.

@@ -54,7 +54,7 @@ impl Role {
         let least = match deed {
             Deed::CommentTicket => Self::Champion,
             Deed::WorkTicket | Deed::ChangeDeviceState => Self::Technician,
-            Deed::ChangeDevicePlace | Deed::ChangeDay => Self::Coordinator,
+            Deed::ChangeDevicePlace | Deed::ChangeDay | Deed::SeePlan | Deed::EditLife => Self::Coordinator,
             Deed::ConnectMachines => Self::Admin,
         };
         self >= least
@@ -90,6 +90,10 @@ pub enum Deed {
     ChangeDevicePlace,
     /// Say that a building is closed on a day, or begins late.
     ChangeDay,
+    /// See what has to be bought in which budget year.
+    SeePlan,
+    /// Say when devices were bought and what they cost.
+    EditLife,
     /// Make tokens by which machines connect.
     ConnectMachines,
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::configuration::{self, Configuration};
 use super::page::PageError;
-use super::{api_calendar, api_map, rules};
+use super::{api_calendar, api_map, decision, plan, rules};
 use crate::state::devices::DeviceRow;
 use crate::state::secret::SecretHash;
 use crate::state::tickets::TicketFilter;
@@ -30,6 +30,8 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/api/v1/devices", get(devices))
         .route("/api/v1/discovered", get(api_map::discovered))
         .route("/api/v1/map", get(api_map::map))
+        .route("/api/v1/plan", get(plan::api))
+        .route("/api/v1/plan.csv", get(plan::api_csv))
         .route("/api/v1/rules", get(rules::list))
         .route("/api/v1/tickets", get(tickets))
 }
@@ -199,6 +201,7 @@ fn named<'ticket>(line: &'ticket str, ticket: &'ticket str) -> &'ticket str {
 }
 
 fn ticket_json(ticket: &Ticket) -> Value {
+    let (decided, fixes) = decision::json(ticket);
     let lines: Vec<Value> = ticket
         .lines
         .iter()
@@ -238,6 +241,8 @@ fn ticket_json(ticket: &Ticket) -> Value {
         "repair": ticket.repair.as_ref().map(|note| json!({
             "fault": note.fault, "action": note.action, "part": note.part, "minutes": note.minutes,
         })),
+        "decision": decided,
+        "last_fixes": fixes,
         "lines": lines,
         "out_of_reach": ticket.affected.iter().map(|affected| json!({
             "device": affected.device,

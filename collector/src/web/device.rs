@@ -21,7 +21,7 @@ use super::readings::{self, Live};
 use super::tickets::Card;
 use super::watched::{self, Askers, Watched};
 use super::when::{When, span};
-use super::{Desk, words};
+use super::{Desk, life, words};
 use crate::state::devices::DeviceRow;
 use crate::state::machines::{Note, NoteKind};
 use crate::state::people::Deed;
@@ -62,6 +62,7 @@ struct DevicePage {
     /// Readings can't be asked for just now.
     away: bool,
     tickets: Vec<Card>,
+    years: Option<life::View>,
     edit: Edit,
     sites: Vec<String>,
 }
@@ -93,6 +94,8 @@ pub(super) async fn show(
         .await?;
     let asked = id.clone();
     let parts = desk.with_state(move |state| hangs::read(state, &asked)).await?;
+    let (asked, of) = (id.clone(), desk.clone());
+    let life = desk.with_state(move |state| life::View::read(state, &of, &asked)).await?;
     let now = desk.app.clock.now();
     let window = Window::since(device.enrolled_at, now);
     let (live, charts, hardware, watched) = ask_readings(&desk, &device, askers, window).await?;
@@ -121,6 +124,7 @@ pub(super) async fn show(
         charts,
         away: desk.series.is_away(),
         tickets: tickets.iter().map(|ticket| Card::new(ticket, when)).collect(),
+        years: life,
         edit: Edit {
             state: role.may(Deed::ChangeDeviceState),
             place: role.may(Deed::ChangeDevicePlace),

@@ -45,6 +45,11 @@ impl Shell {
         self.visitor.as_ref().map_or("", |visitor| &visitor.csrf)
     }
 
+    /// Whether whoever looks may see what has to be bought.
+    pub(super) fn may_see_plan(&self) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.role.may(Deed::SeePlan))
+    }
+
     /// Whether whoever looks may connect machines.
     pub(super) fn may_connect(&self) -> bool {
         self.visitor.as_ref().is_some_and(|visitor| visitor.role.may(Deed::ConnectMachines))

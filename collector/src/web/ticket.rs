@@ -14,7 +14,7 @@ use super::login::Nothing;
 use super::page::{PageError, Shell, render};
 use super::tickets::Card;
 use super::when::When;
-use super::{Desk, words};
+use super::{Desk, decision, words};
 use crate::app::SubmitError;
 use crate::state::people::Deed;
 
@@ -130,6 +130,7 @@ struct TicketPage {
     changed: When,
     reopened: Option<String>,
     repair: Option<bellwether_logic::tickets::RepairNote>,
+    decision: decision::View,
     history: Vec<Entry>,
     may_comment: bool,
     may_work: bool,
@@ -179,6 +180,7 @@ async fn page(
         changed: when(ticket.changed_at),
         reopened: (ticket.reopened > 0).then(|| words::count(&(ticket.reopened as usize), "time")),
         repair: ticket.repair.clone(),
+        decision: decision::View::of(&ticket, visitor, when),
         history: events.iter().rev().map(|event| Entry::new(event, when)).collect(),
         may_comment: role.may(Deed::CommentTicket),
         may_work: role.may(Deed::WorkTicket),
@@ -268,12 +270,12 @@ pub(super) async fn reopen(
     act(&desk, &visitor, &number, ticket_acted::Action::Reopen(Reopen { text }), RepairForm::default()).await
 }
 
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.trim().chars().take(TEXT_MAX).collect()
 }
 
 /// Submits what someone did, and shows why if the deciders would not have it.
-async fn act(
+pub(super) async fn act(
     desk: &Desk,
     visitor: &Visitor,
     number: &str,
