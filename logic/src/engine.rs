@@ -22,6 +22,7 @@ use crate::batch::Lane;
 use crate::calendar::{Book, School};
 use crate::device::Device;
 use crate::life::Life;
+use crate::plans::Plans;
 use crate::presence::DeviceState;
 use crate::responsibilities::Responsibilities;
 use crate::rules::RuleSet;
@@ -37,6 +38,7 @@ mod effect;
 mod input;
 mod judge;
 mod life;
+mod planned;
 mod reckon;
 mod sight;
 mod silence;
@@ -138,6 +140,9 @@ pub struct Snapshot {
     out: BTreeSet<String>,
     /// Which rules are how new.
     editions: Editions,
+    plans: Plans,
+    /// Devices with faults that wait for the end of tests.
+    in_tests: BTreeSet<String>,
     timers: Timers,
     counters: Counters,
     effects: VecDeque<Effect>,
@@ -273,12 +278,14 @@ impl Engine {
             match purpose {
                 Purpose::Silence { device } => self.listen(now, &device),
                 Purpose::Cause { device } => self.weigh(now, &device),
+                Purpose::Plan { number } => self.follow_plan(now, number),
+                Purpose::Tests => self.look_at_tests(now),
                 Purpose::Heartbeat => {}
             }
         }
         self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
         self.decide_tickets(now);
-        self.flush();
+        self.flush(now);
     }
 
     fn take_in(&mut self, now: Timestamp, input: Input) {
@@ -318,6 +325,8 @@ impl Engine {
             }
             Input::Hanging(changes) => self.rehang(now, changes),
             Input::Life(known) => self.learn(known),
+            Input::Plan { actor, plan } => self.plan(now, actor, plan),
+            Input::EndPlan { number, actor, takes_back } => self.end_plan(now, number, actor, takes_back),
             Input::Raise { actor, faults } => self.raise(now, &actor, faults),
             Input::Act { ticket, actor, action } => self.act(now, ticket, actor, action),
             Input::Calendar { site, calendar } => {
@@ -419,9 +428,10 @@ impl Engine {
 
     /// What one input's consequences need, apart from the devices.
     fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
-        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, .. } = &mut self.state;
-        let turn =
-            Turn { now, rules, book, parents, forsaken: false, editions, settings: *settings, tickets, counters };
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, plans, .. } =
+            &mut self.state;
+        let settings = *settings;
+        let turn = Turn { now, rules, book, parents, forsaken: false, editions, plans, settings, tickets, counters };
         (turn, devices)
     }
 
@@ -430,12 +440,15 @@ impl Engine {
     }
 
     /// Makes effects of what changed in this turn.
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Timestamp) {
+        let touched = core::mem::take(&mut self.touched);
+        touched.iter().for_each(|device| self.note_tests(now, device));
+        self.flush_plans();
         let (tickets, events) = self.state.tickets.take_changes();
         let effects = &mut self.state.effects;
         effects.extend(tickets.into_iter().map(|ticket| Effect::Ticket(Box::new(ticket))));
         effects.extend(events.into_iter().map(Effect::TicketEvent));
-        for device in core::mem::take(&mut self.touched) {
+        for device in touched {
             let Some(watched) = self.state.devices.get_mut(&device) else { continue };
             effects.extend(watched.take_change().map(Effect::DeviceState));
             effects.extend(watched.take_listings());

@@ -132,6 +132,13 @@ pub enum Quiet {
     FirstSight,
     /// Its rule makes a list, never work of its own.
     List,
+    /// It opened during a planned change, and may end with it.
+    Planned {
+        /// The change's number.
+        change: u64,
+    },
+    /// Its rule waits until nobody is tested any more.
+    Testing,
 }
 
 /// Why an incident is over.

@@ -17,6 +17,7 @@ pub mod incidents;
 pub mod leases;
 pub mod life;
 mod pairs;
+pub mod plans;
 pub mod presence;
 pub mod ranges;
 pub mod receipts;

@@ -118,6 +118,9 @@ pub struct Rule {
     /// Whether its faults are a list to plan by and never tickets by themselves: reboots that are due, support that ends.
     #[serde(default, skip_serializing_if = "is_false")]
     pub list: bool,
+    /// Whether its tickets wait while students are tested in the building, unless they are critical: work that makes noise.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub waits_for_tests: bool,
     /// Step by step, for a technician who is new.
     pub runbook: String,
     /// Where its numbers come from; the word *house* marks those that are ours.

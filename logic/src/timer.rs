@@ -19,6 +19,13 @@ pub(crate) enum Purpose {
         /// The device's id.
         device: String,
     },
+    /// When a planned change begins, or has ended for good.
+    Plan {
+        /// Its number.
+        number: u64,
+    },
+    /// When to look whether tests are over.
+    Tests,
     /// When a device will have been silent for too long.
     Silence {
         /// The device's id.

@@ -21,6 +21,7 @@ impl EngineTx<'_> {
             Effect::TicketEvent(event) => self.put_ticket_event(event),
             Effect::DeviceState(standing) => self.put_standing(standing),
             Effect::DeviceTold { device, seen } => self.put_told(device, seen),
+            Effect::Plan(plan) => self.put_plan(plan),
             Effect::Listed(listing) => self.put_listing(listing),
             Effect::Unlisted { device, fault } => self.forget_listing(device, fault),
             // Whoever clicked is told at once, and nobody else needs to know.

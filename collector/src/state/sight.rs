@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bellwether_logic::engine::Listing;
 use bellwether_logic::incidents::Fault;
-use rusqlite::params;
+use bellwether_logic::plans::Plan;
+use rusqlite::{OptionalExtension, params};
 
 use super::engine::EngineTx;
 use super::tickets::{from_body, to_body};
@@ -36,7 +37,43 @@ impl EngineTx<'_> {
     }
 }
 
+impl EngineTx<'_> {
+    pub(super) fn put_plan(&self, plan: &Plan) -> Result<(), StateError> {
+        let body = to_body("planned change", plan)?;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO plans (number, ends_at, body) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (number) DO UPDATE SET ends_at = ?2, body = ?3",
+            )
+            .and_then(|mut put| put.execute(params![plan.number.cast_signed(), plan.until.0, body]))
+            .during("put a planned change")?;
+        Ok(())
+    }
+}
+
 impl State {
+    /// Planned changes, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn plans(&self, limit: u32) -> Result<Vec<Plan>, StateError> {
+        self.reader()
+            .prepare_cached("SELECT body FROM plans ORDER BY number DESC LIMIT ?1")
+            .and_then(|mut query| query.query_map([limit], from_body)?.collect())
+            .during("list planned changes")
+    }
+
+    /// One planned change.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn plan(&self, number: u64) -> Result<Option<Plan>, StateError> {
+        self.reader()
+            .prepare_cached("SELECT body FROM plans WHERE number = ?1")
+            .and_then(|mut query| query.query_row([number.cast_signed()], from_body).optional())
+            .during("look up a planned change")
+    }
+
     /// The planning list, by device; at most [`LISTINGS_MAX`] entries.
     ///
     /// # Errors

@@ -101,6 +101,13 @@ impl Engine {
         }
     }
 
+    /// What explains those below it may have its ticket only now.
+    pub(super) fn below_again(&mut self, now: Timestamp, device: &str) {
+        if self.state.out.contains(device) {
+            self.settle_below(now, device);
+        }
+    }
+
     /// From above downwards: what is decided of one counts for those below it.
     fn settle_below(&mut self, now: Timestamp, device: &str) {
         for below in self.below(device) {
@@ -144,10 +151,12 @@ impl Engine {
     /// What an outage is by what is known now.
     fn standing(&self, now: Timestamp, watched: &Watched, incident: &Incident) -> Standing {
         if let Some(by) = self.cause_of(&watched.device.id) {
-            if matches!(&incident.standing, Standing::Explained { by: before, .. } if *before == by) {
+            let ticket = self.state.devices.get(&by).and_then(outage_ticket);
+            // What explains it may have its ticket only now: a planned change kept it quiet.
+            let known = |before: &str, had: Option<u64>| before == by && (had.is_some() || ticket.is_none());
+            if matches!(&incident.standing, Standing::Explained { by: before, ticket: had } if known(before, *had)) {
                 return incident.standing.clone();
             }
-            let ticket = self.state.devices.get(&by).and_then(outage_ticket);
             return Standing::Explained { by, ticket };
         }
         // Those above are decided first. A map with a circle in it must not let them wait for each other.
@@ -217,7 +226,7 @@ impl Engine {
                 counters.tickets_refused += u64::from(incident.ticket.is_none());
             }
             Standing::Explained { ticket, .. } => {
-                counters.outages_explained += 1;
+                counters.outages_explained += u64::from(!matches!(incident.standing, Standing::Explained { .. }));
                 if let Some(ticket) = ticket {
                     tickets.affect(now, *ticket, Affected::of(&watched.device, incident.since));
                 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::sight::Listing;
 use crate::incidents::Fault;
 use crate::life::Seen;
+use crate::plans::Plan;
 use crate::presence::DeviceState;
 use crate::tickets::{Refusal, Ticket, TicketEvent};
 use crate::time::Timestamp;
@@ -29,6 +30,8 @@ pub enum Effect {
         /// What it told.
         seen: Box<Seen>,
     },
+    /// A planned change as it is from now on. Key: its number.
+    Plan(Box<Plan>),
     /// A fault that is on the planning list from now on, as it is. Key: device and fault.
     Listed(Box<Listing>),
     /// A fault is on it no longer. Key: device and fault.
@@ -81,6 +84,10 @@ pub struct Counters {
     pub incidents: u64,
     /// Faults that were found at first sight, or by a rule that makes a list: they got no ticket.
     pub listed: u64,
+    /// Faults that opened during planned changes: they got no ticket then.
+    pub silenced: u64,
+    /// Planned changes, and ends of them, that were not taken.
+    pub plans_refused: u64,
     /// Outages that another device's outage explains: they got no ticket.
     pub outages_explained: u64,
     /// Actions of people that were refused.

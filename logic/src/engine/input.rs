@@ -10,6 +10,7 @@ use crate::calendar::{Calendar, Change, Date};
 use crate::device::Device;
 use crate::incidents::Fault;
 use crate::life::Known;
+use crate::plans::NewPlan;
 use crate::presence::GoodbyeReason;
 use crate::responsibilities::Responsibilities;
 use crate::sample::Sample;
@@ -64,6 +65,22 @@ pub enum Input {
         actor: String,
         /// What they did.
         action: Action,
+    },
+    /// A person plans a change.
+    Plan {
+        /// The person's login name.
+        actor: String,
+        /// What they plan.
+        plan: NewPlan,
+    },
+    /// A person ends a planned change early, or takes it back.
+    EndPlan {
+        /// The change's number.
+        number: u64,
+        /// The person's login name.
+        actor: String,
+        /// Whether it was a mistake: what it silenced has its tickets at once.
+        takes_back: bool,
     },
     /// A person turns faults on the planning list into tickets.
     Raise {

@@ -164,6 +164,10 @@ impl Listing {
 impl Turn<'_> {
     /// Why a fault that opens has no ticket; none if it has.
     pub(super) fn quiet(&self, watched: &Watched, rule: &Rule, since: Timestamp) -> Option<Quiet> {
+        self.quiet_for_now(&watched.device, rule, since).or_else(|| self.listed(watched, rule, since))
+    }
+
+    fn listed(&self, watched: &Watched, rule: &Rule, since: Timestamp) -> Option<Quiet> {
         let urgent = rule.safety || rule.severity == Severity::Critical || rule.is_outage();
         if rule.list && !urgent {
             return Some(Quiet::List);

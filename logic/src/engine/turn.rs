@@ -10,7 +10,8 @@ use super::watched::Watched;
 use super::{Counters, Settings};
 use crate::calendar::Book;
 use crate::device::{Device, LifeState};
-use crate::incidents::{Ending, Evidence, Fault, Incident, Standing};
+use crate::incidents::{Ending, Evidence, Fault, Incident, Quiet, Standing};
+use crate::plans::Plans;
 use crate::rules::{Rule, RuleSet, Shown};
 use crate::tickets::{Limits, Tickets};
 use crate::time::Timestamp;
@@ -24,6 +25,7 @@ pub(super) struct Turn<'engine> {
     /// So much of what hangs on the device is silent that its own silence needs no more proof.
     pub(super) forsaken: bool,
     pub(super) editions: &'engine Editions,
+    pub(super) plans: &'engine mut Plans,
     pub(super) settings: Settings,
     pub(super) tickets: &'engine mut Tickets,
     pub(super) counters: &'engine mut Counters,
@@ -65,7 +67,8 @@ impl Turn<'_> {
             quiet: self.quiet(watched, rule, since),
             ticket: None,
         };
-        self.counters.listed += u64::from(incident.quiet.is_some());
+        self.counters.listed += u64::from(matches!(incident.quiet, Some(Quiet::FirstSight | Quiet::List)));
+        self.note_silenced(device, &incident);
         self.attach(device, &fault, &mut incident);
         self.counters.incidents += 1;
         watched.incidents.insert(fault, incident);

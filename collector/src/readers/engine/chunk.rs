@@ -85,6 +85,8 @@ impl Chunk {
             | record::Body::Stopped(_)
             | record::Body::Hanging(_)
             | record::Body::Raised(_)
+            | record::Body::Planned(_)
+            | record::Body::PlanEnded(_)
             | record::Body::Wake(_)
             | record::Body::Series(_)
             | record::Body::Revoked(_) => {}

@@ -7,12 +7,14 @@ use bellwether_logic::calendar::Date;
 use bellwether_logic::device::{Class, Device, LifeState, make};
 use bellwether_logic::engine::Input;
 use bellwether_logic::incidents::Fault;
+use bellwether_logic::plans::{NewPlan, Scope};
 use bellwether_logic::presence::GoodbyeReason;
 use bellwether_logic::sample::Sample;
 use bellwether_logic::tickets::{Action, RepairNote};
+use bellwether_logic::time::Timestamp;
 use bellwether_proto::batch::{Lane, decode_alone};
 use bellwether_proto::record::v1::{
-    BatchReceived, CalendarSet, DeviceChanged, Hanging, ListRaised, ListedFault, TicketActed, record, ticket_acted,
+    BatchReceived, CalendarSet, ChangePlanned, DeviceChanged, Hanging, ListRaised, ListedFault, TicketActed, record, ticket_acted,
 };
 use bellwether_proto::v1;
 
@@ -41,6 +43,10 @@ fn one(body: &record::Body) -> Option<Input> {
         record::Body::Device(changed) => return device(changed).map(Input::Device),
         record::Body::Ticket(acted) => return act(acted),
         record::Body::Raised(raised) => raise(raised),
+        record::Body::Planned(planned) => return plan(planned),
+        record::Body::PlanEnded(ended) => {
+            Input::EndPlan { number: ended.number, actor: ended.actor.clone(), takes_back: ended.takes_back }
+        }
         record::Body::Calendar(set) => return calendar(set),
         record::Body::Day(day) => {
             Input::DayChanged { site: day.site.clone(), date: Date(day.date), change: change_of(day) }
@@ -123,6 +129,24 @@ fn calendar(set: &CalendarSet) -> Option<Input> {
 
 fn hanging(hanging: &Hanging) -> (String, Option<String>) {
     (hanging.device_id.clone(), Some(hanging.on_id.clone()).filter(|on| !on.is_empty()))
+}
+
+/// A planned change; none if its class is no word that is known.
+fn plan(planned: &ChangePlanned) -> Option<Input> {
+    let class: Option<Class> = match planned.class.as_str() {
+        "" => None,
+        word => Some(word.parse().inspect_err(|_| figures::refused("unknown_word")).ok()?),
+    };
+    let scope = Scope {
+        site: planned.site.clone(),
+        room: planned.room.clone(),
+        class,
+        device: planned.device_id.clone(),
+        rule: planned.rule.clone(),
+    };
+    let (from, until) = (Timestamp(planned.from_ms), Timestamp(planned.until_ms));
+    let plan = NewPlan { scope, from, until, why: planned.why.clone() };
+    Some(Input::Plan { actor: planned.actor.clone(), plan })
 }
 
 fn raise(raised: &ListRaised) -> Input {

@@ -131,6 +131,9 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(|(site, calendar)| Input::Calendar { site: site.to_string(), calendar }),
         4 => (0i32..40, prop::option::of(any_change()))
             .prop_map(|(date, change)| Input::DayChanged { site: "Lincoln".to_string(), date: Date(date), change }),
+        2 => (device_id(), 0u32..200, 1u32..200).prop_map(|(device, from, lasts)| plan(device, from, lasts)),
+        2 => (0u64..4, any::<bool>())
+            .prop_map(|(number, takes_back)| Input::EndPlan { number, actor: "kim".to_string(), takes_back }),
         3 => (device_id(), prop::sample::select(&["disk.full.server", "disk.full.client"][..]), path())
             .prop_map(|(device, rule, path)| raise(device, rule, path)),
         6 => Just(Input::Wake),
@@ -141,6 +144,14 @@ fn any_input() -> impl Strategy<Value = Input> {
 
 fn path() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&["/", "/data"][..])
+}
+
+/// The times are told from the story's beginning.
+fn plan(device: String, from: u32, lasts: u32) -> Input {
+    let scope = crate::plans::Scope { device, ..crate::plans::Scope::default() };
+    let (from, until) = (minute(from), minute(from + lasts));
+    let plan = crate::plans::NewPlan { scope, from, until, why: "new disks".to_string() };
+    Input::Plan { actor: "kim".to_string(), plan }
 }
 
 fn raise(device: String, rule: &str, path: &str) -> Input {
@@ -244,6 +255,7 @@ fn check_effects(effects: &[Effect]) {
             Effect::Unlisted { device, fault } => {
                 assert!(listed.remove(&(device, fault)), "what leaves the list was on it");
             }
+            Effect::Plan(plan) => assert!(plan.silenced >= plan.left || plan.named.is_empty()),
             Effect::DeviceState(_) | Effect::DeviceTold { .. } => {}
         }
     }
