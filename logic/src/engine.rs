@@ -35,6 +35,7 @@ use crate::timer::{Purpose, Timers};
 mod cause;
 mod duty;
 mod effect;
+mod flaps;
 mod input;
 mod judge;
 mod life;
@@ -47,6 +48,7 @@ mod watched;
 
 pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
 pub use effect::{Counters, Effect, Refused};
+pub use flaps::FLAPS_MAX;
 pub use input::Input;
 use sight::Editions;
 pub use sight::{LOOKS_MAX, Listing, MATERIAL_PART, RAISED_MAX};
@@ -278,6 +280,7 @@ impl Engine {
             match purpose {
                 Purpose::Silence { device } => self.listen(now, &device),
                 Purpose::Cause { device } => self.weigh(now, &device),
+                Purpose::Flap { device } => self.look_at_flaps(now, &device),
                 Purpose::Plan { number } => self.follow_plan(now, number),
                 Purpose::Tests => self.look_at_tests(now),
                 Purpose::Heartbeat => {}
@@ -442,7 +445,10 @@ impl Engine {
     /// Makes effects of what changed in this turn.
     fn flush(&mut self, now: Timestamp) {
         let touched = core::mem::take(&mut self.touched);
-        touched.iter().for_each(|device| self.note_tests(now, device));
+        for device in &touched {
+            self.note_tests(now, device);
+            self.note_flaps(now, device);
+        }
         self.flush_plans();
         let (tickets, events) = self.state.tickets.take_changes();
         let effects = &mut self.state.effects;

@@ -119,6 +119,9 @@ pub struct Incident {
     /// Why it has no ticket though it is a problem of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quiet: Option<Quiet>,
+    /// Since when it has been good though it is not over: it comes and goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub good_since: Option<Timestamp>,
     /// The ticket that carries it; none if a limit was reached, if it is no problem of its own, or if it is quiet.
     #[serde(default)]
     pub ticket: Option<u64>,
@@ -200,6 +203,11 @@ const fn words_of(state: LifeState) -> &'static str {
 }
 
 impl Incident {
+    /// Whether it means that the device is out of reach now.
+    pub(crate) const fn is_out(&self) -> bool {
+        self.outage && self.good_since.is_none()
+    }
+
     /// Takes in a reading that is the worst so far.
     pub(crate) fn worsen(&mut self, evidence: Evidence) {
         self.unwritten = evidence.readings != self.worst.readings || self.unwritten;

@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod device;
 pub mod discovery;
 pub mod engine;
+pub mod flapping;
 pub mod heard;
 pub mod hold;
 pub mod identity;

@@ -29,7 +29,7 @@ mod ticket;
 
 pub use act::{Action, Refusal, RepairNote};
 pub use event::{Actor, TicketEvent, What};
-pub use ticket::{About, Affected, Line, Ticket, TicketState};
+pub use ticket::{About, Affected, ComesAndGoes, Line, Ticket, TicketState};
 
 /// Lines of one ticket. A device with more faults of one category has one cause for them all.
 pub const LINES_MAX: usize = 32;
@@ -142,6 +142,23 @@ impl Tickets {
             ticket.ended_at = Some(now);
             self.record(now, number, Actor::Bellwether, What::Resolved { because: ending.clone() });
         }
+    }
+
+    /// A fault on a ticket comes and goes, or does so no more.
+    pub(crate) fn comes_and_goes(
+        &mut self,
+        now: Timestamp,
+        number: u64,
+        device: &str,
+        fault: &Fault,
+        note: Option<ComesAndGoes>,
+    ) {
+        let Some(line) = self.line_mut(number, device, fault) else { return };
+        line.flapping = note;
+        if let Some(ticket) = self.tickets.get_mut(&number) {
+            ticket.changed_at = now;
+        }
+        self.changed.insert(number);
     }
 
     /// Notes something on a ticket: in a person's name, or in our own.

@@ -19,6 +19,11 @@ pub(crate) enum Purpose {
         /// The device's id.
         device: String,
     },
+    /// When to look whether a device's faults are calm.
+    Flap {
+        /// The device's id.
+        device: String,
+    },
     /// When a planned change begins, or has ended for good.
     Plan {
         /// Its number.
@@ -50,6 +55,11 @@ impl Timers {
             self.times.insert(purpose.clone(), time);
             self.queue.insert((time, purpose));
         }
+    }
+
+    /// Whether a purpose has a time.
+    pub(crate) fn has(&self, purpose: &Purpose) -> bool {
+        self.times.contains_key(purpose)
     }
 
     /// The earliest time on the table.

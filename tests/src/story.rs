@@ -17,6 +17,7 @@ use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::engine::{Effect, Engine, Input, Listing, Refused, Settings, Snapshot};
 use bellwether_logic::incidents::Fault;
 use bellwether_logic::life::Seen;
+use bellwether_logic::plans::{NewPlan, Plan, Scope};
 use bellwether_logic::presence::{DeviceState, GoodbyeReason};
 use bellwether_logic::rules::{Pack, Rule, RuleSet};
 use bellwether_logic::sample::{Sample, Value};
@@ -141,6 +142,10 @@ enum Does {
     Act { ticket: u64, by: String, what: What },
     /// A device hangs elsewhere from now on; on nothing that is known if `on` is missing.
     Hang { device: String, on: Option<String> },
+    /// A person plans a change, from now on for so long.
+    Plan { by: String, why: String, lasts: Span, scope: Scope },
+    /// A person ends a planned change.
+    EndPlan { number: u64, by: String },
     /// A person turns a fault on the planning list into a ticket.
     Raise {
         device: String,
@@ -165,7 +170,7 @@ impl Does {
             | Self::Edit { device, .. }
             | Self::Raise { device, .. }
             | Self::Hang { device, .. } => Some(device),
-            Self::Act { .. } | Self::Say { .. } | Self::Collector(_) => None,
+            Self::Plan { .. } | Self::EndPlan { .. } | Self::Act { .. } | Self::Say { .. } | Self::Collector(_) => None,
         }
     }
 }
@@ -206,6 +211,7 @@ pub struct Desk {
     tickets: BTreeMap<u64, Ticket>,
     events: BTreeMap<(u64, u64), TicketEvent>,
     devices: BTreeMap<String, DeviceState>,
+    plans: BTreeMap<u64, Plan>,
     /// The planning list.
     list: BTreeMap<(String, Fault), Listing>,
     refused: BTreeMap<u64, Refused>,
@@ -383,6 +389,10 @@ impl<'story> Play<'story> {
                 Input::Device(known.clone())
             }
             Does::Hang { device, on } => Input::Hanging(vec![(device, on)]),
+            Does::Plan { by, why, lasts, scope } => {
+                Input::Plan { actor: by, plan: NewPlan { scope, from: now, until: now + lasts.0, why } }
+            }
+            Does::EndPlan { number, by } => Input::EndPlan { number, actor: by, takes_back: false },
             Does::Raise { device, rule, tags, by } => {
                 let fault = Fault { rule, tags: tags.into_iter().collect() };
                 Input::Raise { actor: by, faults: vec![(device, fault)] }
@@ -465,6 +475,9 @@ impl Desk {
             }
             Effect::DeviceTold { device, seen } => {
                 self.told.insert(device, *seen);
+            }
+            Effect::Plan(plan) => {
+                self.plans.insert(plan.number, *plan);
             }
             Effect::Listed(listing) => {
                 self.list.insert((listing.device.clone(), listing.fault.clone()), *listing);

@@ -296,7 +296,7 @@ impl Engine {
         let watched = below.iter().filter_map(|id| self.state.devices.get(id));
         // Laptops leave without a word, all of them at the last bell.
         for watched in watched.filter(|watched| watched.device.class != Class::Laptop) {
-            let is_silent = watched.contact.is_cut_off() || watched.incidents.values().any(|incident| incident.outage);
+            let is_silent = watched.contact.is_cut_off() || watched.incidents.values().any(Incident::is_out);
             silent += usize::from(is_silent);
             expected += usize::from(is_silent || watched.contact.presence() == Presence::Present);
         }
@@ -310,7 +310,7 @@ fn has_outage(watched: &Watched) -> bool {
 }
 
 fn is_own_outage(incident: &Incident) -> bool {
-    incident.outage && incident.standing == Standing::Own
+    incident.is_out() && incident.standing == Standing::Own
 }
 
 fn outage_ticket(watched: &Watched) -> Option<u64> {
@@ -320,5 +320,5 @@ fn outage_ticket(watched: &Watched) -> Option<u64> {
 /// Whether it is out of reach, or seems to be.
 fn is_doubtful(rules: &RuleSet, watched: &Watched) -> bool {
     let is_outage = |fault: &Fault| rules.get(&fault.rule).is_some_and(crate::rules::Rule::is_outage);
-    watched.incidents.values().any(|incident| incident.outage) || watched.holds.keys().any(is_outage)
+    watched.incidents.values().any(Incident::is_out) || watched.holds.keys().any(is_outage)
 }

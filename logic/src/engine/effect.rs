@@ -84,6 +84,8 @@ pub struct Counters {
     pub incidents: u64,
     /// Faults that were found at first sight, or by a rule that makes a list: they got no ticket.
     pub listed: u64,
+    /// Faults that began to come and go.
+    pub flapping: u64,
     /// Faults that opened during planned changes: they got no ticket then.
     pub silenced: u64,
     /// Planned changes, and ends of them, that were not taken.

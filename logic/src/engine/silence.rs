@@ -93,7 +93,8 @@ impl Turn<'_> {
         for rule in self.rules.iter() {
             let Check::Absence(absence) = &rule.check else { continue };
             let fault = device_itself(rule);
-            if back >= absence.clear_for.0 && watched.incidents.contains_key(&fault) {
+            let is_bad = watched.incidents.get(&fault).is_some_and(|incident| incident.good_since.is_none());
+            if back >= absence.clear_for.0 && is_bad {
                 self.end(watched, &fault, &Ending::ProvenGood { r#for: absence.clear_for });
             }
         }
@@ -113,7 +114,10 @@ fn expected<'rules>(
             Check::Absence(absence) if judged && rule.applies_to(class) => Some((rule, absence)),
             _ => None,
         })
-        .filter(|(rule, _)| !watched.incidents.contains_key(&device_itself(rule)))
+        .filter(|(rule, _)| {
+            // What comes and goes is news each time that it comes.
+            watched.incidents.get(&device_itself(rule)).is_none_or(|incident| incident.good_since.is_some())
+        })
 }
 
 /// When a device's silence will be news to a rule.

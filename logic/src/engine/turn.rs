@@ -42,6 +42,9 @@ impl Turn<'_> {
         evidence: Evidence,
         lookup: impl Fn(&str) -> Option<Shown>,
     ) {
+        if self.comes_back(watched, &fault, &evidence) {
+            return;
+        }
         let device = &watched.device;
         let outage = rule.is_outage();
         let standing = match outage && self.parents.contains_key(&device.id) {
@@ -65,6 +68,7 @@ impl Turn<'_> {
             outage,
             standing,
             quiet: self.quiet(watched, rule, since),
+            good_since: None,
             ticket: None,
         };
         self.counters.listed += u64::from(matches!(incident.quiet, Some(Quiet::FirstSight | Quiet::List)));
@@ -84,8 +88,15 @@ impl Turn<'_> {
         self.counters.tickets_refused += u64::from(incident.ticket.is_none());
     }
 
-    /// A fault is over.
+    /// A fault is over, unless it is one that comes and goes.
     pub(super) fn end(&mut self, watched: &mut Watched, fault: &Fault, ending: &Ending) {
+        if !self.goes(watched, fault, ending) {
+            self.end_for_good(watched, fault, ending);
+        }
+    }
+
+    /// A fault is over.
+    pub(super) fn end_for_good(&mut self, watched: &mut Watched, fault: &Fault, ending: &Ending) {
         watched.holds.remove(fault);
         watched.withdrawn.remove(fault);
         let Some(incident) = watched.incidents.remove(fault) else { return };

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::INTERVAL;
 use super::sight::Sights;
 use crate::device::Device;
+use crate::flapping::Flap;
 use crate::hold::Hold;
 use crate::incidents::{Fault, Incident};
 use crate::pairs;
@@ -35,6 +36,9 @@ pub(super) struct Watched {
     /// Faults that count.
     #[serde(default, with = "pairs")]
     pub(super) incidents: BTreeMap<Fault, Incident>,
+    /// How faults have come and gone lately.
+    #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) flaps: BTreeMap<Fault, Flap>,
     /// Faults that counted until it became known that the building was closed, and that are not seen to be over.
     #[serde(default, with = "pairs", skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) withdrawn: BTreeMap<Fault, Incident>,
@@ -62,6 +66,7 @@ impl Watched {
             holds: BTreeMap::new(),
             tracks: BTreeMap::new(),
             incidents: BTreeMap::new(),
+            flaps: BTreeMap::new(),
             withdrawn: BTreeMap::new(),
             sights: Sights::default(),
             listed: BTreeSet::new(),

@@ -153,6 +153,15 @@ impl Affected {
     }
 }
 
+/// That a fault comes and goes: it is over only when it is calm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComesAndGoes {
+    /// How often it came.
+    pub times: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// One fault of one device on a ticket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
@@ -188,6 +197,9 @@ pub struct Line {
     pub opening: Evidence,
     /// The worst that was written down.
     pub worst: Evidence,
+    /// Whether it comes and goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping: Option<ComesAndGoes>,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
     /// Why it was over.
@@ -327,6 +339,7 @@ impl Line {
             opened_at: incident.opened_at,
             opening: incident.opening.clone(),
             worst: incident.worst.clone(),
+            flapping: None,
             ended_at: None,
             ending: None,
         }

@@ -19,6 +19,8 @@ pub(super) struct Expect {
     open: Option<usize>,
     /// How many were ever made.
     made: Option<usize>,
+    /// How many faults planned changes silenced.
+    silenced: Option<u64>,
     /// How many faults are on the planning list.
     listed: Option<usize>,
     /// The titles of all open tickets, sorted.
@@ -43,6 +45,8 @@ struct ExpectTicket {
     lines: Option<Vec<String>>,
     /// The readings that opened the first line.
     evidence: Option<Vec<String>>,
+    /// How often its first line came and went; 0: it does not flap.
+    comes_and_goes: Option<u32>,
     /// How many devices are out of reach with it and not back.
     cut_off: Option<usize>,
 }
@@ -77,6 +81,8 @@ impl Expect {
         if let Some(made) = self.made {
             assert_eq!(desk.tickets.len(), made, "tickets made at {when}: {:#?}", desk.tickets);
         }
+        let silenced = desk.plans.values().map(|plan| plan.silenced).sum();
+        same(&when, "faults silenced", self.silenced.as_ref(), &silenced);
         same(&when, "faults on the planning list", self.listed.as_ref(), &desk.list.len());
         if let Some(titles) = &self.titles {
             let open = desk.tickets.values().filter(|ticket| ticket.state.is_open());
@@ -109,6 +115,8 @@ impl ExpectTicket {
         same(when, "assignee", self.assignee.as_ref(), &ticket.assignee.clone().unwrap_or_default());
         same(when, "reopened", self.reopened.as_ref(), &ticket.reopened);
         same(when, "lines", self.lines.as_ref(), &lines.collect());
+        let times = ticket.lines[0].flapping.map_or(0, |flapping| flapping.times);
+        same(when, "times that it came and went", self.comes_and_goes.as_ref(), &times);
         let cut_off = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
         same(when, "devices cut off", self.cut_off.as_ref(), &cut_off);
         same(when, "evidence", self.evidence.as_ref(), &ticket.lines[0].opening.readings);
