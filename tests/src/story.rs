@@ -135,6 +135,9 @@ enum Does {
         /// How long before its arrival it was read.
         #[serde(default)]
         age: Span,
+        /// By how much the clock is ahead by which it was read.
+        #[serde(default)]
+        ahead: Span,
     },
     /// A person edits a device.
     Edit { device: String, room: Option<String>, state: Option<LifeState>, class: Option<Class> },
@@ -370,12 +373,12 @@ impl<'story> Play<'story> {
                 Input::Left { generation: self.generation(&device), device, reason: Some(reason) }
             }
             Does::Revoke(device) => Input::Revoked { device },
-            Does::Sample { device, measurement, tags, fields, backfill, age } => {
+            Does::Sample { device, measurement, tags, fields, backfill, age, ahead } => {
                 let sample = Sample {
                     measurement: measurement.into(),
                     tags: tags.into_iter().map(|(key, value)| (key.into(), value)).collect(),
                     target: String::new(),
-                    time: now - age.0,
+                    time: now - age.0 + ahead.0,
                     fields: fields.into_iter().map(|(name, number)| (name.into(), number.value())).collect(),
                 };
                 let lane = if backfill { Lane::Backfill } else { Lane::Live };
