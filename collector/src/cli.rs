@@ -194,7 +194,12 @@ fn check_config(options: Serve) -> anyhow::Result<String> {
 fn reload(running: &Running, options: &Options) {
     match running.reload(options) {
         Ok(done) => {
-            tracing::info!(agents_are_told = done.agents, calendars = done.calendars, "read again");
+            tracing::info!(
+                agents_are_told = done.agents,
+                calendars = done.calendars,
+                responsibilities = done.responsibilities,
+                "read again"
+            );
             if done.rules_wait {
                 tracing::warn!("the rules have changed: the old ones decide until the collector is started again");
             }

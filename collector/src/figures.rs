@@ -154,6 +154,7 @@ pub fn engine(counters: &Counters) {
         ("outages_explained", counters.outages_explained),
         ("actions_refused", counters.actions_refused),
         ("calendars_refused", counters.calendars_refused),
+        ("matrices_refused", counters.matrices_refused),
         ("withdrawn", counters.withdrawn),
         ("own_pauses", counters.own_pauses),
     ] {

@@ -30,6 +30,7 @@ pub mod points;
 pub mod proposals;
 pub mod readers;
 pub mod refusals;
+pub mod responsibilities;
 pub mod rules;
 pub mod scribe;
 pub mod serve;

@@ -42,7 +42,7 @@ use crate::refusals::Refusals;
 use crate::scribe::Scribe;
 use crate::web::authorizer::ApiTokens;
 use crate::web::readings::Series;
-use crate::{figures, http, life, own_agent, tls, web};
+use crate::{figures, http, life, own_agent, responsibilities, tls, web};
 
 use open::Opened;
 pub use open::{CA_FOLDER, Read, StartError, read};
@@ -81,6 +81,8 @@ pub struct Reloaded {
     pub agents: bool,
     /// Whether school time is another from now on.
     pub calendars: bool,
+    /// Whether somebody else looks after something from now on.
+    pub responsibilities: bool,
     /// Whether the rules changed. They come into force with the next start: the journal's record of it says from when
     /// on which rules decide, so that a replay decides the same again.
     pub rules_wait: bool,
@@ -105,6 +107,7 @@ pub struct Running {
     agents: watch::Sender<Shared>,
     calendars: Arc<Keeper>,
     lives: Arc<life::Keeper>,
+    responsibilities: Arc<responsibilities::Keeper>,
     stop: watch::Sender<bool>,
     stop_own_agent: watch::Sender<bool>,
     own_agent: Option<JoinHandle<()>>,
@@ -234,6 +237,7 @@ impl Starting {
         self.serve_people(&app)?;
         let calendars = self.keep_calendars();
         let lives = self.keep_lives();
+        let responsibilities = self.keep_responsibilities();
         self.tend();
         let (stop_own_agent, told) = watch::channel(false);
         let own_agent = self.watch_own_machine(told);
@@ -250,6 +254,7 @@ impl Starting {
             agents: self.agents,
             calendars,
             lives,
+            responsibilities,
             stop: self.stop,
             stop_own_agent,
             own_agent,
@@ -424,6 +429,21 @@ impl Starting {
         keeper
     }
 
+    /// From here on tickets are handed to whom they belong.
+    fn keep_responsibilities(&mut self) -> Arc<responsibilities::Keeper> {
+        let opened = &self.opened;
+        let keeper = Arc::new(responsibilities::Keeper::new(
+            opened.folder.path(),
+            opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC),
+            Arc::clone(&opened.state),
+            Arc::clone(&opened.journal),
+            self.clock.clone(),
+            Arc::clone(&self.health),
+        ));
+        self.helpers.push(tokio::spawn(Arc::clone(&keeper).run()));
+        keeper
+    }
+
     fn tend(&mut self) {
         let opened = &self.opened;
         self.helpers.push(tokio::spawn(tend::revocations(
@@ -493,6 +513,7 @@ impl Running {
         let calendars = self.calendars.read().inspect_err(|error| self.calendars.refuse(chain(error)))?;
         let table = self.lives.read().inspect_err(|error| self.lives.refuse(chain(error)))?;
         read.rules.tell(&self.app.health);
+        let matrix = self.responsibilities.read().inspect_err(|error| self.responsibilities.refuse(chain(error)))?;
         let settings_wait = read.config != self.app.config;
         let rules_wait = read.rules.rules != self.app.rules.rules;
         let agents = self.agents.send_if_modified(|agents| {
@@ -504,7 +525,8 @@ impl Running {
         });
         let calendars = self.calendars.take(calendars);
         self.lives.take(table);
-        Ok(Reloaded { agents, calendars, rules_wait, settings_wait })
+        let responsibilities = self.responsibilities.take(&matrix);
+        Ok(Reloaded { agents, calendars, responsibilities, rules_wait, settings_wait })
     }
 
     /// Stops cleanly: the own agent says goodbye, streams and requests end, what was appended is read to the end, and

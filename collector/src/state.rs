@@ -18,6 +18,7 @@ mod migrate;
 pub mod network;
 pub mod people;
 pub mod proposals;
+pub mod responsibilities;
 pub mod secret;
 pub mod sessions;
 pub mod sight;

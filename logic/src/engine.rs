@@ -180,6 +180,8 @@ pub struct Engine {
     children: BTreeMap<String, BTreeSet<String>>,
     /// Rules and settings that come into force when the collector starts.
     coming: Option<(RuleSet, Settings)>,
+    /// Tickets whose handling is looked at though nothing of them changed in this turn.
+    to_attend: BTreeSet<u64>,
     /// Devices whose standing may have changed in this turn.
     touched: BTreeSet<String>,
 }
@@ -203,6 +205,7 @@ impl Engine {
             state,
             by_measurement: BTreeMap::new(),
             coming: Some((rules, settings)),
+            to_attend: BTreeSet::new(),
             touched: BTreeSet::new(),
         };
         if !ruled {
@@ -283,10 +286,14 @@ impl Engine {
                 Purpose::Flap { device } => self.look_at_flaps(now, &device),
                 Purpose::Plan { number } => self.follow_plan(now, number),
                 Purpose::Tests => self.look_at_tests(now),
+                Purpose::Ticket { number } => {
+                    self.to_attend.insert(number);
+                }
                 Purpose::Heartbeat => {}
             }
         }
         self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
+        self.attend(now);
         self.decide_tickets(now);
         self.flush(now);
     }
@@ -298,6 +305,7 @@ impl Engine {
                 self.index_rules();
                 self.was_away(now, true);
                 self.apply_rules(now);
+                self.look_at_all("");
             }
             Input::CollectorStopped | Input::Wake => {}
             Input::Responsibilities(matrix) => self.take_matrix(matrix),

@@ -23,12 +23,21 @@ use crate::incidents::{Ending, Evidence, Fault, Incident};
 use crate::time::Timestamp;
 
 mod act;
+mod clock;
 mod decision;
 mod event;
+mod handling;
+mod merge;
+mod priority;
 mod ticket;
 
 pub use act::{Action, Refusal, RepairNote};
-pub use event::{Actor, TicketEvent, What};
+pub use clock::Clock;
+pub use event::{Actor, Handed, TicketEvent, What};
+pub(crate) use handling::Around;
+pub use handling::{Chosen, Escalation, Handling, Merged, Step, VendorClock, WaitFor, Waiting, in_words};
+pub(crate) use priority::{Facts, Reach};
+pub use priority::{Level, MANY, Priority, SEVERAL, TESTING_AHEAD, is_safety};
 pub use ticket::{About, Affected, ComesAndGoes, Line, Ticket, TicketState};
 
 /// Lines of one ticket. A device with more faults of one category has one cause for them all.
@@ -122,7 +131,8 @@ impl Tickets {
         fault: &Fault,
         evidence: &Evidence,
     ) {
-        let Some(line) = self.line_mut(number, device, fault) else { return };
+        let (number, from) = self.home(number);
+        let Some(line) = self.line_mut(number, from, device, fault) else { return };
         line.worst = evidence.clone();
         let what = What::EvidenceUpdated { title: line.title.clone(), evidence: evidence.clone() };
         self.record(now, number, Actor::Bellwether, what);
@@ -130,18 +140,29 @@ impl Tickets {
 
     /// An incident ended: its line is over, and the ticket resolves with its last line.
     pub(crate) fn end_line(&mut self, now: Timestamp, number: u64, device: &str, fault: &Fault, ending: &Ending) {
-        let Some(line) = self.line_mut(number, device, fault) else { return };
+        let (number, from) = self.home(number);
+        let Some(line) = self.line_mut(number, from, device, fault) else { return };
         line.ended_at = Some(now);
         line.ending = Some(ending.clone());
         let what = What::LineEnded { title: line.title.clone(), because: ending.clone() };
         self.record(now, number, Actor::Bellwether, what);
-        let Some(ticket) = self.tickets.get_mut(&number) else { return };
-        ticket.summarise();
-        if ticket.state.is_open() && !ticket.kept_open && ticket.lines.iter().all(Line::is_over) {
-            ticket.state = TicketState::Resolved;
-            ticket.ended_at = Some(now);
-            self.record(now, number, Actor::Bellwether, What::Resolved { because: ending.clone() });
+        if let Some(ticket) = self.tickets.get_mut(&number) {
+            ticket.summarise();
         }
+        self.end_if_all_is_over(now, number, Some(ending));
+    }
+
+    /// A ticket resolves with its last line, unless a person keeps it open.
+    fn end_if_all_is_over(&mut self, now: Timestamp, number: u64, ending: Option<&Ending>) {
+        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        if !ticket.state.is_open() || ticket.kept_open || !ticket.lines.iter().all(Line::is_over) {
+            return;
+        }
+        let last = ticket.lines.iter().max_by_key(|line| line.ended_at);
+        let Some(because) = ending.or_else(|| last?.ending.as_ref()).cloned() else { return };
+        ticket.state = TicketState::Resolved;
+        ticket.ended_at = Some(now);
+        self.record(now, number, Actor::Bellwether, What::Resolved { because });
     }
 
     /// A fault on a ticket comes and goes, or does so no more.
@@ -153,7 +174,8 @@ impl Tickets {
         fault: &Fault,
         note: Option<ComesAndGoes>,
     ) {
-        let Some(line) = self.line_mut(number, device, fault) else { return };
+        let (number, from) = self.home(number);
+        let Some(line) = self.line_mut(number, from, device, fault) else { return };
         line.flapping = note;
         if let Some(ticket) = self.tickets.get_mut(&number) {
             ticket.changed_at = now;
@@ -163,12 +185,15 @@ impl Tickets {
 
     /// Notes something on a ticket: in a person's name, or in our own.
     pub(crate) fn remark(&mut self, now: Timestamp, number: u64, actor: Option<&str>, text: &str) {
+        let (number, _) = self.home(number);
         let actor = actor.map_or(Actor::Bellwether, |name| Actor::Person(name.to_string()));
         self.record(now, number, actor, What::Commented { text: text.to_string() });
     }
 
     /// A device is out of reach because of what the ticket is about.
-    pub(crate) fn affect(&mut self, now: Timestamp, number: u64, affected: Affected) {
+    pub(crate) fn affect(&mut self, now: Timestamp, number: u64, mut affected: Affected) {
+        let (number, from) = self.home(number);
+        affected.from = from;
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
         ticket.affected.retain(|known| known.device != affected.device);
         if ticket.affected.len() < AFFECTED_MAX {
@@ -182,6 +207,7 @@ impl Tickets {
 
     /// Such a device is back.
     pub(crate) fn unaffect(&mut self, now: Timestamp, number: u64, device: &str) {
+        let (number, _) = self.home(number);
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
         match ticket.affected.iter_mut().find(|known| known.device == device) {
             Some(affected) => affected.back_at = Some(now),
@@ -193,6 +219,7 @@ impl Tickets {
 
     /// Such a device has an outage of its own, or of another cause.
     pub(crate) fn forget_affected(&mut self, number: u64, device: &str) {
+        let (number, _) = self.home(number);
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
         let before = ticket.affected.len();
         ticket.affected.retain(|known| known.device != device);
@@ -205,12 +232,12 @@ impl Tickets {
     /// Whether nobody has done anything to a ticket.
     pub(crate) fn is_untouched(&self, number: u64) -> bool {
         let new = |ticket: &Ticket| ticket.state == TicketState::New && !ticket.touched;
-        self.tickets.get(&number).is_some_and(new)
+        self.tickets.get(&self.home(number).0).is_some_and(new)
     }
 
     /// Whether a ticket still waits for somebody; one that is not remembered doesn't.
     pub(crate) fn is_open(&self, number: u64) -> bool {
-        self.tickets.get(&number).is_some_and(|ticket| ticket.state.is_open())
+        self.tickets.get(&self.home(number).0).is_some_and(|ticket| ticket.state.is_open())
     }
 
     /// A device was renamed or moved: its open tickets say where it is now.
@@ -225,14 +252,14 @@ impl Tickets {
 
     fn open_for(&self, device: &Device, category: &str) -> Option<u64> {
         let belongs =
-            |ticket: &&Ticket| ticket.is_about(device) && ticket.category == category && ticket.state.is_open();
+            |ticket: &&Ticket| ticket.is_about(device) && ticket.category == category && self.is_open(ticket.number);
         self.tickets.values().rev().find(belongs).map(|ticket| ticket.number)
     }
 
     fn to_reopen(&self, now: Timestamp, device: &Device, fault: &Fault, within: Duration) -> Option<u64> {
         let fits = |ticket: &&Ticket| {
             ticket.is_about(device)
-                && ticket.ended_at.is_some_and(|ended| now <= ended + within)
+                && self.ended_at(ticket).is_some_and(|ended| now <= ended + within)
                 && ticket.lines.iter().any(|line| line.is_of(&device.id, fault))
         };
         self.tickets.values().rev().find(fits).map(|ticket| ticket.number)
@@ -268,20 +295,23 @@ impl Tickets {
             affected_more: 0,
             decision: None,
             fixes: Vec::new(),
+            handling: Handling::default(),
             events: 0,
         };
         ticket.place(device);
         self.tickets.insert(number, ticket);
-        self.record(now, number, Actor::Bellwether, What::Opened { title, evidence });
+        self.record(now, number, Actor::Bellwether, What::Opened { title, evidence, handed: None });
         number
     }
 
     /// Adds a line, or brings back one that was over; false if the ticket is full of lines that are not.
     fn add_line(&mut self, now: Timestamp, number: u64, line: Line) -> bool {
+        let (number, from) = self.home(number);
         let Some(ticket) = self.tickets.get_mut(&number) else { return false };
+        let line = Line { from, ..line };
         let title = line.title.clone();
         let evidence = line.opening.clone();
-        let returned = ticket.lines.iter().any(|old| old.is_of(&line.device, &line.fault));
+        let returned = ticket.lines.iter().any(|old| old.is_of(&line.device, &line.fault) && old.from == from);
         if !ticket.put(line) {
             return false;
         }
@@ -291,10 +321,11 @@ impl Tickets {
     }
 
     fn come_back(&mut self, now: Timestamp, number: u64, line: Line) {
+        let (number, from) = self.home(number);
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
         let evidence = line.opening.readings.join(", ");
         let because = format!("it is back: {} ({evidence})", line.title);
-        ticket.put(line);
+        ticket.put(Line { from, ..line });
         ticket.reopen();
         self.record(now, number, Actor::Bellwether, What::Reopened { because });
     }
@@ -303,13 +334,21 @@ impl Tickets {
     /// turn stays until it has been told.
     fn make_room(&mut self, now: Timestamp, limits: Limits) {
         let Self { tickets, changed, .. } = self;
-        tickets.retain(|number, ticket| {
+        let stays = |ticket: &Ticket| {
             ticket.ended_at.is_none_or(|ended| now <= ended + limits.reopen_within)
                 || ticket.lines.iter().any(|line| !line.is_over())
-                || changed.contains(number)
+                || changed.contains(&ticket.number)
+        };
+        // What was merged stays as long as that into which it was.
+        let held = |ticket: &Ticket| ticket.handling.merged.iter().map(|merged| merged.ticket).collect::<Vec<_>>();
+        let merged: BTreeSet<u64> = tickets.values().filter(|ticket| stays(ticket)).flat_map(held).collect();
+        tickets.retain(|number, ticket| match ticket.handling.merged_into {
+            Some(_) => merged.contains(number) || changed.contains(number),
+            None => stays(ticket),
         });
         while tickets.len() >= KEPT_MAX {
-            let told = tickets.values().filter(|ticket| !changed.contains(&ticket.number));
+            let told =
+                tickets.values().filter(|ticket| !changed.contains(&ticket.number) && !merged.contains(&ticket.number));
             let Some((_, number)) = told.filter_map(|ticket| Some((ticket.ended_at?, ticket.number))).min() else {
                 break;
             };
@@ -327,9 +366,10 @@ impl Tickets {
         self.events.push(TicketEvent { ticket: number, sequence: ticket.events, at, actor, what });
     }
 
-    /// The line of a device's fault that is not over.
-    fn line_mut(&mut self, number: u64, device: &str, fault: &Fault) -> Option<&mut Line> {
+    /// The line of a device's fault that is not over, by the ticket from which it was merged.
+    fn line_mut(&mut self, number: u64, from: Option<u64>, device: &str, fault: &Fault) -> Option<&mut Line> {
         let ticket = self.tickets.get_mut(&number)?;
-        ticket.lines.iter_mut().find(|line| line.is_of(device, fault) && !line.is_over())
+        let fits = |line: &&mut Line| line.is_of(device, fault) && line.from == from && !line.is_over();
+        ticket.lines.iter_mut().find(fits)
     }
 }

@@ -36,6 +36,11 @@ pub(crate) enum Purpose {
         /// The device's id.
         device: String,
     },
+    /// When to look at how a ticket is handled: a clock is up, or class begins.
+    Ticket {
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// Each purpose has at most one time.

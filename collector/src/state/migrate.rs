@@ -27,6 +27,7 @@ const STEPS: &[&str] = &[
     include_str!("format_6.sql"),
     include_str!("format_7.sql"),
     include_str!("format_8.sql"),
+    include_str!("format_9.sql"),
 ];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.
@@ -214,6 +215,25 @@ mod tests {
         let state = State::open(&path).unwrap();
         assert_eq!((state.listing_count().unwrap(), state.listings().unwrap().len()), (0, 0));
         assert!(copy_path(&path, 7).exists());
+    }
+
+    #[test]
+    fn a_database_of_format_6_keeps_its_tickets_and_who_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder);
+        let mut old = Connection::open(&path).unwrap();
+        migrate(&mut old, &STEPS[..6]).unwrap();
+        old.execute_batch(
+            "INSERT INTO tickets VALUES (1, 'd1', 'Oak', 'assigned', 'major', 1, 1, NULL, '{\"assignee\":\"kim\"}');
+             INSERT INTO tickets VALUES (2, 'd1', 'Oak', 'new', 'major', 1, 1, NULL, '{\"assignee\":null}');",
+        )
+        .unwrap();
+        drop(old);
+        let state = State::open(&path).unwrap();
+        let rows = |sql: &str| state.writer().query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap();
+        assert_eq!(rows("SELECT number FROM tickets WHERE assignee = 'kim' AND priority = 'P3'"), 1);
+        assert_eq!(rows("SELECT number FROM tickets WHERE assignee = ''"), 2);
+        assert_eq!(state.responsibilities().unwrap(), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bellwether_logic::tickets::{Ticket, TicketEvent, TicketState};
+use bellwether_logic::tickets::{Priority, Ticket, TicketEvent, TicketState};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
@@ -34,6 +34,10 @@ pub struct TicketFilter {
     pub site: String,
     /// Of this device; of any when it is empty.
     pub device: String,
+    /// Somebody is responsible for these or has taken them; of anybody when it is empty.
+    pub owner: String,
+    /// Only those of this priority.
+    pub priority: Option<Priority>,
 }
 
 impl TicketFilter {
@@ -44,21 +48,27 @@ impl TicketFilter {
         Self { states, ..Self::default() }
     }
 
+    fn priority_word(&self) -> &'static str {
+        self.priority.map_or("", Priority::as_str)
+    }
+
     fn state_list(&self) -> String {
         let words: Vec<&str> = self.states.iter().map(|state| state.as_str()).collect();
         if words.is_empty() { String::new() } else { format!(",{},", words.join(",")) }
     }
 }
 
-/// The part of a question that the filter makes. Bound to: states as `,a,b,`, site, device.
+/// The part of a question that the filter makes. Bound to: states as `,a,b,`, site, device, owner, priority. Whoever has taken
+/// a ticket has it; whoever is responsible for one that nobody has taken has that, too.
 const FILTERED: &str = "WHERE (?1 = '' OR instr(?1, ',' || state || ',') > 0)
-    AND (?2 = '' OR site = ?2) AND (?3 = '' OR device = ?3)";
+    AND (?2 = '' OR site = ?2) AND (?3 = '' OR device = ?3)
+    AND (?4 = '' OR assignee = ?4 OR (assignee = '' AND owner = ?4)) AND (?5 = '' OR priority = ?5)";
 
-/// Waiting ones first, then those that somebody has, then the ended; the worst and then the newest of each first.
+/// Open ones first, by priority, those that are due first; then the ended, the last of them first.
 static LIST: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT body FROM tickets {FILTERED} ORDER BY ended_at IS NOT NULL, ended_at DESC, state = 'assigned',
-             instr('critical major minor info', severity), opened_at DESC, number DESC LIMIT ?4 OFFSET ?5"
+        "SELECT body FROM tickets {FILTERED} ORDER BY ended_at IS NOT NULL, ended_at DESC, priority, due IS NULL, due,
+             instr('critical major minor info', severity), opened_at DESC, number DESC LIMIT ?6 OFFSET ?7"
     )
 });
 static COUNT: LazyLock<String> = LazyLock::new(|| format!("SELECT count(*) FROM tickets {FILTERED}"));
@@ -80,7 +90,8 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub fn tickets(&self, filter: &TicketFilter, limit: u32, offset: u32) -> Result<Vec<Ticket>, StateError> {
-        let bound = params![filter.state_list(), filter.site, filter.device, limit.min(PAGE_MAX), offset];
+        let (states, priority) = (filter.state_list(), filter.priority_word());
+        let bound = params![states, filter.site, filter.device, filter.owner, priority, limit.min(PAGE_MAX), offset];
         self.reader()
             .prepare_cached(&LIST)
             .and_then(|mut query| query.query_map(bound, from_body)?.collect::<Result<_, _>>())
@@ -92,7 +103,8 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub fn tickets_matching(&self, filter: &TicketFilter) -> Result<u32, StateError> {
-        let bound = params![filter.state_list(), filter.site, filter.device];
+        let (states, priority) = (filter.state_list(), filter.priority_word());
+        let bound = params![states, filter.site, filter.device, filter.owner, priority];
         self.reader()
             .prepare_cached(&COUNT)
             .and_then(|mut query| query.query_row(bound, |row| row.get(0)))
@@ -106,8 +118,8 @@ impl State {
     pub fn ticket_counts(&self) -> Result<TicketCounts, StateError> {
         self.reader()
             .prepare_cached(
-                "SELECT count(*) FILTER (WHERE ended_at IS NULL AND state <> 'assigned'),
-                        count(*) FILTER (WHERE ended_at IS NULL AND state = 'assigned'),
+                "SELECT count(*) FILTER (WHERE ended_at IS NULL AND state IN ('new', 'reopened')),
+                        count(*) FILTER (WHERE ended_at IS NULL AND state NOT IN ('new', 'reopened')),
                         count(*) FILTER (WHERE ended_at IS NOT NULL) FROM tickets",
             )
             .and_then(|mut query| {
@@ -154,10 +166,12 @@ impl EngineTx<'_> {
         let body = to_body("ticket", ticket)?;
         self.transaction
             .prepare_cached(
-                "INSERT INTO tickets (number, device, site, state, severity, opened_at, changed_at, ended_at, body)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                "INSERT INTO tickets (number, device, site, state, severity, opened_at, changed_at, ended_at, body,
+                                      priority, owner, assignee, due)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
                  ON CONFLICT (number) DO UPDATE SET device = ?2, site = ?3, state = ?4, severity = ?5,
-                     opened_at = ?6, changed_at = ?7, ended_at = ?8, body = ?9",
+                     opened_at = ?6, changed_at = ?7, ended_at = ?8, body = ?9, priority = ?10,
+                     owner = ?11, assignee = ?12, due = ?13",
             )
             .and_then(|mut put| {
                 put.execute(params![
@@ -170,6 +184,10 @@ impl EngineTx<'_> {
                     ticket.changed_at.0,
                     ticket.ended_at.map(|at| at.0),
                     body,
+                    ticket.handling.priority.as_str(),
+                    ticket.handling.owner.as_ref().map_or("", |owner| &owner.key),
+                    ticket.assignee.as_deref().unwrap_or_default(),
+                    ticket.handling.due().map(|at| at.0),
                 ])
             })
             .during("put a ticket")?;
@@ -197,8 +215,9 @@ pub(crate) mod tests {
     use super::*;
     use crate::state::testing::fresh;
     use bellwether_logic::incidents::{Evidence, Fault};
+    use bellwether_logic::responsibilities::{Cell, Owner, Responsibilities};
     use bellwether_logic::rules::{Severity, TicketKind};
-    use bellwether_logic::tickets::{About, Actor, Line, What};
+    use bellwether_logic::tickets::{About, Actor, Handling, Line, What};
     use bellwether_logic::time::Timestamp;
 
     /// A ticket with nothing special about it.
@@ -229,6 +248,7 @@ pub(crate) mod tests {
             affected_more: 0,
             decision: None,
             fixes: Vec::new(),
+            handling: Handling::default(),
             lines: vec![Line {
                 device: "d000000001".into(),
                 device_name: "LHS-SRV-01".into(),
@@ -246,6 +266,7 @@ pub(crate) mod tests {
                 worst: evidence,
                 ended_at: None,
                 ending: None,
+                from: None,
             }],
             events: 1,
         }
@@ -296,5 +317,53 @@ pub(crate) mod tests {
         }
         assert_eq!(state.ticket_events(1).unwrap(), [event(1), event(2)]);
         assert_eq!(state.ticket_events(2).unwrap(), []);
+    }
+
+    #[test]
+    fn what_happened_can_neither_be_changed_nor_taken_away() {
+        let (_folder, state) = fresh();
+        let event = TicketEvent {
+            ticket: 1,
+            sequence: 1,
+            at: Timestamp(5),
+            actor: Actor::Person("rivera".into()),
+            what: What::Commented { text: "On my way.".into() },
+        };
+        state.commit_engine(|tx| tx.put_ticket_event(&event)).unwrap();
+        for attempt in [
+            "UPDATE ticket_events SET body = '{}'",
+            "UPDATE ticket_events SET sequence = 2",
+            "DELETE FROM ticket_events",
+            "DELETE FROM ticket_events WHERE ticket = 1",
+        ] {
+            let refused = state.writer().execute(attempt, []).unwrap_err().to_string();
+            assert!(refused.contains("only ever added to"), "{attempt}: {refused}");
+        }
+        assert_eq!(state.ticket_events(1).unwrap(), [event]);
+    }
+
+    #[test]
+    fn tickets_are_found_by_who_has_them_and_how_soon_and_listed_by_that() {
+        let (_folder, state) = fresh();
+        let owner = |key: &str| {
+            let cell = Cell { site: "Oak", class: None, category: "storage" };
+            Owner { key: key.into(), ..Responsibilities::default().owner(Timestamp(0), cell) }
+        };
+        let rows =
+            [(Priority::P3, "kim", None), (Priority::P1, "lee", Some("kim")), (Priority::P2, "kim", Some("lee"))];
+        for (number, (priority, key, assignee)) in (1..).zip(rows) {
+            let mut ticket = plain(number, TicketState::New);
+            ticket.handling.priority = priority;
+            ticket.handling.owner = Some(owner(key));
+            ticket.assignee = assignee.map(str::to_owned);
+            state.commit_engine(|tx| tx.put_ticket(&ticket)).unwrap();
+        }
+        let numbers = |filter: &TicketFilter| -> Vec<u64> {
+            state.tickets(filter, 9, 0).unwrap().iter().map(|ticket| ticket.number).collect()
+        };
+        assert_eq!(numbers(&TicketFilter::default()), [2, 3, 1]);
+        assert_eq!(numbers(&TicketFilter { owner: "kim".into(), ..TicketFilter::default() }), [2, 1]);
+        let pressing = TicketFilter { priority: Some(Priority::P1), ..TicketFilter::default() };
+        assert_eq!((numbers(&pressing), state.tickets_matching(&pressing).unwrap()), (vec![2], 1));
     }
 }

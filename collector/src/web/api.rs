@@ -136,7 +136,7 @@ impl Part {
             }
         };
         let (site, device) = (self.site.clone().unwrap_or_default(), self.device.clone().unwrap_or_default());
-        Ok(TicketFilter { states, site, device })
+        Ok(TicketFilter { states, site, device, ..TicketFilter::default() })
     }
 }
 

@@ -250,8 +250,13 @@ pub(super) async fn close(
         let problem = format!("Minutes must be a whole number up to {MINUTES_MAX}.");
         return page(&desk, &visitor, ticket_number(&number)?, form, Some(problem)).await;
     };
-    let note =
-        Close { fault: shortened(&form.fault), action: shortened(&form.action), part: shortened(&form.part), minutes };
+    let note = Close {
+        fault: shortened(&form.fault),
+        action: shortened(&form.action),
+        part: shortened(&form.part),
+        minutes,
+        cost_cents: None,
+    };
     if note.fault.is_empty() || note.action.is_empty() {
         let problem = "Say what was wrong and what you did. It helps to find the devices that should be replaced.";
         return page(&desk, &visitor, ticket_number(&number)?, form, Some(problem.into())).await;

@@ -96,7 +96,7 @@ impl Asked {
             "ended" => vec![TicketState::Resolved, TicketState::Closed],
             _ => TicketFilter::open().states,
         };
-        TicketFilter { states, site: self.building.clone(), device: String::new() }
+        TicketFilter { states, site: self.building.clone(), ..TicketFilter::default() }
     }
 }
 

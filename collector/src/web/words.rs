@@ -66,6 +66,8 @@ pub(super) const fn ticket(state: TicketState) -> &'static str {
     match state {
         TicketState::New => "Open",
         TicketState::Assigned => "Taken",
+        TicketState::InProgress => "In progress",
+        TicketState::Waiting => "Waiting",
         TicketState::Reopened => "Open again",
         TicketState::Resolved => "Resolved by itself",
         TicketState::Closed => "Closed",

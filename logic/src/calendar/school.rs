@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Book, Calendar, Date, Day, Parts};
+use super::{Book, Calendar, Date, Day, Parts, Testing};
 use crate::time::Timestamp;
 
 /// A calendar with what people said of its days.
@@ -104,6 +104,25 @@ impl<'calendar> School<'calendar> {
         let mut running = begun.filter(|test| at < test.ends);
         // Nobody is tested in a building that is closed.
         running.next().filter(|_| self.in_session(at)).map(|test| test.name.as_str())
+    }
+
+    /// The tests that are held at this moment, or will be within so much time.
+    #[must_use]
+    pub fn testing_near(&self, at: Timestamp, ahead: Duration) -> Option<&'calendar str> {
+        let near = self.parts.tests.iter().take_while(|test| test.begins <= at + ahead);
+        near.into_iter().find(|test| at < test.ends && self.is_held(test)).map(|test| test.name.as_str())
+    }
+
+    /// When another answer to [`Self::testing_near`] may be true.
+    #[must_use]
+    pub fn testing_turn(&self, at: Timestamp, ahead: Duration) -> Option<Timestamp> {
+        let turns = self.parts.tests.iter().flat_map(|test| [test.begins - ahead, test.ends]);
+        turns.filter(|turn| *turn > at).min()
+    }
+
+    /// Nobody is tested in a building that is closed all the while.
+    fn is_held(&self, test: &Testing) -> bool {
+        !self.covers(test.begins) || self.from(test.begins).next().is_some_and(|day| day.opens < test.ends)
     }
 
     /// The class, or break between two, at this moment, where bells are known.

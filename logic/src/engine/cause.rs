@@ -271,7 +271,7 @@ impl Engine {
     }
 
     /// Everything that hangs on a device, directly or not.
-    fn below(&self, device: &str) -> Vec<String> {
+    pub(super) fn below(&self, device: &str) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         let mut seen: BTreeSet<&str> = [device].into();
         let mut next = 0;

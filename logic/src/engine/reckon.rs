@@ -28,6 +28,7 @@ impl Engine {
                 return;
             }
         }
+        self.look_at_all(site);
         let at_site = |watched: &&Watched| site.is_empty() || watched.device.site == site;
         let devices: Vec<String> =
             self.state.devices.values().filter(at_site).map(|watched| watched.device.id.clone()).collect();

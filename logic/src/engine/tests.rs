@@ -13,6 +13,7 @@ use crate::rules::{Pack, Rule};
 use crate::sample::Value;
 use crate::tickets::{LINES_MAX, Refusal, RepairNote, TicketEvent, TicketState, What};
 
+mod duty;
 mod planned;
 mod random;
 mod school;

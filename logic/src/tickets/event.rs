@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use super::RepairNote;
+use super::{Priority, RepairNote, Step, WaitFor};
 use crate::incidents::{Ending, Evidence};
 use crate::time::Timestamp;
 
@@ -55,6 +55,9 @@ pub enum What {
         title: String,
         /// What opened it.
         evidence: Evidence,
+        /// How soon and to whom.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handed: Option<Handed>,
     },
     /// Another fault of the device and category.
     LineAdded {
@@ -130,6 +133,109 @@ pub enum What {
         /// Why.
         because: String,
     },
+    /// A person gave it to somebody.
+    Assigned {
+        /// To whom.
+        to: String,
+        /// Who had it before.
+        from: Option<String>,
+    },
+    /// Whoever has it began to work on it.
+    Started,
+    /// It waits for something.
+    Waits {
+        /// For what.
+        r#for: WaitFor,
+        /// In their words.
+        text: String,
+        /// When that is expected.
+        until: Option<Timestamp>,
+    },
+    /// It waits no more.
+    Resumed,
+    /// The date until which it waited has come.
+    WaitOver {
+        /// What it waited for, in a person's words.
+        text: String,
+    },
+    /// A person chose a priority, or left it to be reckoned again.
+    Chosen {
+        /// The one before.
+        from: Priority,
+        /// The one from now on.
+        to: Priority,
+        /// Why.
+        note: String,
+    },
+    /// What its priority depends on has changed.
+    Reckoned {
+        /// The one before.
+        from: Priority,
+        /// The one from now on.
+        to: Priority,
+        /// Why.
+        because: String,
+    },
+    /// Somebody else is responsible now.
+    Routed {
+        /// Who was before.
+        from: String,
+        /// Who is.
+        to: String,
+        /// By which row.
+        via: String,
+    },
+    /// A clock was up.
+    Escalated {
+        /// How far it was passed.
+        step: Step,
+        /// To whom; empty: there is nobody else.
+        to: String,
+        /// What did not happen in time.
+        because: String,
+    },
+    /// A vendor's clock was up.
+    VendorLate {
+        /// Who.
+        vendor: String,
+        /// In what time they should have been done.
+        within: String,
+    },
+    /// It goes on in another.
+    MergedInto {
+        /// In which.
+        ticket: u64,
+    },
+    /// Another goes on in this one.
+    TookIn {
+        /// Which.
+        ticket: u64,
+        /// What that was about.
+        title: String,
+    },
+    /// It goes on by itself again.
+    SplitFrom {
+        /// From which.
+        ticket: u64,
+    },
+    /// One that was merged into this one goes on by itself again.
+    SplitOff {
+        /// Which.
+        ticket: u64,
+    },
+}
+
+/// How soon a new ticket is worked on, and who is responsible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// How soon.
+    pub priority: Priority,
+    /// Why.
+    pub because: String,
+    /// Who.
+    pub owner: String,
+    /// By which row.
+    pub via: String,
 }
 
 impl What {
@@ -150,6 +256,20 @@ impl What {
             Self::AdviceChanged { .. } => "advice_changed",
             Self::Decided { .. } => "decided",
             Self::DecisionWithdrawn { .. } => "decision_withdrawn",
+            Self::Assigned { .. } => "assigned",
+            Self::Started => "started",
+            Self::Waits { .. } => "waits",
+            Self::Resumed => "resumed",
+            Self::WaitOver { .. } => "wait_over",
+            Self::Chosen { .. } => "priority_chosen",
+            Self::Reckoned { .. } => "priority_reckoned",
+            Self::Routed { .. } => "routed",
+            Self::Escalated { .. } => "escalated",
+            Self::VendorLate { .. } => "vendor_late",
+            Self::MergedInto { .. } => "merged_into",
+            Self::TookIn { .. } => "took_in",
+            Self::SplitFrom { .. } => "split_from",
+            Self::SplitOff { .. } => "split_off",
         }
     }
 
@@ -157,7 +277,7 @@ impl What {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::Opened { title, evidence } => with("Opened", title, evidence),
+            Self::Opened { title, evidence, .. } => with("Opened", title, evidence),
             Self::LineAdded { title, evidence } => with("Also", title, evidence),
             Self::LineReturned { title, evidence } => with("Back again", title, evidence),
             Self::EvidenceUpdated { title, evidence } => with("Worse", title, evidence),
@@ -171,6 +291,35 @@ impl What {
             Self::AdviceChanged { from, to, because } => format!("{to} (before: {from}). {because}"),
             Self::Decided { course, because } => format!("Decided: {course}. {because}"),
             Self::DecisionWithdrawn { because } => format!("Goes by the advice again: {because}"),
+            Self::Assigned { to, from: None } => format!("Gave it to {to}"),
+            Self::Assigned { to, from: Some(from) } => format!("Gave it to {to}, who has it instead of {from}"),
+            Self::Started => "Began to work on it".into(),
+            Self::Waits { r#for: WaitFor::Part, text, .. } => format!("Waits for a part: {text}"),
+            Self::Waits { r#for: WaitFor::Vendor, text, .. } => format!("Waits for the vendor: {text}"),
+            Self::Waits { r#for: WaitFor::Person, text, .. } => format!("Waits for somebody: {text}"),
+            Self::Resumed => "Went on working on it".into(),
+            Self::WaitOver { text } => format!("The day has come until which it waited: {text}"),
+            Self::Chosen { from, to, note } => format!("Priority {from} to {to}, by hand: {note}"),
+            Self::Reckoned { from, to, because } => format!("Priority {from} to {to}: {because}"),
+            Self::Routed { from, to, via } => format!("{to} is responsible instead of {from}: {via}"),
+            Self::Escalated { to, because, .. } if to.is_empty() => format!("Late: {because}"),
+            Self::Escalated { to, because, .. } => format!("Passed up to {to}: {because}"),
+            Self::VendorLate { vendor, within } => format!("{vendor} is late: nothing came of it within {within}"),
+            Self::MergedInto { ticket } => format!("Merged into #{ticket}, where it goes on"),
+            Self::TookIn { ticket, title } => format!("#{ticket} was merged into this one: {title}"),
+            Self::SplitFrom { ticket } => format!("Goes on by itself again, apart from #{ticket}"),
+            Self::SplitOff { ticket } => format!("#{ticket} goes on by itself again"),
+        }
+    }
+
+    /// What else there is to say of it: of a new ticket how soon and to whom.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Opened { handed: Some(Handed { priority, because, owner, via }), .. } => {
+                Some(format!("{priority}: {because}. {owner} is responsible: {via}."))
+            }
+            _ => None,
         }
     }
 }

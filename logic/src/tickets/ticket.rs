@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{GROUP_LINES_MAX, LINES_MAX, RepairNote};
+use super::{GROUP_LINES_MAX, Handling, LINES_MAX, RepairNote};
 use crate::device::{Device, words};
 use crate::incidents::{Ending, Evidence, Fault, Incident};
 use crate::life::{Decision, Fix};
@@ -20,6 +20,10 @@ words! {
         New = "new",
         /// Somebody has taken it.
         Assigned = "assigned",
+        /// Whoever has it works on it.
+        InProgress = "in_progress",
+        /// It waits for a part, a vendor or a person.
+        Waiting = "waiting",
         /// It had ended, and the fault is back or a person says that it is.
         Reopened = "reopened",
         /// Ended by itself: the fault was proven good.
@@ -33,7 +37,7 @@ impl TicketState {
     /// Whether there is work to do.
     #[must_use]
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::New | Self::Assigned | Self::Reopened)
+        !matches!(self, Self::Resolved | Self::Closed)
     }
 }
 
@@ -127,6 +131,9 @@ pub struct Ticket {
     /// What helped before: the last fixes of its leading rule on this model, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixes: Vec<Fix>,
+    /// How soon, by whom, what it waits for, and how long people take.
+    #[serde(default)]
+    pub handling: Handling,
     /// How many events it has had: the last one's sequence.
     pub events: u64,
 }
@@ -144,12 +151,15 @@ pub struct Affected {
     pub since: Timestamp,
     /// When it was back.
     pub back_at: Option<Timestamp>,
+    /// The ticket from which it was merged into this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
 }
 
 impl Affected {
     pub(crate) fn of(device: &Device, since: Timestamp) -> Self {
         let Device { id, name, room, .. } = device.clone();
-        Self { device: id, name, room, since, back_at: None }
+        Self { device: id, name, room, since, back_at: None, from: None }
     }
 }
 
@@ -204,12 +214,16 @@ pub struct Line {
     pub ended_at: Option<Timestamp>,
     /// Why it was over.
     pub ending: Option<Ending>,
+    /// The ticket from which it was merged into this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
 }
 
 impl Ticket {
     /// Takes in a line: in place of the same fault's old one, or at the end, or in place of the first that is over.
     pub(super) fn put(&mut self, line: Line) -> bool {
-        if let Some(old) = self.lines.iter_mut().find(|old| old.is_of(&line.device, &line.fault)) {
+        let is_it = |old: &&mut Line| old.is_of(&line.device, &line.fault) && old.from == line.from;
+        if let Some(old) = self.lines.iter_mut().find(is_it) {
             *old = line;
         } else {
             if self.lines.len() >= self.lines_max() {
@@ -273,7 +287,7 @@ impl Ticket {
         self.about == About::Device && self.device == device.id
     }
 
-    const fn lines_max(&self) -> usize {
+    pub(super) const fn lines_max(&self) -> usize {
         match self.about {
             About::Device => LINES_MAX,
             About::Room | About::Model { .. } | About::Building => GROUP_LINES_MAX,
@@ -342,6 +356,7 @@ impl Line {
             flapping: None,
             ended_at: None,
             ending: None,
+            from: None,
         }
     }
 }

@@ -8,7 +8,7 @@ use bellwether_logic::engine::Effect;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{
     AgentConfigured, AgentConnected, AgentLeft, BatchReceived, CalendarSet, DayChanged, DeviceChanged, DeviceFound,
-    LifeFactsSet, LifeTableSet, LinkSet, NeighborhoodSeen, ProposalJudged, record,
+    LifeFactsSet, LifeTableSet, LinkSet, NeighborhoodSeen, ProposalJudged, ResponsibilitiesSet, record,
 };
 
 use super::received::Received;
@@ -53,6 +53,7 @@ pub(super) enum Deed {
     Map(Timestamp),
     Neighborhood(Timestamp, Box<NeighborhoodSeen>),
     Nobody(Timestamp),
+    Responsibilities(Timestamp, Box<ResponsibilitiesSet>),
 }
 
 impl Chunk {
@@ -78,6 +79,7 @@ impl Chunk {
             record::Body::LifeFacts(set) => self.deeds.push(Deed::LifeFacts(at, Box::new(set))),
             record::Body::LifeTable(set) => self.deeds.push(Deed::LifeTable(at, Box::new(set))),
             record::Body::Calendar(set) => self.deeds.push(Deed::Calendar(at, Box::new(set))),
+            record::Body::Responsibilities(set) => self.deeds.push(Deed::Responsibilities(at, Box::new(set))),
             record::Body::Day(day) => self.deeds.push(Deed::Day(at, day)),
             record::Body::Started(_) => self.deeds.push(Deed::Nobody(at)),
             record::Body::Device(_)
@@ -162,6 +164,7 @@ impl Chunk {
                 Deed::Map(at) => tx.draw_map(*at)?,
                 Deed::Neighborhood(at, seen) => tx.put_neighborhood(*at, seen)?,
                 Deed::Nobody(at) => tx.put_nobody_connected(*at)?,
+                Deed::Responsibilities(at, set) => tx.put_responsibilities(*at, set)?,
                 Deed::Effect(effect) => tx.put_effect(effect)?,
             }
         }

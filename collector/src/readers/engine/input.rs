@@ -1,6 +1,7 @@
 //! Records as the engine's inputs.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bellwether_logic::calendar::Date;
@@ -14,11 +15,13 @@ use bellwether_logic::tickets::{Action, RepairNote};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::batch::{Lane, decode_alone};
 use bellwether_proto::record::v1::{
-    BatchReceived, CalendarSet, ChangePlanned, DeviceChanged, Hanging, ListRaised, ListedFault, TicketActed, record, ticket_acted,
+    BatchReceived, CalendarSet, ChangePlanned, DeviceChanged, Hanging, ListRaised, ListedFault, ResponsibilitiesSet,
+    TicketActed, record, ticket_acted,
 };
 use bellwether_proto::v1;
 
 use crate::calendar::{calendar_of, change_of};
+use crate::responsibilities::matrix_of;
 use crate::{figures, life, points};
 
 /// What a record says to the engine; nothing if it says nothing to it, or nothing that this version understands. A batch
@@ -56,6 +59,7 @@ fn one(body: &record::Body) -> Option<Input> {
         record::Body::Hanging(seen) => Input::Hanging(seen.changes.iter().map(hanging).collect()),
         record::Body::LifeFacts(set) => Input::Life(life::known_facts(set)),
         record::Body::LifeTable(set) => Input::Life(life::known_table(set)),
+        record::Body::Responsibilities(set) => return responsibilities(set),
         record::Body::Wake(_) => Input::Wake,
         record::Body::Batch(_)
         | record::Body::Configured(_)
@@ -127,6 +131,18 @@ fn calendar(set: &CalendarSet) -> Option<Input> {
     Some(Input::Calendar { site: set.site.clone(), calendar })
 }
 
+/// Who looks after what; nothing if it is of words that this version does not know: then what was said before stands.
+fn responsibilities(set: &ResponsibilitiesSet) -> Option<Input> {
+    if set.assumed {
+        return Some(Input::Responsibilities(None));
+    }
+    let matrix = matrix_of(set);
+    if matrix.is_none() {
+        figures::refused("unreadable_responsibilities");
+    }
+    Some(Input::Responsibilities(Some(Box::new(matrix?))))
+}
+
 fn hanging(hanging: &Hanging) -> (String, Option<String>) {
     (hanging.device_id.clone(), Some(hanging.on_id.clone()).filter(|on| !on.is_empty()))
 }
@@ -157,6 +173,7 @@ fn raise(raised: &ListRaised) -> Input {
     Input::Raise { actor: raised.actor.clone(), faults: raised.faults.iter().map(fault).collect() }
 }
 
+/// What a person did; nothing if it is of words that this version does not know.
 fn act(acted: &TicketActed) -> Option<Input> {
     let action = match acted.action.as_ref()? {
         ticket_acted::Action::Take(_) => Action::Take,
@@ -166,18 +183,34 @@ fn act(acted: &TicketActed) -> Option<Input> {
             action: close.action.clone(),
             part: close.part.clone(),
             minutes: close.minutes,
+            cost_cents: close.cost_cents,
         }),
         ticket_acted::Action::Reopen(reopen) => Action::Reopen { text: reopen.text.clone() },
-        ticket_acted::Action::Decide(decide) => {
-            let course = Some(decide.course.as_str()).filter(|word| !word.is_empty());
-            let Ok(course) = course.map(str::parse).transpose() else {
-                figures::refused("unknown_word");
-                return None;
-            };
-            Action::Decide { course, because: decide.because.clone() }
-        }
+        ticket_acted::Action::Decide(decide) => Action::Decide {
+            course: if decide.course.is_empty() { None } else { Some(word(&decide.course)?) },
+            because: decide.because.clone(),
+        },
+        ticket_acted::Action::Assign(assign) => Action::Assign { to: assign.to.clone() },
+        ticket_acted::Action::Start(_) => Action::Start,
+        ticket_acted::Action::Wait(wait) => Action::Wait {
+            r#for: word(&wait.r#for)?,
+            text: wait.text.clone(),
+            until: (wait.until_ms != 0).then_some(Timestamp(wait.until_ms)),
+        },
+        ticket_acted::Action::Resume(_) => Action::Resume,
+        ticket_acted::Action::Prioritize(chosen) => Action::Prioritize {
+            priority: if chosen.priority.is_empty() { None } else { Some(word(&chosen.priority)?) },
+            note: chosen.note.clone(),
+        },
+        ticket_acted::Action::Merge(merge) => Action::Merge { into: merge.into },
+        ticket_acted::Action::Split(_) => Action::Split,
     };
     Some(Input::Act { ticket: acted.ticket, actor: acted.actor.clone(), action })
+}
+
+/// A word of a list; none if it is not on it.
+fn word<T: FromStr>(word: &str) -> Option<T> {
+    word.parse().inspect_err(|_| figures::refused("unknown_word")).ok()
 }
 
 fn goodbye(reason: v1::GoodbyeReason) -> Option<GoodbyeReason> {

@@ -1,11 +1,14 @@
 //! Random histories: nothing panics, a restart anywhere changes nothing, and tickets keep their promises.
 
 use crate::incidents::{Fault, Standing};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::calendar::{Calendar, Change, Date, Day, DayKind, Parts};
 use crate::life::{Course, Facts, Known, PartCost, Subject, Table};
+use crate::responsibilities::{Lane as Work, Party, PartyKind, Row};
+use crate::tickets::{Priority, WaitFor};
 
 #[derive(Clone, Debug)]
 struct Step {
@@ -59,9 +62,18 @@ fn any_action() -> impl Strategy<Value = Action> {
         text.clone().prop_map(|text| Action::Reopen { text }),
         (prop::option::of(prop::sample::select(Course::ALL)), text.clone())
             .prop_map(|(course, because)| Action::Decide { course, because }),
-        (text.clone(), text, any::<u32>()).prop_map(|(fault, action, minutes)| {
-            Action::Close(RepairNote { fault, action, part: String::new(), minutes })
+        (text.clone(), text.clone(), any::<u32>()).prop_map(|(fault, action, minutes)| {
+            Action::Close(RepairNote { fault, action, minutes, ..RepairNote::default() })
         }),
+        prop::sample::select(&["kim", "lee", ""][..]).prop_map(|to| Action::Assign { to: to.to_string() }),
+        Just(Action::Start),
+        (prop::sample::select(WaitFor::ALL), text.clone(), prop::option::of(0u32..5_000))
+            .prop_map(|(r#for, text, until)| Action::Wait { r#for, text, until: until.map(minute) }),
+        Just(Action::Resume),
+        (prop::option::of(prop::sample::select(Priority::ALL)), text)
+            .prop_map(|(priority, note)| Action::Prioritize { priority, note }),
+        (0u64..6).prop_map(|into| Action::Merge { into }),
+        Just(Action::Split),
     ]
 }
 
@@ -87,6 +99,29 @@ fn any_known() -> impl Strategy<Value = Known> {
         Known::Table(Table { repairs, labor_cents_per_hour: 3_000, ..Table::default() })
     });
     prop_oneof![2 => (subject, facts).prop_map(|entry| Known::Facts(vec![entry])), 1 => table]
+}
+
+/// A matrix in which anybody has anything, be it a name that nobody bears.
+fn any_matrix() -> impl Strategy<Value = Responsibilities> {
+    let who = || prop::sample::select(&["kim", "lee", "ana", "Copier Co", "nobody"][..]).prop_map(str::to_string);
+    let class = prop::collection::vec(prop::sample::select(Class::ALL), 0..2);
+    let row = (class, who(), prop::collection::vec(who(), 0..2));
+    (prop::collection::vec(row, 0..4), who()).prop_map(|(rows, coordinator)| {
+        let party = |key, kind, lane| Party { lane, ..Party::new(key, kind) };
+        Responsibilities {
+            assumed: false,
+            source: "responsibilities.toml".to_string(),
+            parties: vec![
+                party("kim", PartyKind::Person, Work::Repair),
+                party("lee", PartyKind::Person, Work::Champion),
+                party("ana", PartyKind::Person, Work::EdTech),
+                party("Copier Co", PartyKind::Vendor, Work::Repair),
+            ],
+            rows: rows.into_iter().map(|(classes, who, then)| Row { classes, who, then, ..Row::default() }).collect(),
+            lead: coordinator.clone(),
+            coordinator,
+        }
+    })
 }
 
 /// Days of an hour each two hours: many openings in a short history.
@@ -126,7 +161,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => device_id().prop_map(|device| Input::Revoked { device }),
         20 => (device_id(), lane, samples)
             .prop_map(|(device, lane, samples)| Input::Samples { device, lane, samples }),
-        4 => (0u64..6, actor, any_action()).prop_map(|(ticket, actor, action)| Input::Act { ticket, actor, action }),
+        8 => (0u64..6, actor, any_action()).prop_map(|(ticket, actor, action)| Input::Act { ticket, actor, action }),
         2 => (prop::sample::select(&["", "Lincoln"][..]), prop::option::of(any_calendar()))
             .prop_map(|(site, calendar)| Input::Calendar { site: site.to_string(), calendar }),
         4 => (0i32..40, prop::option::of(any_change()))
@@ -136,6 +171,7 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(|(number, takes_back)| Input::EndPlan { number, actor: "kim".to_string(), takes_back }),
         3 => (device_id(), prop::sample::select(&["disk.full.server", "disk.full.client"][..]), path())
             .prop_map(|(device, rule, path)| raise(device, rule, path)),
+        2 => prop::option::of(any_matrix()).prop_map(|matrix| Input::Responsibilities(matrix.map(Box::new))),
         6 => Just(Input::Wake),
         3 => any_known().prop_map(Input::Life),
         4 => (device_id(), prop::option::of(device_id())).prop_map(|(device, on)| Input::Hanging(vec![(device, on)])),

@@ -10,7 +10,7 @@ const HOUR: u32 = 60;
 const DAY: u32 = 24 * HOUR;
 
 /// School from eight to four of each day but the second, in a world that begins at midnight.
-fn week() -> Calendar {
+pub(super) fn week() -> Calendar {
     let day = |date: u32| Day {
         date: Date(i32::try_from(date).unwrap()),
         opens: minute(date * DAY + 8 * HOUR),

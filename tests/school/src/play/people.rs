@@ -48,7 +48,7 @@ impl Play {
             return;
         }
         let (fault, action) = if mended { ("as reported", "mended") } else { ("none found", "looked at it") };
-        let note = RepairNote { fault: fault.into(), action: action.into(), part: String::new(), minutes: 20 };
+        let note = RepairNote { fault: fault.into(), action: action.into(), minutes: 20, ..RepairNote::default() };
         let actor = "technician".to_owned();
         self.tell(Input::Act { ticket, actor, action: Action::Close(note) });
     }
