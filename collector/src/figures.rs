@@ -2,6 +2,7 @@
 //!
 //! Whatever is refused or dropped anywhere is counted under `bellwether_refused_total` with the bound that it met.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bellwether_logic::engine::Counters;
@@ -67,6 +68,49 @@ fn describe() {
     describe_counter!(EFFECTS, "Effects of the engine that were performed");
 }
 
+/// What the collector measures of itself, too, since the process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Connections and machines that were refused.
+    pub refused_connections: u64,
+    /// Points that InfluxDB refused.
+    pub influx_rejected: u64,
+    /// Journal that InfluxDB did not get.
+    pub influx_lost_bytes: u64,
+    /// Parts of the journal that were found lost at a start or by a reader.
+    pub journal_lost: u64,
+}
+
+static REFUSED_CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+static INFLUX_REJECTED: AtomicU64 = AtomicU64::new(0);
+static INFLUX_LOST_BYTES: AtomicU64 = AtomicU64::new(0);
+static JOURNAL_LOST: AtomicU64 = AtomicU64::new(0);
+
+/// Reasons for which a machine or a connection is refused.
+const CONNECTION_REASONS: [&str; 9] = [
+    "accept",
+    "certificate",
+    "clone",
+    "connections",
+    "ended_certificate",
+    "handshake",
+    "no_certificate",
+    "strangers",
+    "twin",
+];
+
+/// What was counted so far.
+#[must_use]
+pub fn tally() -> Tally {
+    let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    Tally {
+        refused_connections: of(&REFUSED_CONNECTIONS),
+        influx_rejected: of(&INFLUX_REJECTED),
+        influx_lost_bytes: of(&INFLUX_LOST_BYTES),
+        journal_lost: of(&JOURNAL_LOST),
+    }
+}
+
 /// Something was refused or dropped, because of this bound.
 pub fn refused(reason: &'static str) {
     refused_many(reason, 1);
@@ -75,6 +119,11 @@ pub fn refused(reason: &'static str) {
 /// Several things were refused or dropped, because of this bound.
 pub fn refused_many(reason: &'static str, count: usize) {
     counter!(REFUSED, "reason" => reason).increment(count as u64);
+    if CONNECTION_REASONS.contains(&reason) {
+        REFUSED_CONNECTIONS.fetch_add(count as u64, Ordering::Relaxed);
+    } else if matches!(reason, "lost_journal" | "released_record") {
+        JOURNAL_LOST.fetch_add(count as u64, Ordering::Relaxed);
+    }
 }
 
 /// A batch came, and this became of it.
@@ -181,6 +230,11 @@ pub fn series(stats: &bellwether_series::Stats) {
 /// Something happened on the way to InfluxDB, so many times.
 pub fn influx(what: &'static str, count: u64) {
     counter!(INFLUX, "what" => what).increment(count);
+    match what {
+        "rejected_points" => drop(INFLUX_REJECTED.fetch_add(count, Ordering::Relaxed)),
+        "lost_bytes" => drop(INFLUX_LOST_BYTES.fetch_add(count, Ordering::Relaxed)),
+        _ => {}
+    }
 }
 
 /// Effects were performed.

@@ -96,6 +96,34 @@ impl Ingest {
         lane: Lane,
         samples: &[Sample],
     ) -> Result<Taken, TakeError> {
+        self.take_declared(declared(), identity, ledger, id, lane, samples)
+    }
+
+    /// The same of what the collector measures itself, which no agent may send.
+    ///
+    /// # Errors
+    /// When the batch is not taken; a batch that was not taken may be offered again.
+    pub fn take_own(
+        &self,
+        declared: &'static [Measurement],
+        identity: &Identity,
+        ledger: &Ledger,
+        id: BatchId,
+        sample: Sample,
+    ) -> Result<Taken, TakeError> {
+        let declared: Vec<&'static Measurement> = declared.iter().collect();
+        self.take_declared(&declared, identity, ledger, id, Lane::Live, &[sample])
+    }
+
+    fn take_declared(
+        &self,
+        declared: &[&'static Measurement],
+        identity: &Identity,
+        ledger: &Ledger,
+        id: BatchId,
+        lane: Lane,
+        samples: &[Sample],
+    ) -> Result<Taken, TakeError> {
         match ledger.offer(id) {
             Offer::Accept => {}
             Offer::Duplicate => {
@@ -110,7 +138,7 @@ impl Ingest {
         }
         let offset_ms = ledger.clock_offset_ms(id.generation);
         let now = self.stamp();
-        let (kept, targets) = self.prepare(identity, offset_ms, now, samples);
+        let (kept, targets) = self.prepare(declared, identity, offset_ms, now, samples);
         let values = kept.iter().map(|sample| sample.fields.len()).sum();
         let body = record::Body::Batch(BatchReceived {
             identity: Some(identity.clone()),
@@ -136,12 +164,13 @@ impl Ingest {
     /// The samples that may be stored, with their times corrected, and the devices that some of them are of.
     fn prepare(
         &self,
+        declared: &[&'static Measurement],
         identity: &Identity,
         offset_ms: i64,
         now: Timestamp,
         samples: &[Sample],
     ) -> (Vec<Sample>, Vec<Target>) {
-        let (mut kept, refused) = prepare::prepare(declared(), offset_ms, now, samples);
+        let (mut kept, refused) = prepare::prepare(declared, offset_ms, now, samples);
         for (reason, count) in refused.counted() {
             figures::refused_many(reason, count);
         }

@@ -22,6 +22,7 @@ pub mod http;
 pub mod influx;
 pub mod ingest;
 pub mod inventory;
+pub mod itself;
 pub mod keeping;
 pub mod life;
 pub mod neighborhoods;

@@ -23,6 +23,7 @@ pub const RULES: &str = "rules";
 pub const SHIPPED: &[(&str, &str)] = &[
     ("access_points.toml", include_str!("../rules/access_points.toml")),
     ("closets.toml", include_str!("../rules/closets.toml")),
+    ("collector.toml", include_str!("../rules/collector.toml")),
     ("desktops.toml", include_str!("../rules/desktops.toml")),
     ("disk_health.toml", include_str!("../rules/disk_health.toml")),
     ("disks.toml", include_str!("../rules/disks.toml")),

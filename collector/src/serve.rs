@@ -33,7 +33,8 @@ use crate::grpc::{self, Backfill, Centre, Discovery, Enrolment, Registry, Renewa
 use crate::health::{Health, chain};
 use crate::influx::compare::Comparison;
 use crate::influx::reads::{self, Reads};
-use crate::ingest::{self, Ingest};
+use crate::ingest;
+use crate::itself::Itself;
 use crate::readers::Driven;
 use crate::readers::engine::{self, EngineReader};
 use crate::readers::influx::InfluxReader;
@@ -141,6 +142,7 @@ struct Starting {
     helpers: Vec<JoinHandle<()>>,
     readers: Vec<Driven>,
     visible: watch::Receiver<u64>,
+    decided: watch::Receiver<u64>,
     agents: watch::Sender<Shared>,
     figures: PrometheusHandle,
 }
@@ -191,7 +193,7 @@ impl Starting {
         let scribe = Scribe {
             journal: Arc::clone(&opened.journal),
             clock: clock.clone(),
-            applied: committed,
+            applied: committed.clone(),
             refusals: Arc::clone(&refusals),
         };
         let agents = watch::channel(Arc::clone(&opened.agents)).0;
@@ -209,6 +211,7 @@ impl Starting {
             helpers: vec![tokio::spawn(scribe.run(clicked))],
             readers,
             visible,
+            decided: committed,
             figures,
         })
     }
@@ -239,6 +242,7 @@ impl Starting {
         let lives = self.keep_lives();
         let responsibilities = self.keep_responsibilities();
         self.tend();
+        self.watch_itself(&app);
         let (stop_own_agent, told) = watch::channel(false);
         let own_agent = self.watch_own_machine(told);
         tracing::debug!(refusals = ?self.refusals, "started");
@@ -305,13 +309,7 @@ impl Starting {
         let listener = opened.grpc.0.take().expect("the agents' listener is taken once");
         let bounds = Bounds::for_agents(limits);
         let connections = accept::listen(listener, Some(Arc::new(tls)), bounds, self.stop.subscribe());
-        let ingest = Ingest {
-            journal: Arc::clone(&opened.journal),
-            series: Arc::clone(&opened.series),
-            inventory: Arc::clone(&opened.inventory),
-            ledgers: Arc::clone(&opened.ledgers),
-            clock: self.clock.clone(),
-        };
+        let ingest = opened.ingest();
         let (discovery, hearing) = Discovery::new(Parts {
             state: Arc::clone(&opened.state),
             clicks: self.clicks.clone(),
@@ -474,6 +472,24 @@ impl Starting {
             Arc::clone(&opened.series),
             self.figures.clone(),
         )));
+    }
+
+    /// Without its own agent this machine is no device.
+    fn watch_itself(&mut self, app: &Arc<App>) {
+        let opened = &self.opened;
+        let itself = Itself {
+            app: Arc::clone(app),
+            journal: Arc::clone(&opened.journal),
+            journal_max_bytes: open::max_bytes(&opened.config, opened.folder.path()),
+            decided: self.decided.clone(),
+            ring: Arc::clone(&opened.ring),
+            ingest: opened.ingest(),
+            folder: opened.folder.path().to_owned(),
+            agent_folder: opened.folder.join("agent"),
+        };
+        if opened.config.own_agent.enabled {
+            self.helpers.push(tokio::spawn(itself.run()));
+        }
     }
 
     fn watch_own_machine(&self, stop: watch::Receiver<bool>) -> Option<JoinHandle<()>> {

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::folder::{self, Folder, FolderError};
 use crate::influx::client::{Client, ClientError};
-use crate::ingest::{LedgerError, Ledgers};
+use crate::ingest::{Ingest, LedgerError, Ledgers};
 use crate::inventory::Inventory;
 use crate::points;
 use crate::readers::engine::EngineError;
@@ -119,6 +119,19 @@ pub(super) struct Opened {
     pub(super) journal: Arc<Journal>,
     pub(super) inventory: Arc<Inventory>,
     pub(super) ledgers: Arc<Ledgers>,
+}
+
+impl Opened {
+    /// The way into the journal for readings.
+    pub(super) fn ingest(&self) -> Ingest {
+        Ingest {
+            journal: Arc::clone(&self.journal),
+            series: Arc::clone(&self.series),
+            inventory: Arc::clone(&self.inventory),
+            ledgers: Arc::clone(&self.ledgers),
+            clock: self.clock.clone(),
+        }
+    }
 }
 
 /// Reads the configuration that `options` name, with the command line's word above the file's.
@@ -240,7 +253,7 @@ fn open_journal(folder: &Folder, config: &Config, state: &State, series: &Store)
 }
 
 /// The configured bound, or the smaller of 20 GiB and a fifth of the disk.
-fn max_bytes(config: &Config, folder: &Path) -> u64 {
+pub(super) fn max_bytes(config: &Config, folder: &Path) -> u64 {
     const MOST: u64 = 20 << 30;
     match config.journal.max_bytes {
         0 => disk::total_bytes(folder).map_or(MOST, |total| MOST.min(total / 5)),

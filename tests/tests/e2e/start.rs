@@ -30,6 +30,14 @@ fn a_fresh_collector_shows_live_points_of_its_own_machine_within_a_minute() {
     let idle = points[0].value.as_f64().unwrap();
     assert!((0.0..=100.0).contains(&idle), "{idle}");
 
+    let itself = "SELECT disk_free_percent, engine_behind_bytes FROM collector WHERE time > now() - 1m";
+    let measured = wait::until("the collector's word on itself", Duration::from_secs(60), || {
+        let points = collector.client().points(&token, itself)?;
+        if points.is_empty() { Err("none yet".to_owned()) } else { Ok(points) }
+    });
+    let free = measured.iter().find(|point| point.column == "disk_free_percent").unwrap().value.as_f64().unwrap();
+    assert!((0.0..=100.0).contains(&free), "{free}");
+
     let banner = collector.program().text();
     assert!(banner.contains(&format!("http://{}", collector.http)), "{banner}");
     assert!(banner.contains("/welcome/"), "{banner}");

@@ -48,8 +48,22 @@ fn declared() -> BTreeMap<String, Declared> {
             all.insert(name.clone(), Declared::default());
         }
     }
+    all.insert("collector".to_string(), Declared { tags: Vec::new(), fields: of_the_collector() });
     assert!(all.len() > 60 && all["disk"].fields.contains("used_percent"), "the list was not understood");
     all
+}
+
+/// What the collector says of itself.
+fn of_the_collector() -> BTreeSet<String> {
+    let text = include_str!("../../../../collector/src/itself.rs");
+    let declared = text.lines().filter_map(|line| {
+        let line = line.trim();
+        let kinds = ["integer(\"", "float(\"", "boolean(\""];
+        kinds.iter().find_map(|kind| line.strip_prefix(kind))?.split('"').next()
+    });
+    let declared: BTreeSet<String> = declared.map(ToString::to_string).collect();
+    assert!(declared.len() > 5 && declared.contains("broken_rules"), "the list was not understood");
+    declared
 }
 
 /// The measurements that watching by SNMP fills.
