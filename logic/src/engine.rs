@@ -39,6 +39,7 @@ mod flaps;
 mod input;
 mod judge;
 mod life;
+mod looking;
 mod planned;
 mod reckon;
 mod sight;
@@ -50,6 +51,7 @@ pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
 pub use effect::{Counters, Effect, Refused};
 pub use flaps::FLAPS_MAX;
 pub use input::Input;
+use looking::Looking;
 use sight::Editions;
 pub use sight::{LOOKS_MAX, Listing, MATERIAL_PART, RAISED_MAX};
 use turn::Turn;
@@ -174,8 +176,8 @@ pub fn shows_life(samples: &[Sample]) -> bool {
 #[derive(Clone, Debug)]
 pub struct Engine {
     state: Snapshot,
-    /// The threshold rules that look at each measurement.
-    by_measurement: BTreeMap<String, Vec<String>>,
+    /// The rules that look at samples.
+    looking: Looking,
     /// What hangs directly on each device.
     children: BTreeMap<String, BTreeSet<String>>,
     /// Rules and settings that come into force when the collector starts.
@@ -203,7 +205,7 @@ impl Engine {
         let mut engine = Self {
             children: cause::children(&state.parents),
             state,
-            by_measurement: BTreeMap::new(),
+            looking: Looking::default(),
             coming: Some((rules, settings)),
             to_attend: BTreeSet::new(),
             touched: BTreeSet::new(),
@@ -373,12 +375,7 @@ impl Engine {
     }
 
     fn index_rules(&mut self) {
-        self.by_measurement.clear();
-        for rule in self.state.rules.iter() {
-            for measurement in rule.check.measurements() {
-                self.by_measurement.entry(measurement.into()).or_default().push(rule.id.clone());
-            }
-        }
+        self.looking = Looking::new(&self.state.rules);
     }
 
     /// A device was enrolled or edited.

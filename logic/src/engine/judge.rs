@@ -37,10 +37,8 @@ impl Engine {
                 // Many a device answers no ping by its admin's will: that says something of one that once did.
                 continue;
             }
-            for id in self.by_measurement.get(&*sample.measurement).into_iter().flatten() {
-                if let Some(rule) = turn.rules.get(id)
-                    && rule.applies_to(watched.device.class)
-                    && let Some(threshold) = rule.check.threshold()
+            for rule in self.looking.at(watched.device.class, &sample.measurement) {
+                if let Some(threshold) = rule.check.threshold()
                     && rule.check.looks_at(sample)
                 {
                     let interval = watched.interval;
