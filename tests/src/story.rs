@@ -6,6 +6,7 @@
 //! effects must be the same.
 
 mod expect;
+mod life;
 mod school;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use bellwether_logic::batch::Lane;
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::engine::{Effect, Engine, Input, Listing, Refused, Settings, Snapshot};
 use bellwether_logic::incidents::Fault;
-use bellwether_logic::life::Seen;
+use bellwether_logic::life::{Course, Seen};
 use bellwether_logic::plans::{NewPlan, Plan, Scope};
 use bellwether_logic::presence::{DeviceState, GoodbyeReason};
 use bellwether_logic::rules::{Pack, Rule, RuleSet};
@@ -64,6 +65,9 @@ pub struct Story {
     calendars: BTreeMap<String, String>,
     /// For the calendars: the moment that the story's beginning stands for.
     begins: Option<String>,
+    /// Whether what is shipped is assumed of the life of devices.
+    #[serde(default)]
+    assumed: bool,
     device: Vec<Owned>,
     #[serde(default)]
     step: Vec<Step>,
@@ -159,6 +163,8 @@ enum Does {
     },
     /// A person says something of a day at a building.
     Say { building: String, date: String, what: school::Said },
+    /// Something becomes known of the life of a device or a model.
+    Learn(life::Learned),
     /// The collector stops or starts.
     Collector(Power),
 }
@@ -173,7 +179,8 @@ impl Does {
             | Self::Edit { device, .. }
             | Self::Raise { device, .. }
             | Self::Hang { device, .. } => Some(device),
-            Self::Plan { .. } | Self::EndPlan { .. } | Self::Act { .. } | Self::Say { .. } | Self::Collector(_) => None,
+            Self::Plan { .. } | Self::EndPlan { .. } | Self::Learn(_) => None,
+            Self::Act { .. } | Self::Say { .. } | Self::Collector(_) => None,
         }
     }
 }
@@ -206,6 +213,7 @@ enum What {
     Comment(String),
     Reopen(String),
     Close(RepairNote),
+    Decide { course: Option<Course>, because: String },
 }
 
 /// Where effects are performed: the last state of everything by its key, so that twice is harmless.
@@ -292,6 +300,9 @@ impl<'story> Play<'story> {
         play.handle(BEGIN, Input::CollectorStarted);
         for input in school::inputs(&story.calendars, story.begins.as_deref()) {
             play.handle(BEGIN, input);
+        }
+        if story.assumed {
+            play.handle(BEGIN, life::shipped());
         }
         for (device, on) in story.device.iter().flat_map(Owned::devices) {
             let id = device.id.clone();
@@ -391,6 +402,7 @@ impl<'story> Play<'story> {
                 known.class = class.unwrap_or(known.class);
                 Input::Device(known.clone())
             }
+            Does::Learn(learned) => learned.input(),
             Does::Hang { device, on } => Input::Hanging(vec![(device, on)]),
             Does::Plan { by, why, lasts, scope } => {
                 Input::Plan { actor: by, plan: NewPlan { scope, from: now, until: now + lasts.0, why } }
@@ -504,6 +516,7 @@ impl What {
             Self::Comment(text) => Action::Comment { text },
             Self::Reopen(text) => Action::Reopen { text },
             Self::Close(note) => Action::Close(note),
+            Self::Decide { course, because } => Action::Decide { course, because },
         }
     }
 }

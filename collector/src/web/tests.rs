@@ -27,6 +27,7 @@ use crate::state::tickets::tests::plain;
 
 mod calendar;
 mod closets;
+mod life;
 mod network;
 mod rules;
 
@@ -221,13 +222,16 @@ fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
                 tx.draw_map(NOW)
             })
             .unwrap(),
+        record::Body::LifeFacts(set) => state.commit_engine(|tx| tx.put_life_facts(NOW, &set)).unwrap(),
         record::Body::Day(day) => state.commit_engine(|tx| tx.put_day(NOW, &day)).unwrap(),
         other => panic!("no page submits {other:?}"),
     }
     Ok(())
 }
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 13] = [
+    "/plan",
+    "/plan/import",
     "/calendar",
     "/discovered",
     "/discovered?show=dismissed&page=3",

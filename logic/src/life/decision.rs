@@ -341,9 +341,11 @@ impl Case<'_> {
             return Some(format!("{of_new}: more than half."));
         }
         let value = u64::from(sums.value?);
-        (self.takes_a_part() && cost > value).then(|| {
-            format!("The repair costs about {}, more than the {} that it is worth.", dollars(cost), whole(value))
-        })
+        let worth = match whole(value) {
+            _ if value < 100 => "and at its age it is worth nothing any more".to_string(),
+            worth => format!("more than the {worth} that it is worth"),
+        };
+        (self.takes_a_part() && cost > value).then(|| format!("The repair costs about {}, {worth}.", dollars(cost)))
     }
 
     /// Age and updates: into what is at its end no part is put. Labor alone may still be spent on it.

@@ -49,6 +49,14 @@ struct ExpectTicket {
     comes_and_goes: Option<u32>,
     /// How many devices are out of reach with it and not back.
     cut_off: Option<usize>,
+    /// What is to be done about the hardware; `none` if it is not about hardware.
+    course: Option<String>,
+    /// How sure that is.
+    confidence: Option<String>,
+    /// The first reason.
+    why: Option<String>,
+    /// What was done when this helped before, the newest first.
+    fixes: Option<Vec<String>>,
 }
 
 /// What must be true of one device.
@@ -119,6 +127,15 @@ impl ExpectTicket {
         same(when, "times that it came and went", self.comes_and_goes.as_ref(), &times);
         let cut_off = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
         same(when, "devices cut off", self.cut_off.as_ref(), &cut_off);
+        let decision = ticket.decision.as_deref();
+        let course = decision.map_or("none", |decision| decision.course.as_str());
+        same(when, "course", self.course.as_deref(), course);
+        let confidence = decision.map_or("none", |decision| decision.confidence.as_str());
+        same(when, "confidence", self.confidence.as_deref(), confidence);
+        let why = decision.and_then(|decision| decision.reasons.first());
+        same(when, "reason", self.why.as_ref(), why.unwrap_or(&String::new()));
+        let fixes = ticket.fixes.iter().map(|fix| fix.action.clone()).collect();
+        same(when, "fixes", self.fixes.as_ref(), &fixes);
         same(when, "evidence", self.evidence.as_ref(), &ticket.lines[0].opening.readings);
     }
 }
