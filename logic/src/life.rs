@@ -155,9 +155,8 @@ impl Life {
 
     /// Looks at what a device sends for what bears on its life; says whether there is news.
     pub(crate) fn notice(&mut self, device: &str, samples: &[Sample]) -> Option<&Seen> {
-        let bears = |sample: &&Sample| matches!(&*sample.measurement, "os" | "battery");
         let mut news = false;
-        for sample in samples.iter().filter(bears) {
+        for sample in samples.iter().filter(|sample| bears_on_life(sample)) {
             if !self.seen.contains_key(device) && self.seen.len() >= DEVICES_MAX {
                 return None;
             }
@@ -181,6 +180,11 @@ impl Life {
     pub(crate) const fn today(&self) -> Date {
         self.today
     }
+}
+
+/// Whether a sample may say something of its device's life.
+pub(crate) fn bears_on_life(sample: &Sample) -> bool {
+    matches!(&*sample.measurement, "os" | "battery")
 }
 
 impl Seen {

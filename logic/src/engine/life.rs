@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Effect, Engine, Snapshot};
 use crate::batch::Lane;
 use crate::device::Device;
-use crate::life::{Advice, Case, Fix, Known, Life, civil, decide, is_hardware, repair_of};
+use crate::life::{Advice, Case, Fix, Known, Life, bears_on_life, civil, decide, is_hardware, repair_of};
 use crate::sample::Sample;
 use crate::tickets::{About, Ticket, TicketState};
 use crate::time::Timestamp;
@@ -34,7 +34,7 @@ impl Engine {
 
     /// A device says something that bears on its life.
     pub(super) fn notice(&mut self, device: &str, lane: Lane, samples: &[Sample]) {
-        if lane == Lane::Backfill || !self.state.devices.contains_key(device) {
+        if lane == Lane::Backfill || !samples.iter().any(bears_on_life) || !self.state.devices.contains_key(device) {
             return;
         }
         if let Some(seen) = self.state.life.notice(device, samples) {
