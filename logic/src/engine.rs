@@ -406,9 +406,12 @@ impl Engine {
     }
 
     fn act(&mut self, now: Timestamp, ticket: u64, actor: String, action: Action) {
+        let closes = matches!(action, Action::Close(_));
         let Err(because) = self.state.tickets.act(now, ticket, &actor, action) else {
             self.ended_by_hand(now, ticket);
-            self.remember(now, ticket);
+            if closes {
+                self.remember(now, ticket);
+            }
             return;
         };
         self.state.counters.actions_refused += 1;

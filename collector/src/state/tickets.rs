@@ -264,6 +264,7 @@ pub(crate) mod tests {
                 opened_at: at,
                 opening: evidence.clone(),
                 worst: evidence,
+                flapping: None,
                 ended_at: None,
                 ending: None,
                 from: None,

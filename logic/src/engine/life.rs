@@ -9,7 +9,7 @@ use crate::batch::Lane;
 use crate::device::Device;
 use crate::life::{Advice, Case, Fix, Known, Life, bears_on_life, civil, decide, is_hardware, repair_of};
 use crate::sample::Sample;
-use crate::tickets::{About, Ticket, TicketState};
+use crate::tickets::{About, Ticket};
 use crate::time::Timestamp;
 
 impl Engine {
@@ -43,12 +43,11 @@ impl Engine {
         }
     }
 
-    /// A person did something to a ticket: if they closed it, what they wrote is remembered.
+    /// A person closed a ticket: what they wrote is remembered.
     pub(super) fn remember(&mut self, now: Timestamp, number: u64) {
         let Snapshot { tickets, devices, life, .. } = &mut self.state;
         let Some(ticket) = tickets.get(number) else { return };
-        let closed_now = ticket.state == TicketState::Closed && ticket.ended_at == Some(now);
-        let Some(note) = ticket.repair.as_ref().filter(|_| closed_now) else { return };
+        let Some(note) = ticket.repair.as_ref() else { return };
         let model = model_of(ticket, devices.get(&ticket.device).map(|watched| &watched.device));
         let fix = Fix {
             at: now,
@@ -57,7 +56,7 @@ impl Engine {
             action: note.action.clone(),
             part: note.part.clone(),
             minutes: note.minutes,
-            cost_cents: None,
+            cost_cents: note.cost_cents,
         };
         let mut rules: Vec<&str> = ticket.lines.iter().map(|line| line.fault.rule.as_str()).collect();
         rules.sort_unstable();

@@ -94,8 +94,9 @@ pub fn repair_of(table: &Table, ticket: &Ticket, note: &RepairNote, at: Timestam
     if ticket.device.is_empty() || !(names_part || is_hardware(table, ticket)) {
         return None;
     }
-    let assumed = table.repairs.get(&ticket.category).filter(|_| names_part).map_or(0, |repair| repair.cents);
-    Some(Repair { at, cost_cents: assumed.saturating_add(table.labor_cents(note.minutes)) })
+    let assumed = table.repairs.get(&ticket.category).filter(|_| names_part).map(|repair| repair.cents);
+    let parts = note.cost_cents.or(assumed).unwrap_or(0);
+    Some(Repair { at, cost_cents: parts.saturating_add(table.labor_cents(note.minutes)) })
 }
 
 impl Memory {
