@@ -189,7 +189,9 @@ impl Engine {
             };
             let outages = watched.incidents.values().filter(|incident| is_own_outage(incident));
             let told = |incident: &Incident| incident.ticket.is_none_or(|number| self.state.tickets.is_open(number));
-            let late = |since: Timestamp| since + watched.interval.saturating_mul(LAST_WORDS);
+            // One that comes and goes may have shown itself meanwhile, and what hangs on it with it.
+            let gone = |since: Timestamp| watched.contact.last().map_or(since, |heard| heard.max(since));
+            let late = |since: Timestamp| gone(since) + watched.interval.saturating_mul(LAST_WORDS);
             outages.into_iter().any(|outage| told(outage) && last.is_none_or(|last| last <= late(outage.since)))
         };
         self.above(device).find(explains).cloned()
