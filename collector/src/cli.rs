@@ -5,6 +5,7 @@ mod calendar;
 mod copies;
 mod inventory;
 mod plan;
+mod responsibilities;
 mod rules;
 mod setup;
 mod store;
@@ -57,6 +58,9 @@ enum Command {
     Inventory(inventory::Step),
     /// Say what has to be bought in which budget year
     Plan(plan::ShowPlan),
+    /// Say who looks after what, by the file and by what is there
+    #[command(subcommand)]
+    Responsibilities(responsibilities::Step),
     /// Copy everything in the data folder to another, also while the collector runs
     Backup(copies::Backup),
     /// Make a data folder from a backup
@@ -125,6 +129,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Some(Command::Revoke(revoke)) => token::revoke(&revoke.data, &revoke.device)?,
         Some(Command::Ca(step)) => step.run()?,
         Some(Command::Calendar(step)) => step.run()?,
+        Some(Command::Responsibilities(step)) => step.run()?,
         Some(Command::Rules(step)) => step.run()?,
         Some(Command::Inventory(step)) => step.run()?,
         Some(Command::Plan(plan)) => plan.run()?,

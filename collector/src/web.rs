@@ -8,6 +8,7 @@ mod access;
 mod api;
 mod api_calendar;
 mod api_map;
+mod api_ticket;
 mod assets;
 pub mod authorizer;
 mod calendar;
@@ -20,6 +21,7 @@ mod discovered;
 mod fleet;
 mod gist;
 mod guard;
+mod handling;
 mod hangs;
 mod hardware;
 mod life;
@@ -29,6 +31,7 @@ mod network;
 mod page;
 mod plan;
 pub mod readings;
+mod responsibilities;
 mod rules;
 mod ticket;
 mod tickets;
@@ -126,6 +129,7 @@ fn pages() -> Router<Desk> {
         .route("/plan.csv", get(plan::csv))
         .route("/plan/import", get(life::show_import).post(life::check).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
         .route("/plan/import/confirm", post(life::confirm))
+        .route("/responsibilities", get(responsibilities::show))
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))
@@ -133,6 +137,13 @@ fn pages() -> Router<Desk> {
         .route("/tickets/{number}/decide", post(decision::decide))
         .route("/tickets/{number}/close", post(ticket::close))
         .route("/tickets/{number}/reopen", post(ticket::reopen))
+        .route("/tickets/{number}/assign", post(handling::assign))
+        .route("/tickets/{number}/start", post(handling::start))
+        .route("/tickets/{number}/wait", post(handling::wait))
+        .route("/tickets/{number}/resume", post(handling::resume))
+        .route("/tickets/{number}/priority", post(handling::prioritize))
+        .route("/tickets/{number}/merge", post(handling::merge))
+        .route("/tickets/{number}/split", post(handling::split))
         .route("/connect", get(connect::show).post(connect::make_token))
         .route("/connect/arrivals", get(connect::arrivals))
         .route("/login", get(login::show).post(login::log_in))

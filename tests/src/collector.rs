@@ -220,7 +220,16 @@ impl Collector {
     /// If the command prints none.
     #[must_use]
     pub fn api_token(&self) -> String {
-        let printed = self.command(&["token", "api", "--role", "admin", "--name", "tests"]).success();
+        self.api_token_of("admin", "tests")
+    }
+
+    /// A token of this role, by which a program acts under this name.
+    ///
+    /// # Panics
+    /// If the collector refuses.
+    #[must_use]
+    pub fn api_token_of(&self, role: &str, name: &str) -> String {
+        let printed = self.command(&["token", "api", "--role", role, "--name", name]).success();
         // The token is the one long word without a blank or a slash in it.
         let words = printed.split_whitespace().filter(|word| word.len() >= 20 && !word.contains('/'));
         let token = words.max_by_key(|word| word.len());

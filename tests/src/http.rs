@@ -74,6 +74,16 @@ impl Http {
         self.send(request)
     }
 
+    /// POST of JSON, with a token of the API.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub fn post_json(&self, path: &str, token: &str, body: &Value) -> Result<Answer, String> {
+        let request = self.client.post(format!("{}{path}", self.base));
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        self.send(request.header("Content-Type", "application/json").body(body.to_string()))
+    }
+
     /// GET, with a session's cookie.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ fn a_district_is_read_and_comes_back_from_its_record() {
     let now = Timestamp(0);
     assert_eq!(matrix.owner_key(now, "Oak", Some(Class::Printer), "printer-supply"), "joe");
     let owner = matrix.owner(now, Cell { site: "Lincoln", class: Some(Class::Server), category: "storage" });
-    assert_eq!(owner.via, "everything at Lincoln (line 30 of responsibilities.toml)");
+    assert_eq!(owner.via, "everything at Lincoln (line 32 of responsibilities.toml)");
     assert_eq!((owner.next.as_str(), owner.lead.as_str()), ("pat", "Sam's team"));
 }
 

@@ -54,7 +54,9 @@ impl Role {
         let least = match deed {
             Deed::CommentTicket => Self::Champion,
             Deed::WorkTicket | Deed::ChangeDeviceState => Self::Technician,
-            Deed::ChangeDevicePlace | Deed::ChangeDay | Deed::SeePlan | Deed::EditLife => Self::Coordinator,
+            Deed::DirectTicket | Deed::ChangeDevicePlace | Deed::ChangeDay | Deed::SeePlan | Deed::EditLife => {
+                Self::Coordinator
+            }
             Deed::ConnectMachines => Self::Admin,
         };
         self >= least
@@ -84,6 +86,8 @@ pub enum Deed {
     CommentTicket,
     /// Take, close and reopen tickets.
     WorkTicket,
+    /// Give tickets to others, and merge them.
+    DirectTicket,
     /// Say where a device stands in its life, and in which room.
     ChangeDeviceState,
     /// Name a device, move it to another building, say what it is for.

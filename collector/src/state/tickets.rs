@@ -11,8 +11,8 @@ use super::{During, State, StateError};
 
 /// Tickets that one question returns at most.
 pub const PAGE_MAX: u32 = 500;
-/// Events of one ticket that are shown: the newest.
-const EVENTS_MAX: u32 = 500;
+/// Events of one ticket that one question returns: the newest. One that changes every day for ten years has fewer.
+const EVENTS_MAX: u32 = 5_000;
 
 /// How many tickets there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct TicketFilter {
     pub site: String,
     /// Of this device; of any when it is empty.
     pub device: String,
-    /// Somebody is responsible for these or has taken them; of anybody when it is empty.
-    pub owner: String,
+    /// One of these is responsible for it or has taken it; anybody when it is empty.
+    pub owners: Vec<String>,
     /// Only those of this priority.
     pub priority: Option<Priority>,
 }
@@ -46,6 +46,11 @@ impl TicketFilter {
     pub fn open() -> Self {
         let states = TicketState::ALL.iter().copied().filter(|state| state.is_open()).collect();
         Self { states, ..Self::default() }
+    }
+
+    /// A name holds no line's end.
+    fn owner_list(&self) -> String {
+        if self.owners.is_empty() { String::new() } else { format!("\n{}\n", self.owners.join("\n")) }
     }
 
     fn priority_word(&self) -> &'static str {
@@ -62,7 +67,7 @@ impl TicketFilter {
 /// a ticket has it; whoever is responsible for one that nobody has taken has that, too.
 const FILTERED: &str = "WHERE (?1 = '' OR instr(?1, ',' || state || ',') > 0)
     AND (?2 = '' OR site = ?2) AND (?3 = '' OR device = ?3)
-    AND (?4 = '' OR assignee = ?4 OR (assignee = '' AND owner = ?4)) AND (?5 = '' OR priority = ?5)";
+    AND (?4 = '' OR instr(?4, char(10) || iif(assignee = '', owner, assignee) || char(10)) > 0) AND (?5 = '' OR priority = ?5)";
 
 /// Open ones first, by priority, those that are due first; then the ended, the last of them first.
 static LIST: LazyLock<String> = LazyLock::new(|| {
@@ -90,8 +95,8 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub fn tickets(&self, filter: &TicketFilter, limit: u32, offset: u32) -> Result<Vec<Ticket>, StateError> {
-        let (states, priority) = (filter.state_list(), filter.priority_word());
-        let bound = params![states, filter.site, filter.device, filter.owner, priority, limit.min(PAGE_MAX), offset];
+        let (states, owners, priority) = (filter.state_list(), filter.owner_list(), filter.priority_word());
+        let bound = params![states, filter.site, filter.device, owners, priority, limit.min(PAGE_MAX), offset];
         self.reader()
             .prepare_cached(&LIST)
             .and_then(|mut query| query.query_map(bound, from_body)?.collect::<Result<_, _>>())
@@ -103,12 +108,26 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub fn tickets_matching(&self, filter: &TicketFilter) -> Result<u32, StateError> {
-        let (states, priority) = (filter.state_list(), filter.priority_word());
-        let bound = params![states, filter.site, filter.device, filter.owner, priority];
+        let (states, owners, priority) = (filter.state_list(), filter.owner_list(), filter.priority_word());
+        let bound = params![states, filter.site, filter.device, owners, priority];
         self.reader()
             .prepare_cached(&COUNT)
             .and_then(|mut query| query.query_row(bound, |row| row.get(0)))
             .during("count the tickets of a filter")
+    }
+
+    /// Everybody who has an open ticket, or is responsible for one that nobody has taken, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn ticket_owners(&self) -> Result<Vec<String>, StateError> {
+        self.reader()
+            .prepare_cached(
+                "SELECT DISTINCT iif(assignee = '', owner, assignee) AS who FROM tickets
+                 WHERE ended_at IS NULL AND who <> '' ORDER BY who LIMIT 500",
+            )
+            .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+            .during("list who has tickets")
     }
 
     /// How many tickets there are of each kind of state.
@@ -267,6 +286,7 @@ pub(crate) mod tests {
                 flapping: None,
                 ended_at: None,
                 ending: None,
+                flapping: None,
                 from: None,
             }],
             events: 1,
@@ -363,7 +383,7 @@ pub(crate) mod tests {
             state.tickets(filter, 9, 0).unwrap().iter().map(|ticket| ticket.number).collect()
         };
         assert_eq!(numbers(&TicketFilter::default()), [2, 3, 1]);
-        assert_eq!(numbers(&TicketFilter { owner: "kim".into(), ..TicketFilter::default() }), [2, 1]);
+        assert_eq!(numbers(&TicketFilter { owners: vec!["kim".into()], ..TicketFilter::default() }), [2, 1]);
         let pressing = TicketFilter { priority: Some(Priority::P1), ..TicketFilter::default() };
         assert_eq!((numbers(&pressing), state.tickets_matching(&pressing).unwrap()), (vec![2], 1));
     }

@@ -4,8 +4,9 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use bellwether_logic::device::UnknownWord;
 use bellwether_logic::tickets::{Ticket, TicketState};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,8 +14,9 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::configuration::{self, Configuration};
 use super::page::PageError;
-use super::{api_calendar, api_map, decision, plan, rules};
+use super::{api_calendar, api_map, api_ticket, decision, plan, responsibilities, rules};
 use crate::state::devices::DeviceRow;
+use crate::state::people::Role;
 use crate::state::secret::SecretHash;
 use crate::state::tickets::TicketFilter;
 
@@ -32,8 +34,12 @@ pub(super) fn routes() -> Router<Desk> {
         .route("/api/v1/map", get(api_map::map))
         .route("/api/v1/plan", get(plan::api))
         .route("/api/v1/plan.csv", get(plan::api_csv))
+        .route("/api/v1/responsibilities", get(responsibilities::api))
         .route("/api/v1/rules", get(rules::list))
         .route("/api/v1/tickets", get(tickets))
+        .route("/api/v1/tickets/{number}", get(api_ticket::one))
+        .route("/api/v1/tickets/{number}/act", post(api_ticket::act))
+        .route("/api/v1/tickets/{number}/history", get(api_ticket::history))
 }
 
 /// An error as RFC 9457 has it.
@@ -73,7 +79,11 @@ impl From<PageError> for Problem {
 }
 
 /// A program that has shown a valid token. Every role may read.
-pub(super) struct Caller;
+pub(super) struct Caller {
+    /// What it is called.
+    pub(super) name: String,
+    pub(super) role: Role,
+}
 
 impl FromRequestParts<Desk> for Caller {
     type Rejection = Problem;
@@ -89,7 +99,7 @@ impl FromRequestParts<Desk> for Caller {
             .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer` with an API token"))?;
         let now = desk.app.clock.now();
         match desk.with_state(move |state| state.api_caller(token, now)).await? {
-            Some(_) => Ok(Self),
+            Some(caller) => Ok(Self { name: caller.name, role: caller.role }),
             None => Err(Problem::new(StatusCode::UNAUTHORIZED, "this API token is not known, or it has expired")),
         }
     }
@@ -104,6 +114,8 @@ pub(super) struct Part {
     state: Option<String>,
     site: Option<String>,
     device: Option<String>,
+    owner: Option<String>,
+    priority: Option<String>,
 }
 
 pub(super) type Asked = Result<Query<Part>, axum::extract::rejection::QueryRejection>;
@@ -136,7 +148,11 @@ impl Part {
             }
         };
         let (site, device) = (self.site.clone().unwrap_or_default(), self.device.clone().unwrap_or_default());
-        Ok(TicketFilter { states, site, device, ..TicketFilter::default() })
+        let owners = self.owner.iter().filter(|owner| !owner.is_empty()).cloned().collect();
+        let priority = self.priority.as_deref().filter(|word| !word.is_empty()).map(str::parse).transpose();
+        let priority =
+            priority.map_err(|unknown: UnknownWord| Problem::new(StatusCode::BAD_REQUEST, format!("{unknown}")))?;
+        Ok(TicketFilter { states, site, device, owners, priority })
     }
 }
 
@@ -200,7 +216,7 @@ fn named<'ticket>(line: &'ticket str, ticket: &'ticket str) -> &'ticket str {
     if line.is_empty() { ticket } else { line }
 }
 
-fn ticket_json(ticket: &Ticket) -> Value {
+pub(super) fn ticket_json(ticket: &Ticket) -> Value {
     let (decided, fixes) = decision::json(ticket);
     let lines: Vec<Value> = ticket
         .lines
@@ -240,7 +256,9 @@ fn ticket_json(ticket: &Ticket) -> Value {
         "reopened": ticket.reopened,
         "repair": ticket.repair.as_ref().map(|note| json!({
             "fault": note.fault, "action": note.action, "part": note.part, "minutes": note.minutes,
+            "cost_cents": note.cost_cents,
         })),
+        "handling": api_ticket::handling(ticket),
         "decision": decided,
         "last_fixes": fixes,
         "lines": lines,

@@ -27,6 +27,7 @@ use crate::state::tickets::tests::plain;
 
 mod calendar;
 mod closets;
+mod handling;
 mod life;
 mod network;
 mod rules;
@@ -229,9 +230,10 @@ fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
     Ok(())
 }
 
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "/plan",
     "/plan/import",
+    "/responsibilities",
     "/calendar",
     "/discovered",
     "/discovered?show=dismissed&page=3",

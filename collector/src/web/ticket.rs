@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use bellwether_logic::life::dollars;
 use bellwether_logic::tickets::{About, Actor, Affected, Line, TEXT_MAX, Ticket, TicketEvent, What};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{Close, Comment, Record, Reopen, Take, TicketActed, record, ticket_acted};
@@ -14,8 +15,9 @@ use super::login::Nothing;
 use super::page::{PageError, Shell, render};
 use super::tickets::Card;
 use super::when::When;
-use super::{Desk, decision, words};
+use super::{Desk, decision, handling, words};
 use crate::app::SubmitError;
+use crate::state::State as Database;
 use crate::state::people::Deed;
 
 /// More minutes than this in one repair note are a slip of the finger.
@@ -42,7 +44,8 @@ impl Fault {
     fn new(ticket: &Ticket, line: &Line, when: impl Fn(Timestamp) -> When) -> Self {
         let (steps, note) = steps(&line.runbook);
         let changed = line.opening.readings != line.worst.readings;
-        let device = if ticket.about == About::Device { String::new() } else { line.device.clone() };
+        let device =
+            if ticket.about == About::Device && line.from.is_none() { String::new() } else { line.device.clone() };
         Self {
             device,
             device_name: line.device_name.clone(),
@@ -83,11 +86,16 @@ struct Entry {
     person: bool,
     kind: &'static str,
     text: String,
+    detail: Option<String>,
+    /// The ticket to which it happened, if that was merged into this one.
+    of: Option<u64>,
 }
 
 impl Entry {
-    fn new(event: &TicketEvent, when: impl Fn(Timestamp) -> When) -> Self {
+    fn new(event: &TicketEvent, of: u64, when: impl Fn(Timestamp) -> When) -> Self {
         Self {
+            of: (event.ticket != of).then_some(event.ticket),
+            detail: event.what.detail(),
             at: when(event.at),
             actor: event.actor.as_str().to_owned(),
             person: matches!(event.actor, Actor::Person(_)),
@@ -131,6 +139,8 @@ struct TicketPage {
     reopened: Option<String>,
     repair: Option<bellwether_logic::tickets::RepairNote>,
     decision: decision::View,
+    handling: handling::View,
+    cost: Option<String>,
     history: Vec<Entry>,
     may_comment: bool,
     may_work: bool,
@@ -164,9 +174,8 @@ async fn page(
     draft: RepairForm,
     problem: Option<String>,
 ) -> Result<Response, PageError> {
-    let found = desk.with_state(move |state| Ok::<_, PageError>((state.ticket(number)?, state.ticket_events(number)?)));
-    let (ticket, events) = found.await?;
-    let ticket: Ticket = ticket.ok_or(PageError::NotFound)?;
+    let found = desk.with_state(move |state| Found::read(state, number)).await?;
+    let Found { ticket, events, people } = found.ok_or(PageError::NotFound)?;
     let now = desk.app.clock.now();
     let when = |at| When::new(at, now, &desk.zone);
     let role = visitor.person.role;
@@ -181,7 +190,9 @@ async fn page(
         reopened: (ticket.reopened > 0).then(|| words::count(&(ticket.reopened as usize), "time")),
         repair: ticket.repair.clone(),
         decision: decision::View::of(&ticket, visitor, when),
-        history: events.iter().rev().map(|event| Entry::new(event, when)).collect(),
+        handling: handling::View::of(&ticket, visitor, people, when),
+        cost: ticket.repair.as_ref().and_then(|note| note.cost_cents).map(|cents| dollars(cents.into())),
+        history: events.iter().rev().map(|event| Entry::new(event, number, when)).collect(),
         may_comment: role.may(Deed::CommentTicket),
         may_work: role.may(Deed::WorkTicket),
         mine: ticket.assignee.as_deref() == Some(visitor.person.login.as_str()),
@@ -191,6 +202,26 @@ async fn page(
         minutes_max: MINUTES_MAX,
     };
     Ok((status, render(&page)).into_response())
+}
+
+/// What a page is made of.
+struct Found {
+    ticket: Ticket,
+    /// Also those of tickets that were merged into it, in order of time.
+    events: Vec<TicketEvent>,
+    people: Vec<String>,
+}
+
+impl Found {
+    fn read(state: &Database, number: u64) -> Result<Option<Self>, PageError> {
+        let Some(ticket) = state.ticket(number)? else { return Ok(None) };
+        let mut events = state.ticket_events(number)?;
+        for merged in &ticket.handling.merged {
+            events.extend(state.ticket_events(merged.ticket)?);
+        }
+        events.sort_by_key(|event| event.at);
+        Ok(Some(Self { ticket, events, people: state.workers()? }))
+    }
 }
 
 fn behind(ticket: &Ticket, when: impl Fn(Timestamp) -> When + Copy) -> Vec<Behind> {
@@ -214,6 +245,7 @@ pub(super) struct RepairForm {
     action: String,
     part: String,
     minutes: String,
+    cost: String,
 }
 
 /// Takes the ticket.
@@ -250,12 +282,16 @@ pub(super) async fn close(
         let problem = format!("Minutes must be a whole number up to {MINUTES_MAX}.");
         return page(&desk, &visitor, ticket_number(&number)?, form, Some(problem)).await;
     };
+    let Some(cost_cents) = handling::cents(&form.cost) else {
+        let problem = "Write what the parts cost in dollars, such as 12.50.";
+        return page(&desk, &visitor, ticket_number(&number)?, form, Some(problem.into())).await;
+    };
     let note = Close {
         fault: shortened(&form.fault),
         action: shortened(&form.action),
         part: shortened(&form.part),
         minutes,
-        cost_cents: None,
+        cost_cents,
     };
     if note.fault.is_empty() || note.action.is_empty() {
         let problem = "Say what was wrong and what you did. It helps to find the devices that should be replaced.";

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use bellwether_logic::tickets::{Ticket, TicketState};
+use bellwether_logic::responsibilities::{Party, PartyKind};
+use bellwether_logic::tickets::{Priority, Ticket, TicketState};
 use bellwether_logic::time::Timestamp;
 use serde::Deserialize;
 
@@ -11,6 +12,8 @@ use super::access::Visitor;
 use super::page::{PageError, Pager, Shell, encode, render};
 use super::when::When;
 use super::{Desk, words};
+use crate::responsibilities::matrix_of;
+use crate::state::State as Database;
 use crate::state::tickets::{TicketCounts, TicketFilter};
 
 /// Tickets on one page of the list.
@@ -31,6 +34,12 @@ pub(super) struct Card {
     pub(super) site: String,
     pub(super) room: String,
     pub(super) assignee: Option<String>,
+    /// Who is responsible for it.
+    pub(super) owner: String,
+    pub(super) priority: &'static str,
+    /// When a clock of it will be up, and whether one is.
+    pub(super) due: Option<When>,
+    pub(super) late: bool,
     /// How many devices are out of reach with it; empty if there are none.
     pub(super) cut_off: String,
     pub(super) opened: When,
@@ -54,6 +63,10 @@ impl Card {
             site: ticket.site.clone(),
             room: ticket.room.clone(),
             assignee: ticket.assignee.clone(),
+            owner: ticket.handling.owner.as_ref().map(|owner| owner.key.clone()).unwrap_or_default(),
+            priority: ticket.handling.priority.as_str(),
+            late: ticket.state.is_open() && ticket.handling.step().is_some(),
+            due: ticket.handling.due().filter(|_| ticket.state.is_open()).map(&when),
             cut_off: cut_off(ticket),
             opened: when(ticket.opened_at),
             ended: ticket.ended_at.map(when),
@@ -74,6 +87,11 @@ struct TicketsPage {
     counts: TicketCounts,
     asked: Asked,
     sites: Vec<String>,
+    owners: Vec<String>,
+    priorities: &'static [Priority],
+    states: Vec<(&'static str, &'static str)>,
+    /// The other parameters of the address, for its tabs.
+    rest: String,
     cards: Vec<Card>,
     pager: Pager,
 }
@@ -82,22 +100,52 @@ struct TicketsPage {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
-    /// `open` (the default), `ended` or `all`.
+    /// `open` (the default), `mine`, `ended` or `all`.
     show: String,
     /// The building.
     building: String,
+    /// Who has it.
+    owner: String,
+    priority: String,
+    state: String,
     page: Option<u32>,
 }
 
 impl Asked {
-    fn filter(&self) -> TicketFilter {
-        let states = match self.show.as_str() {
-            "all" => Vec::new(),
-            "ended" => vec![TicketState::Resolved, TicketState::Closed],
-            _ => TicketFilter::open().states,
+    fn filter(&self, mine: Vec<String>) -> TicketFilter {
+        let states = match (self.state.parse(), self.show.as_str()) {
+            (Ok(state), _) => vec![state],
+            (Err(_), "all") => Vec::new(),
+            (Err(_), "ended") => vec![TicketState::Resolved, TicketState::Closed],
+            (Err(_), _) => TicketFilter::open().states,
         };
-        TicketFilter { states, site: self.building.clone(), ..TicketFilter::default() }
+        let owners = match (self.show.as_str(), self.owner.as_str()) {
+            ("mine", _) => mine,
+            (_, "") => Vec::new(),
+            (_, owner) => vec![owner.to_owned()],
+        };
+        let priority = self.priority.parse().ok();
+        TicketFilter { states, site: self.building.clone(), owners, priority, ..TicketFilter::default() }
     }
+
+    fn rest(&self) -> String {
+        format!(
+            "building={}&owner={}&priority={}&state={}",
+            encode(&self.building),
+            encode(&self.owner),
+            encode(&self.priority),
+            encode(&self.state)
+        )
+    }
+}
+
+/// Somebody's tickets: what they have taken, and what nobody has taken of theirs and of their teams'. Before anybody has
+/// written who is in which team, everybody who works on tickets is of the one that is assumed.
+fn mine(state: &Database, login: &str) -> Result<Vec<String>, PageError> {
+    let matrix = state.responsibilities()?.as_ref().and_then(matrix_of).unwrap_or_default();
+    let has = |party: &&Party| matrix.assumed || party.members.iter().any(|member| member == login);
+    let teams = matrix.parties.iter().filter(|party| party.kind == PartyKind::Team).filter(has);
+    Ok(std::iter::once(login.to_owned()).chain(teams.map(|team| team.key.clone())).collect())
 }
 
 /// The page.
@@ -106,26 +154,32 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(mut asked): Query<Asked>,
 ) -> Result<Response, PageError> {
-    if !matches!(asked.show.as_str(), "ended" | "all") {
+    if !matches!(asked.show.as_str(), "ended" | "all" | "mine") {
         asked.show = "open".into();
     }
-    let filter = asked.filter();
     let page = asked.page.unwrap_or(1).max(1);
     let offset = (page - 1).saturating_mul(ROWS_PER_PAGE);
-    let (counts, sites, total, tickets) = desk
+    let (wanted, login) = (asked.clone(), visitor.person.login.clone());
+    let (counts, sites, owners, total, tickets) = desk
         .with_state(move |state| {
+            let filter = wanted.filter(mine(state, &login)?);
             let tickets = state.tickets(&filter, ROWS_PER_PAGE, offset)?;
-            Ok::<_, PageError>((state.ticket_counts()?, state.sites()?, state.tickets_matching(&filter)?, tickets))
+            let total = state.tickets_matching(&filter)?;
+            Ok::<_, PageError>((state.ticket_counts()?, state.sites()?, state.ticket_owners()?, total, tickets))
         })
         .await?;
     let now = desk.app.clock.now();
-    let query = format!("show={}&building={}", asked.show, encode(&asked.building));
+    let rest = asked.rest();
     Ok(render(&TicketsPage {
         shell: Shell::new("Tickets", "tickets", &visitor),
         counts,
         cards: tickets.iter().map(|ticket| Card::new(ticket, |at| When::new(at, now, &desk.zone))).collect(),
-        pager: Pager::new(page, total as usize, ROWS_PER_PAGE as usize, query),
+        pager: Pager::new(page, total as usize, ROWS_PER_PAGE as usize, format!("show={}&{rest}", asked.show)),
+        priorities: Priority::ALL,
+        states: TicketState::ALL.iter().map(|state| (state.as_str(), words::ticket(*state))).collect(),
+        rest,
         asked,
         sites,
+        owners,
     }))
 }

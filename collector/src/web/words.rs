@@ -1,8 +1,9 @@
 //! The words on pages, in one place: US English, none of the words that only we use.
 
 use bellwether_logic::device::{Class, LifeState};
+use bellwether_logic::responsibilities::PartyKind;
 use bellwether_logic::rules::{Severity, TicketKind};
-use bellwether_logic::tickets::TicketState;
+use bellwether_logic::tickets::{TicketState, WaitFor};
 
 /// What a device is for.
 pub(super) const fn class(class: Class) -> &'static str {
@@ -71,6 +72,24 @@ pub(super) const fn ticket(state: TicketState) -> &'static str {
         TicketState::Reopened => "Open again",
         TicketState::Resolved => "Resolved by itself",
         TicketState::Closed => "Closed",
+    }
+}
+
+/// What an owner is.
+pub(super) const fn party(kind: PartyKind) -> &'static str {
+    match kind {
+        PartyKind::Person => "Person",
+        PartyKind::Team => "Team",
+        PartyKind::Vendor => "Vendor",
+    }
+}
+
+/// What a ticket waits for.
+pub(super) const fn wait(r#for: WaitFor) -> &'static str {
+    match r#for {
+        WaitFor::Part => "Waits for a part",
+        WaitFor::Vendor => "Waits for the vendor",
+        WaitFor::Person => "Waits for a person",
     }
 }
 

@@ -8,6 +8,7 @@ mod clients;
 mod closet;
 mod disks;
 mod doctor;
+mod duty;
 mod enrolment;
 mod identity;
 mod influxdb;
