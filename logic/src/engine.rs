@@ -32,14 +32,18 @@ use crate::tickets::{Action, Ticket, Tickets};
 use crate::time::Timestamp;
 use crate::timer::{Purpose, Timers};
 
+mod budget;
 mod cause;
 mod duty;
 mod effect;
 mod flaps;
+mod flood;
+mod group;
 mod input;
 mod judge;
 mod life;
 mod looking;
+mod place;
 mod planned;
 mod reckon;
 mod sight;
@@ -47,9 +51,12 @@ mod silence;
 mod turn;
 mod watched;
 
+pub use budget::TICKETS_A_DAY;
 pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
 pub use effect::{Counters, Effect, Refused};
 pub use flaps::FLAPS_MAX;
+pub use flood::{FLOOD_OVER, FLOOD_QUIET, FLOOD_WITHIN};
+pub use group::{BUILDING_MIN, COHORT_MIN, COHORT_WITHIN, GROUP_WITHIN, POWER_WITHIN, ROOM_MIN, ROOMS_MIN};
 pub use input::Input;
 use looking::Looking;
 use sight::Editions;
@@ -109,6 +116,8 @@ pub struct Settings {
     /// For how long a device, or a rule, is new: what is found wrong in a device's first hours goes on the planning list.
     /// Zero: it makes tickets like anything else.
     pub first_sight: Span,
+    /// How many tickets that open by themselves somebody is given a school day; further ones are put off unless they are urgent.
+    pub tickets_a_day: u32,
 }
 
 impl Default for Settings {
@@ -118,6 +127,7 @@ impl Default for Settings {
             reopen_within: Span::from_days(14),
             open_tickets_max: crate::tickets::OPEN_MAX,
             first_sight: FIRST_SIGHT,
+            tickets_a_day: TICKETS_A_DAY,
         }
     }
 }
@@ -147,6 +157,12 @@ pub struct Snapshot {
     plans: Plans,
     /// Devices with faults that wait for the end of tests.
     in_tests: BTreeSet<String>,
+    /// Open tickets about several devices.
+    groups: BTreeMap<u64, group::Group>,
+    /// The newest tickets of each building.
+    floods: BTreeMap<String, flood::Flood>,
+    /// What each who looks after tickets was given lately.
+    budgets: BTreeMap<String, budget::Given>,
     timers: Timers,
     counters: Counters,
     effects: VecDeque<Effect>,
@@ -186,6 +202,12 @@ pub struct Engine {
     to_attend: BTreeSet<u64>,
     /// Devices whose standing may have changed in this turn.
     touched: BTreeSet<String>,
+    /// The devices of each room, building and model.
+    places: place::Places,
+    /// Problems of their own that have no ticket yet in this turn.
+    unplaced: Vec<place::Unplaced>,
+    /// Whether tickets turned out to be part of others in this turn.
+    freed: bool,
 }
 
 impl Engine {
@@ -204,11 +226,14 @@ impl Engine {
         let ruled = state.ruled;
         let mut engine = Self {
             children: cause::children(&state.parents),
+            places: place::Places::of(&state.devices),
             state,
             looking: Looking::default(),
             coming: Some((rules, settings)),
             to_attend: BTreeSet::new(),
             touched: BTreeSet::new(),
+            unplaced: Vec::new(),
+            freed: false,
         };
         if !ruled {
             engine.enforce_coming();
@@ -291,9 +316,15 @@ impl Engine {
                 Purpose::Ticket { number } => {
                     self.to_attend.insert(number);
                 }
+                Purpose::Group { ticket } => self.part_rest(now, ticket),
+                Purpose::Flood { site } => self.end_flood(now, &site),
+                Purpose::Morning { owner } => self.new_day(now, &owner),
                 Purpose::Heartbeat => {}
             }
         }
+        self.place(now);
+        self.tend_groups(now);
+        self.fill_days(now);
         self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
         self.attend(now);
         self.decide_tickets(now);
@@ -390,10 +421,13 @@ impl Engine {
                 if watched.device.class != device.class || watched.device.state != device.state {
                     watched.contact.restart_clock(now);
                 }
+                self.places.leave(&watched.device);
+                self.places.enter(&device);
                 watched.device = device;
                 self.apply_rules_to(now, &id);
             }
         } else if self.state.devices.len() < DEVICES_MAX {
+            self.places.enter(&device);
             let mut watched = Watched::new(now, device);
             watched.sights.begin(&self.state.editions);
             self.state.devices.insert(id.clone(), watched);
@@ -407,7 +441,17 @@ impl Engine {
 
     fn act(&mut self, now: Timestamp, ticket: u64, actor: String, action: Action) {
         let closes = matches!(action, Action::Close(_));
-        let Err(because) = self.state.tickets.act(now, ticket, &actor, action) else {
+        let apart = match &action {
+            Action::TakeOff { device, fault } => Some((device.clone(), fault.clone())),
+            _ => None,
+        };
+        let may = apart.as_ref().map_or(Ok(()), |(device, fault)| self.may_take_off(ticket, device, fault));
+        let done = may.and_then(|()| self.state.tickets.act(now, ticket, &actor, action));
+        let Err(because) = done else {
+            if let Some((device, fault)) = apart {
+                self.taken_off(now, ticket, &device, &fault);
+            }
+            self.handled(now, ticket);
             self.ended_by_hand(now, ticket);
             if closes {
                 self.remember(now, ticket);
@@ -439,10 +483,10 @@ impl Engine {
 
     /// What one input's consequences need, apart from the devices.
     fn turn(&mut self, now: Timestamp) -> (Turn<'_>, &mut BTreeMap<String, Watched>) {
-        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, plans, .. } =
-            &mut self.state;
-        let settings = *settings;
-        let turn = Turn { now, rules, book, parents, forsaken: false, editions, plans, settings, tickets, counters };
+        let Self { state, unplaced, .. } = self;
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, plans, .. } = state;
+        let (settings, forsaken) = (*settings, false);
+        let turn = Turn { now, rules, book, parents, forsaken, editions, plans, settings, tickets, counters, unplaced };
         (turn, devices)
     }
 

@@ -110,6 +110,15 @@ pub struct Incident {
     pub updates: u32,
     /// When its evidence was last written to the ticket.
     pub written_at: Timestamp,
+    /// Whether several devices of one model that have it may have it for one reason.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cohort: bool,
+    /// Whether it is about somebody's safety.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub safety: bool,
+    /// Whether a person, or that it did not come back, took it off a ticket about several: it joins none again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub alone: bool,
     /// Whether it means that the device is out of reach.
     #[serde(default)]
     pub outage: bool,
@@ -162,6 +171,20 @@ pub enum Ending {
         /// The name of the device that is out of reach.
         by: String,
     },
+    /// It is part of something that another ticket is about.
+    Joined {
+        /// That ticket.
+        ticket: u64,
+        /// What it is about.
+        title: String,
+    },
+    /// It did not come back with the others of its ticket, or a person took it off: it has one of its own.
+    Apart,
+    /// Very many tickets at once, which stood beneath this one, stand alone again.
+    FloodOver {
+        /// So many of them.
+        left: usize,
+    },
     /// The rule was switched off or removed.
     RuleGone,
     /// The rule doesn't look at devices of this class (any more).
@@ -183,11 +206,21 @@ impl Ending {
             Self::Unseen => "no longer reported".into(),
             Self::BuildingClosed => "the building was closed".into(),
             Self::CutOff { by } => alloc::format!("{by}, on which it hangs, is out of reach: see the ticket of that"),
+            Self::Joined { ticket, title } => alloc::format!("it is part of ticket #{ticket}: {title}"),
+            Self::Apart => "it has a ticket of its own".into(),
+            Self::FloodOver { left: 0 } => "nothing is left of it".into(),
+            Self::FloodOver { left: 1 } => "it is quiet again; one that is left stands alone".into(),
+            Self::FloodOver { left } => alloc::format!("it is quiet again; {left} that are left stand alone"),
             Self::RuleGone => "the rule was switched off".into(),
             Self::OtherClass => "the rule does not look at this kind of device".into(),
             Self::NotInUse { state } => alloc::format!("the device is {}", words_of(*state)),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 const fn words_of(state: LifeState) -> &'static str {

@@ -121,6 +121,13 @@ pub struct Rule {
     /// Whether its tickets wait while students are tested in the building, unless they are critical: work that makes noise.
     #[serde(default, skip_serializing_if = "is_false")]
     pub waits_for_tests: bool,
+    /// Whether several devices of one model with its fault may have it for one reason, and then share a ticket: worn batteries,
+    /// failing fans and disks of a batch.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cohort: bool,
+    /// What several such faults are called, such as `worn batteries`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plural: Option<String>,
     /// Step by step, for a technician who is new.
     pub runbook: String,
     /// Where its numbers come from; the word *house* marks those that are ours.

@@ -12,7 +12,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -26,6 +26,7 @@ mod act;
 mod clock;
 mod decision;
 mod event;
+mod group;
 mod handling;
 mod merge;
 mod priority;
@@ -34,6 +35,7 @@ mod ticket;
 pub use act::{Action, Refusal, RepairNote};
 pub use clock::Clock;
 pub use event::{Actor, Handed, TicketEvent, What};
+pub(crate) use group::{Plan, Words};
 pub(crate) use handling::Around;
 pub use handling::{Chosen, Escalation, Handling, Merged, Step, VendorClock, WaitFor, Waiting, in_words};
 pub(crate) use priority::{Facts, Reach};
@@ -80,6 +82,18 @@ pub(crate) struct Tickets {
     /// Tickets whose repair or replacement is to be decided anew.
     #[serde(skip)]
     undecided: BTreeSet<u64>,
+    /// Tickets about more than one device of which something ended or came back.
+    #[serde(skip)]
+    shrunk: BTreeSet<u64>,
+}
+
+/// Where an incident went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// To a ticket that was open already.
+    Joined(u64),
+    /// To one that is open because of it.
+    Raised(u64),
 }
 
 impl Tickets {
@@ -98,7 +112,8 @@ impl Tickets {
         (tickets, core::mem::take(&mut self.events))
     }
 
-    /// An incident opened: puts it on a ticket and returns the ticket's number; none if a limit stands against it.
+    /// An incident opened: puts it on a ticket of its device; none if a limit stands against it. `because` it does, if it had
+    /// a ticket with others before.
     pub(crate) fn attach(
         &mut self,
         now: Timestamp,
@@ -106,20 +121,28 @@ impl Tickets {
         fault: &Fault,
         incident: &Incident,
         limits: Limits,
-    ) -> Option<u64> {
+        because: Option<&str>,
+    ) -> Option<Put> {
         let line = Line::of(device, fault, incident);
         if let Some(number) = self.open_for(device, &incident.category) {
-            return self.add_line(now, number, line).then_some(number);
+            return self.add_line(now, number, line).then_some(Put::Joined(number));
         }
         if let Some(number) = self.to_reopen(now, device, fault, limits.reopen_within) {
-            self.come_back(now, number, line);
-            return Some(number);
+            self.come_back(now, number, line, because);
+            return Some(Put::Raised(number));
         }
+        self.has_room(now, limits).then(|| Put::Raised(self.open(now, device, &incident.category, line)))
+    }
+
+    /// Whether one more may be open.
+    fn has_room(&mut self, now: Timestamp, limits: Limits) -> bool {
         self.make_room(now, limits);
-        if self.tickets.values().filter(|ticket| ticket.state.is_open()).count() >= limits.open_max {
-            return None;
-        }
-        Some(self.open(now, device, &incident.category, line))
+        self.tickets.values().filter(|ticket| ticket.state.is_open()).count() < limits.open_max
+    }
+
+    const fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     /// An incident got worse: writes it down.
@@ -141,7 +164,10 @@ impl Tickets {
     /// An incident ended: its line is over, and the ticket resolves with its last line.
     pub(crate) fn end_line(&mut self, now: Timestamp, number: u64, device: &str, fault: &Fault, ending: &Ending) {
         let (number, from) = self.home(number);
-        let Some(line) = self.line_mut(number, from, device, fault) else { return };
+        let Some(line) = self.line_mut(number, from, device, fault) else {
+            self.end_uncounted(now, number, from, ending);
+            return;
+        };
         line.ended_at = Some(now);
         line.ending = Some(ending.clone());
         let what = What::LineEnded { title: line.title.clone(), because: ending.clone() };
@@ -152,16 +178,31 @@ impl Tickets {
         self.end_if_all_is_over(now, number, Some(ending));
     }
 
+    /// One of the faults ended that a full ticket only counts.
+    fn end_uncounted(&mut self, now: Timestamp, number: u64, from: Option<u64>, ending: &Ending) {
+        let counts = |ticket: &&mut Ticket| from.is_none() && ticket.lines_more > 0;
+        let Some(ticket) = self.tickets.get_mut(&number).filter(counts) else { return };
+        ticket.lines_more -= 1;
+        ticket.changed_at = now;
+        self.changed.insert(number);
+        self.end_if_all_is_over(now, number, Some(ending));
+    }
+
     /// A ticket resolves with its last line, unless a person keeps it open.
     fn end_if_all_is_over(&mut self, now: Timestamp, number: u64, ending: Option<&Ending>) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
-        if !ticket.state.is_open() || ticket.kept_open || !ticket.lines.iter().all(Line::is_over) {
+        if ticket.about != About::Device {
+            self.shrunk.insert(number);
+        }
+        let over = ticket.lines.iter().all(Line::is_over) && ticket.lines_more == 0;
+        if !ticket.state.is_open() || ticket.kept_open || !over {
             return;
         }
         let last = ticket.lines.iter().max_by_key(|line| line.ended_at);
         let Some(because) = ending.or_else(|| last?.ending.as_ref()).cloned() else { return };
         ticket.state = TicketState::Resolved;
         ticket.ended_at = Some(now);
+        ticket.deferred = false;
         self.record(now, number, Actor::Bellwether, What::Resolved { because });
     }
 
@@ -212,6 +253,9 @@ impl Tickets {
         match ticket.affected.iter_mut().find(|known| known.device == device) {
             Some(affected) => affected.back_at = Some(now),
             None => ticket.affected_more = ticket.affected_more.saturating_sub(1),
+        }
+        if ticket.about != About::Device {
+            self.shrunk.insert(number);
         }
         ticket.changed_at = now;
         self.changed.insert(number);
@@ -266,38 +310,14 @@ impl Tickets {
     }
 
     fn open(&mut self, now: Timestamp, device: &Device, category: &str, line: Line) -> u64 {
-        self.last_number += 1;
-        let number = self.last_number;
+        let number = self.next_number();
         let title = line.title.clone();
         let evidence = line.opening.clone();
-        let mut ticket = Ticket {
-            number,
-            about: About::Device,
-            device: device.id.clone(),
-            device_name: String::new(),
-            site: String::new(),
-            room: String::new(),
-            kind: line.kind,
-            category: category.to_string(),
-            severity: line.severity,
-            state: TicketState::New,
-            title: title.clone(),
-            assignee: None,
-            opened_at: now,
-            changed_at: now,
-            ended_at: None,
-            reopened: 0,
-            kept_open: false,
-            repair: None,
-            lines: alloc::vec![line],
-            touched: false,
-            affected: Vec::new(),
-            affected_more: 0,
-            decision: None,
-            fixes: Vec::new(),
-            handling: Handling::default(),
-            events: 0,
-        };
+        let mut ticket = Ticket::blank(number, now, line.kind, line.severity);
+        ticket.device.clone_from(&device.id);
+        ticket.category = category.to_string();
+        ticket.title.clone_from(&title);
+        ticket.lines.push(line);
         ticket.place(device);
         self.tickets.insert(number, ticket);
         self.record(now, number, Actor::Bellwether, What::Opened { title, evidence, handed: None });
@@ -320,11 +340,12 @@ impl Tickets {
         true
     }
 
-    fn come_back(&mut self, now: Timestamp, number: u64, line: Line) {
+    fn come_back(&mut self, now: Timestamp, number: u64, line: Line, because: Option<&str>) {
         let (number, from) = self.home(number);
         let Some(ticket) = self.tickets.get_mut(&number) else { return };
         let evidence = line.opening.readings.join(", ");
-        let because = format!("it is back: {} ({evidence})", line.title);
+        let because = because.unwrap_or("it is back");
+        let because = format!("{because}: {} ({evidence})", line.title);
         ticket.put(Line { from, ..line });
         ticket.reopen();
         self.record(now, number, Actor::Bellwether, What::Reopened { because });

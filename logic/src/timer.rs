@@ -31,6 +31,21 @@ pub(crate) enum Purpose {
     },
     /// When to look whether tests are over.
     Tests,
+    /// When somebody's next day begins, while tickets are put off for it.
+    Morning {
+        /// Who looks after them.
+        owner: String,
+    },
+    /// When what has not come back with its room or building has a ticket of its own.
+    Group {
+        /// The ticket about all of them.
+        ticket: u64,
+    },
+    /// When very many tickets at a building are over.
+    Flood {
+        /// The building.
+        site: String,
+    },
     /// When a device will have been silent for too long.
     Silence {
         /// The device's id.

@@ -212,6 +212,7 @@ enum What {
     Take,
     Comment(String),
     Reopen(String),
+    TakeOff { device: String, rule: String },
     Close(RepairNote),
     Decide { course: Option<Course>, because: String },
 }
@@ -515,6 +516,7 @@ impl What {
             Self::Take => Action::Take,
             Self::Comment(text) => Action::Comment { text },
             Self::Reopen(text) => Action::Reopen { text },
+            Self::TakeOff { device, rule } => Action::TakeOff { device, fault: Fault { rule, tags: Vec::new() } },
             Self::Close(note) => Action::Close(note),
             Self::Decide { course, because } => Action::Decide { course, because },
         }

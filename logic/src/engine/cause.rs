@@ -13,13 +13,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::place::Unplaced;
 use super::watched::Watched;
 use super::{DEVICES_MAX, Engine, Snapshot};
 use crate::device::Class;
 use crate::incidents::{Ending, Fault, Incident, Standing};
 use crate::presence::Presence;
 use crate::rules::RuleSet;
-use crate::tickets::{Affected, Limits, Ticket};
+use crate::tickets::{Affected, Ticket};
 use crate::time::Timestamp;
 use crate::timer::Purpose;
 
@@ -109,10 +110,11 @@ impl Engine {
     }
 
     /// From above downwards: what is decided of one counts for those below it.
-    fn settle_below(&mut self, now: Timestamp, device: &str) {
+    pub(super) fn settle_below(&mut self, now: Timestamp, device: &str) {
         for below in self.below(device) {
             self.absorb(now, &below);
             self.settle(now, &below);
+            self.place(now);
             self.note_outage(&below);
         }
     }
@@ -120,6 +122,8 @@ impl Engine {
     /// Something was heard of a device, or not heard for too long: settles what its outages are, and what hangs on it.
     pub(super) fn weigh(&mut self, now: Timestamp, device: &str) {
         self.settle(now, device);
+        self.place(now);
+        self.welcome_back(now, device);
         if self.note_outage(device) {
             self.settle_below(now, device);
         }
@@ -152,8 +156,8 @@ impl Engine {
     fn standing(&self, now: Timestamp, watched: &Watched, incident: &Incident) -> Standing {
         if let Some(by) = self.cause_of(&watched.device.id) {
             let ticket = self.state.devices.get(&by).and_then(outage_ticket);
-            // What explains it may have its ticket only now: a planned change kept it quiet.
-            let known = |before: &str, had: Option<u64>| before == by && (had.is_some() || ticket.is_none());
+            // What explains it may have another ticket than before, or one only now: a planned change kept it quiet.
+            let known = |before: &str, had: Option<u64>| before == by && (had == ticket || ticket.is_none());
             if matches!(&incident.standing, Standing::Explained { by: before, ticket: had } if known(before, *had)) {
                 return incident.standing.clone();
             }
@@ -173,7 +177,7 @@ impl Engine {
     }
 
     /// The devices on the way to the gateway, the nearest first.
-    fn above<'engine>(&'engine self, device: &'engine str) -> impl Iterator<Item = &'engine String> {
+    pub(super) fn above<'engine>(&'engine self, device: &'engine str) -> impl Iterator<Item = &'engine String> {
         let parent = |at: &&String| self.state.parents.get(*at);
         let above = core::iter::successors(self.state.parents.get(device), parent);
         above.take_while(move |above| *above != device).take(HOPS_MAX)
@@ -214,7 +218,8 @@ impl Engine {
     }
 
     fn stand(&mut self, now: Timestamp, device: &str, fault: &Fault, standing: Standing) {
-        let Snapshot { devices, tickets, settings, counters, .. } = &mut self.state;
+        let Self { state, unplaced, .. } = self;
+        let Snapshot { devices, tickets, counters, .. } = state;
         let Some(watched) = devices.get_mut(device) else { return };
         let Some(incident) = watched.incidents.get_mut(fault) else { return };
         if let Some(ticket) = incident.standing.ticket().filter(|ticket| standing.ticket() != Some(*ticket)) {
@@ -223,14 +228,12 @@ impl Engine {
         match &standing {
             Standing::Own if incident.quiet.is_some() => {}
             Standing::Own => {
-                let limits = Limits { reopen_within: settings.reopen_within.0, open_max: settings.open_tickets_max };
-                incident.ticket = tickets.attach(now, &watched.device, fault, incident, limits);
-                counters.tickets_refused += u64::from(incident.ticket.is_none());
+                unplaced.push(Unplaced::new(device, fault));
             }
             Standing::Explained { ticket, .. } => {
                 counters.outages_explained += u64::from(!matches!(incident.standing, Standing::Explained { .. }));
-                if let Some(ticket) = ticket {
-                    tickets.affect(now, *ticket, Affected::of(&watched.device, incident.since));
+                if let Some(ticket) = ticket.filter(|ticket| incident.standing.ticket() != Some(*ticket)) {
+                    tickets.affect(now, ticket, Affected::of(&watched.device, incident.since));
                 }
             }
             Standing::Waits { .. } | Standing::Returning { .. } => {}
@@ -254,6 +257,7 @@ impl Engine {
                 tickets.end_line(now, number, device, fault, &Ending::CutOff { by: name.clone() });
                 incident.ticket = None;
                 incident.standing = Standing::Waits { until: now + WAIT_MAX };
+                self.freed = true;
             }
         }
         self.touched.insert(device.into());
@@ -307,7 +311,7 @@ impl Engine {
 }
 
 /// Whether a device is out of reach by itself, and not because of another.
-fn has_outage(watched: &Watched) -> bool {
+pub(super) fn has_outage(watched: &Watched) -> bool {
     watched.incidents.values().any(is_own_outage)
 }
 

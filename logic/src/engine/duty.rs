@@ -34,6 +34,8 @@ impl Engine {
             self.state.counters.matrices_refused += 1;
         } else if self.state.matrix != matrix {
             self.state.matrix = matrix;
+            // What is put off may be somebody else's.
+            self.freed = true;
             self.look_at_all("");
         }
     }

@@ -92,6 +92,28 @@ pub struct Counters {
     pub plans_refused: u64,
     /// Outages that another device's outage explains: they got no ticket.
     pub outages_explained: u64,
+    /// Tickets opened or reopened without a person.
+    pub tickets_raised: u64,
+    /// Tickets about a room that is out of reach.
+    pub rooms_out: u64,
+    /// Tickets about a building that is out of reach.
+    pub buildings_out: u64,
+    /// Tickets about a fault that devices of one model share.
+    pub cohorts: u64,
+    /// Faults that went to a ticket about several devices.
+    pub lines_joined: u64,
+    /// Outages that did not end with the others of their ticket, and got one of their own.
+    pub lines_left_behind: u64,
+    /// Faults that a person took off a ticket about several devices.
+    pub lines_taken_off: u64,
+    /// Times that very many tickets came at once at a building.
+    pub floods: u64,
+    /// Tickets that were put beneath that of a flood.
+    pub tickets_flooded: u64,
+    /// Tickets that were put off because the day's were given out.
+    pub tickets_deferred: u64,
+    /// Tickets that were put off and given out later.
+    pub tickets_released: u64,
     /// Actions of people that were refused.
     pub actions_refused: u64,
     /// Calendars and changes of days that were not taken.

@@ -19,15 +19,16 @@ impl Engine {
     /// Judges a batch. Back-fill and what is late are history: they are stored elsewhere, and decide nothing here.
     pub(super) fn judge(&mut self, now: Timestamp, device: &str, lane: Lane, samples: &[Sample]) {
         let forsaken = !shows_life(samples) && self.is_forsaken(device);
-        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, plans, .. } =
-            &mut self.state;
+        let Self { state, unplaced, .. } = self;
+        let Snapshot { devices, tickets, counters, rules, settings, book, parents, editions, plans, .. } = state;
+        let settings = *settings;
         let Some(watched) = devices.get_mut(device) else { return };
         if lane == Lane::Backfill {
             counters.samples_backfilled += u64::try_from(samples.len()).unwrap_or(u64::MAX);
             return;
         }
         let mut turn =
-            Turn { now, rules, book, parents, forsaken, editions, plans, settings: *settings, tickets, counters };
+            Turn { now, rules, book, parents, forsaken, editions, plans, settings, tickets, counters, unplaced };
         let (before, faults) = (watched.newest, watched.incidents.len());
         for sample in samples {
             if !is_timely(&mut turn, watched, sample) || watched.device.state != LifeState::InUse {

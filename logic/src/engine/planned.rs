@@ -147,7 +147,7 @@ impl Engine {
             let Some(incident) = watched.incidents.get_mut(fault) else { continue };
             incident.quiet = again;
             turn.note_silenced(&watched.device, incident);
-            turn.attach(&watched.device, fault, incident);
+            turn.wants_ticket(&watched.device, fault, incident);
         }
         self.weigh(now, device);
         self.below_again(now, device);

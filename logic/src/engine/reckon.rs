@@ -87,7 +87,7 @@ impl Turn<'_> {
             let Some(hold) = watched.holds.get_mut(&fault) else { continue };
             hold.resume();
             incident.opened_at = self.now;
-            self.attach(&watched.device, &fault, &mut incident);
+            self.wants_ticket(&watched.device, &fault, &incident);
             if let Some(number) = incident.standing.ticket() {
                 // It was noted as back when the building counted as closed.
                 self.tickets.affect(self.now, number, Affected::of(&watched.device, incident.since));

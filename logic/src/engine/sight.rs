@@ -18,6 +18,7 @@ use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::place::Unplaced;
 use super::watched::Watched;
 use super::{Effect, Engine, Turn};
 use crate::incidents::{Fault, Incident, Quiet};
@@ -191,10 +192,8 @@ impl Turn<'_> {
     pub(super) fn raise(&mut self, watched: &mut Watched, fault: &Fault, why: &str, actor: Option<&str>) {
         let Some(incident) = watched.incidents.get_mut(fault) else { return };
         incident.quiet = None;
-        self.attach(&watched.device, fault, incident);
-        if let Some(number) = incident.ticket {
-            self.tickets.remark(self.now, number, actor, why);
-        }
+        let remark = Some((why.to_string(), actor.map(ToString::to_string)));
+        self.unplaced.push(Unplaced { remark, ..Unplaced::new(&watched.device.id, fault) });
         watched.relist.insert(fault.clone());
     }
 }

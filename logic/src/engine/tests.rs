@@ -8,12 +8,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::device::{Class, LifeState};
+use crate::incidents::Fault;
 use crate::presence::GoodbyeReason;
 use crate::rules::{Pack, Rule};
 use crate::sample::Value;
 use crate::tickets::{LINES_MAX, Refusal, RepairNote, TicketEvent, TicketState, What};
 
 mod duty;
+mod groups;
 mod planned;
 mod random;
 mod reference;

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::cause::WAIT_MAX;
+use super::place::Unplaced;
 use super::sight::Editions;
 use super::watched::Watched;
 use super::{Counters, Settings};
@@ -13,7 +14,7 @@ use crate::device::{Device, LifeState};
 use crate::incidents::{Ending, Evidence, Fault, Incident, Quiet, Standing};
 use crate::plans::Plans;
 use crate::rules::{Rule, RuleSet, Shown};
-use crate::tickets::{Limits, Tickets};
+use crate::tickets::Tickets;
 use crate::time::Timestamp;
 
 /// One input's turn: the time, and what its consequences need.
@@ -29,6 +30,8 @@ pub(super) struct Turn<'engine> {
     pub(super) settings: Settings,
     pub(super) tickets: &'engine mut Tickets,
     pub(super) counters: &'engine mut Counters,
+    /// Problems of their own that have no ticket yet.
+    pub(super) unplaced: &'engine mut Vec<Unplaced>,
 }
 
 impl Turn<'_> {
@@ -51,7 +54,7 @@ impl Turn<'_> {
             true => Standing::Waits { until: self.now + WAIT_MAX },
             false => Standing::Own,
         };
-        let mut incident = Incident {
+        let incident = Incident {
             opened_at: self.now,
             since,
             severity: rule.severity,
@@ -65,6 +68,9 @@ impl Turn<'_> {
             unwritten: false,
             updates: 0,
             written_at: self.now,
+            cohort: rule.cohort,
+            safety: rule.safety,
+            alone: false,
             outage,
             standing,
             quiet: self.quiet(watched, rule, since),
@@ -73,19 +79,16 @@ impl Turn<'_> {
         };
         self.counters.listed += u64::from(matches!(incident.quiet, Some(Quiet::FirstSight | Quiet::List)));
         self.note_silenced(device, &incident);
-        self.attach(device, &fault, &mut incident);
+        self.wants_ticket(device, &fault, &incident);
         self.counters.incidents += 1;
         watched.incidents.insert(fault, incident);
     }
 
-    /// Puts a problem of its own on a ticket.
-    pub(super) fn attach(&mut self, device: &Device, fault: &Fault, incident: &mut Incident) {
-        if incident.standing != Standing::Own || incident.quiet.is_some() {
-            return;
+    /// A problem of its own will have a ticket, alone or with others, once the turn is over.
+    pub(super) fn wants_ticket(&mut self, device: &Device, fault: &Fault, incident: &Incident) {
+        if incident.standing == Standing::Own && incident.quiet.is_none() {
+            self.unplaced.push(Unplaced::new(&device.id, fault));
         }
-        let limits = Limits { reopen_within: self.settings.reopen_within.0, open_max: self.settings.open_tickets_max };
-        incident.ticket = self.tickets.attach(self.now, device, fault, incident, limits);
-        self.counters.tickets_refused += u64::from(incident.ticket.is_none());
     }
 
     /// A fault is over, unless it is one that comes and goes.

@@ -51,6 +51,9 @@ pub(super) struct Watched {
     /// Those of which the list is to be told anew in this turn.
     #[serde(skip)]
     pub(super) relist: BTreeSet<Fault>,
+    /// The ticket of other devices that names it, silent like them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) beside: Option<u64>,
     /// Its standing as it was last told.
     #[serde(default)]
     told: Option<DeviceState>,
@@ -71,6 +74,7 @@ impl Watched {
             sights: Sights::default(),
             listed: BTreeSet::new(),
             relist: BTreeSet::new(),
+            beside: None,
             told: None,
         }
     }

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Chosen, Priority, TEXT_MAX, Ticket, TicketState, Tickets, WaitFor, Waiting, What};
+use crate::incidents::Fault;
 use crate::life::Course;
 use crate::time::Timestamp;
 
@@ -22,6 +23,13 @@ pub enum Action {
     },
     /// Ends it.
     Close(RepairNote),
+    /// Gives one device's fault on a ticket about several a ticket of its own.
+    TakeOff {
+        /// The device's id.
+        device: String,
+        /// Its fault.
+        fault: Fault,
+    },
     /// Says that it isn't over.
     Reopen {
         /// Why.
@@ -113,6 +121,15 @@ pub enum Refusal {
     /// The same person took it before.
     #[error("you have this ticket already")]
     YoursAlready,
+    /// There is no such fault on it that is not over.
+    #[error("this ticket has no such fault, or it is over")]
+    NoSuchLine,
+    /// It is about several devices, and grows and shrinks by itself.
+    #[error("a ticket about several devices can't go on in another")]
+    AboutSeveral,
+    /// It is about one device alone.
+    #[error("this ticket is about one device alone")]
+    OneDevice,
     /// Nothing was written.
     #[error("there is nothing written")]
     NothingWritten,
@@ -190,6 +207,7 @@ impl Tickets {
             Action::Resume => ticket.resume()?,
             Action::Prioritize { priority, note } => ticket.prioritize(actor, priority, &note)?,
             Action::Merge { .. } | Action::Split => return Ok(()),
+            Action::TakeOff { device, fault } => return self.take_off(now, number, actor, &device, &fault),
         };
         ticket.touched = true;
         ticket.handling.acts = ticket.handling.acts.saturating_add(1);
@@ -223,6 +241,7 @@ impl Ticket {
         self.state = TicketState::Closed;
         self.ended_at = Some(now);
         self.kept_open = false;
+        self.deferred = false;
         self.repair = Some(note.clone());
         Ok(What::Closed { note })
     }

@@ -87,6 +87,28 @@ pub enum What {
         /// Why.
         because: Ending,
     },
+    /// Somebody took a device's fault off it, to a ticket of its own.
+    TakenOff {
+        /// The line.
+        title: String,
+    },
+    /// It is one of very many at its building, and stands beneath the ticket of these.
+    PutUnder {
+        /// That ticket.
+        ticket: u64,
+    },
+    /// It no longer stands beneath that ticket.
+    StandsAlone {
+        /// That ticket.
+        ticket: u64,
+    },
+    /// It was put off: the day's tickets are given out.
+    Deferred {
+        /// How many a day are.
+        limit: u32,
+    },
+    /// There is time for it now.
+    Released,
     /// Somebody took it.
     Taken {
         /// Who had it before.
@@ -248,6 +270,11 @@ impl What {
             Self::LineReturned { .. } => "line_returned",
             Self::EvidenceUpdated { .. } => "evidence_updated",
             Self::LineEnded { .. } => "line_ended",
+            Self::TakenOff { .. } => "taken_off",
+            Self::PutUnder { .. } => "put_under",
+            Self::StandsAlone { .. } => "stands_alone",
+            Self::Deferred { .. } => "deferred",
+            Self::Released => "released",
             Self::Taken { .. } => "taken",
             Self::Commented { .. } => "commented",
             Self::Closed { .. } => "closed",
@@ -282,6 +309,11 @@ impl What {
             Self::LineReturned { title, evidence } => with("Back again", title, evidence),
             Self::EvidenceUpdated { title, evidence } => with("Worse", title, evidence),
             Self::LineEnded { title, because } => format!("Over: {title} ({})", because.text()),
+            Self::TakenOff { title } => format!("Has a ticket of its own now: {title}"),
+            Self::PutUnder { ticket } => format!("One of very many at once: see ticket #{ticket}"),
+            Self::StandsAlone { ticket } => format!("Stands alone again, and no longer beneath ticket #{ticket}"),
+            Self::Deferred { limit } => format!("Put off: {limit} tickets were given out on this day already"),
+            Self::Released => "There is time for it now".into(),
             Self::Taken { from: None } => "Took it".into(),
             Self::Taken { from: Some(from) } => format!("Took it over from {from}"),
             Self::Commented { text } => text.clone(),

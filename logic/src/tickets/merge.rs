@@ -9,7 +9,7 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{Actor, Affected, Line, Merged, Refusal, Ticket, TicketState, Tickets, What};
+use super::{About, Actor, Affected, Line, Merged, Refusal, Ticket, TicketState, Tickets, What};
 use crate::incidents::Ending;
 use crate::time::Timestamp;
 
@@ -41,6 +41,9 @@ impl Tickets {
         }
         if !ticket.state.is_open() {
             return Err(Refusal::Ended(ticket.state));
+        }
+        if ticket.about != About::Device {
+            return Err(Refusal::AboutSeveral);
         }
         if !ticket.handling.merged.is_empty() {
             return Err(Refusal::HoldsOthers);

@@ -98,8 +98,20 @@ pub struct Ticket {
     pub severity: Severity,
     /// Where it stands.
     pub state: TicketState,
-    /// The title of its worst line.
+    /// The title of its worst line, or what it says of all.
     pub title: String,
+    /// Why several devices have one ticket, in words; empty if it is about one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What to do first about all of them; empty if it is about one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub advice: String,
+    /// The ticket beneath which it stands: one of very many at its building at once. It is work again once that ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<u64>,
+    /// Whether it is put off: there were as many tickets on this day as one can work off.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub deferred: bool,
     /// Who has taken it; stays when it ends.
     pub assignee: Option<String>,
     /// When it was first opened.
@@ -119,6 +131,9 @@ pub struct Ticket {
     pub repair: Option<RepairNote>,
     /// Its faults, in order of opening.
     pub lines: Vec<Line>,
+    /// Further ones that are not over, beyond [`GROUP_LINES_MAX`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lines_more: u64,
     /// Devices that are out of reach because this one is, in the order in which that was noticed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub affected: Vec<Affected>,
@@ -199,6 +214,9 @@ pub struct Line {
     pub severity: Severity,
     /// What kind of work it makes.
     pub kind: TicketKind,
+    /// Whether it is about somebody's safety.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub safety: bool,
     /// When the fault began.
     pub since: Timestamp,
     /// When the verdict was reached.
@@ -220,6 +238,43 @@ pub struct Line {
 }
 
 impl Ticket {
+    /// One that says nothing yet.
+    pub(super) fn blank(number: u64, now: Timestamp, kind: TicketKind, severity: Severity) -> Self {
+        Self {
+            number,
+            about: About::Device,
+            device: String::new(),
+            device_name: String::new(),
+            site: String::new(),
+            room: String::new(),
+            kind,
+            category: String::new(),
+            severity,
+            state: TicketState::New,
+            title: String::new(),
+            reason: String::new(),
+            advice: String::new(),
+            under: None,
+            deferred: false,
+            assignee: None,
+            opened_at: now,
+            changed_at: now,
+            ended_at: None,
+            reopened: 0,
+            kept_open: false,
+            touched: false,
+            repair: None,
+            lines: Vec::new(),
+            lines_more: 0,
+            affected: Vec::new(),
+            affected_more: 0,
+            decision: None,
+            fixes: Vec::new(),
+            handling: Handling::default(),
+            events: 0,
+        }
+    }
+
     /// Takes in a line: in place of the same fault's old one, or at the end, or in place of the first that is over.
     pub(super) fn put(&mut self, line: Line) -> bool {
         let is_it = |old: &&mut Line| old.is_of(&line.device, &line.fault) && old.from == line.from;
@@ -245,8 +300,13 @@ impl Ticket {
             Some(decision) if kind != TicketKind::Supply => decision.course.kind(),
             _ => kind,
         };
-        self.severity = severity;
-        self.title = title;
+        match self.about {
+            About::Device => (self.severity, self.title) = (severity, title),
+            About::Model { .. } => self.severity = severity,
+            // Many are hindered by it whatever each of them is.
+            About::Room => self.severity = severity.max(Severity::Major),
+            About::Building => self.severity = Severity::Critical,
+        }
     }
 
     /// Its lines that are not over, or all once every one is.
@@ -297,6 +357,7 @@ impl Ticket {
     pub(super) fn reopen(&mut self) {
         self.state = TicketState::Reopened;
         self.ended_at = None;
+        self.under = None;
         self.reopened = self.reopened.saturating_add(1);
     }
 
@@ -349,6 +410,7 @@ impl Line {
             runbook: incident.runbook.clone(),
             severity: incident.severity,
             kind: incident.kind,
+            safety: incident.safety,
             since: incident.since,
             opened_at: incident.opened_at,
             opening: incident.opening.clone(),
@@ -359,6 +421,11 @@ impl Line {
             from: None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

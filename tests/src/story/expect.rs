@@ -25,6 +25,10 @@ pub(super) struct Expect {
     listed: Option<usize>,
     /// The titles of all open tickets, sorted.
     titles: Option<Vec<String>>,
+    /// How many are put off.
+    deferred: Option<usize>,
+    /// How many open ones stand beneath another.
+    beneath: Option<usize>,
     ticket: Option<ExpectTicket>,
     device: Option<ExpectDevice>,
 }
@@ -39,6 +43,16 @@ struct ExpectTicket {
     severity: Option<Severity>,
     title: Option<String>,
     room: Option<String>,
+    site: Option<String>,
+    /// `device`, `room`, `model` or `building`.
+    about: Option<String>,
+    /// Words of why it is one ticket.
+    reason: Option<String>,
+    /// Words of what to do about all of it.
+    advice: Option<String>,
+    /// Beneath which ticket it stands; 0: none.
+    under: Option<u64>,
+    deferred: Option<bool>,
     assignee: Option<String>,
     reopened: Option<u32>,
     /// The title of each line, those that are over with ` (over)` behind.
@@ -98,6 +112,11 @@ impl Expect {
             found.sort_unstable();
             assert_eq!(&found, titles, "titles of open tickets at {when}");
         }
+        let counted = |passes: fn(&&Ticket) -> bool| {
+            desk.tickets.values().filter(|ticket| ticket.state.is_open()).filter(passes).count()
+        };
+        same(&when, "tickets put off", self.deferred.as_ref(), &counted(|ticket| ticket.deferred));
+        same(&when, "tickets beneath others", self.beneath.as_ref(), &counted(|ticket| ticket.under.is_some()));
         if let Some(expected) = &self.ticket {
             let ticket = desk.tickets.get(&expected.number);
             expected.check(&when, ticket.unwrap_or_else(|| panic!("no ticket {} at {when}", expected.number)));
@@ -120,10 +139,19 @@ impl ExpectTicket {
         same(when, "severity", self.severity.as_ref(), &ticket.severity);
         same(when, "title", self.title.as_ref(), &ticket.title);
         same(when, "room", self.room.as_ref(), &ticket.room);
+        same(when, "building", self.site.as_ref(), &ticket.site);
+        same(when, "what it is about", self.about.as_deref(), ticket.about.word());
+        for (words, text) in [(&self.reason, ticket.why_one()), (&self.advice, ticket.advice.clone())] {
+            let words = words.as_deref().unwrap_or_default();
+            assert!(text.contains(words), "at {when}: `{text}` says `{words}`");
+        }
+        same(when, "ticket above", self.under.as_ref(), &ticket.under.unwrap_or_default());
+        same(when, "put off", self.deferred.as_ref(), &ticket.deferred);
         same(when, "assignee", self.assignee.as_ref(), &ticket.assignee.clone().unwrap_or_default());
         same(when, "reopened", self.reopened.as_ref(), &ticket.reopened);
         same(when, "lines", self.lines.as_ref(), &lines.collect());
-        let times = ticket.lines[0].flapping.map_or(0, |flapping| flapping.times);
+        let flapping = ticket.lines.first().and_then(|line| line.flapping);
+        let times = flapping.map_or(0, |flapping| flapping.times);
         same(when, "times that it came and went", self.comes_and_goes.as_ref(), &times);
         let cut_off = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
         same(when, "devices cut off", self.cut_off.as_ref(), &cut_off);
@@ -136,7 +164,8 @@ impl ExpectTicket {
         same(when, "reason", self.why.as_ref(), why.unwrap_or(&String::new()));
         let fixes = ticket.fixes.iter().map(|fix| fix.action.clone()).collect();
         same(when, "fixes", self.fixes.as_ref(), &fixes);
-        same(when, "evidence", self.evidence.as_ref(), &ticket.lines[0].opening.readings);
+        let evidence = ticket.lines.first().map(|line| line.opening.readings.clone()).unwrap_or_default();
+        same(when, "evidence", self.evidence.as_ref(), &evidence);
     }
 }
 

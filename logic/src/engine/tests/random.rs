@@ -245,6 +245,7 @@ fn run(
 }
 
 fn check_promises(engine: &Engine, now: Timestamp) {
+    super::groups::check_places(engine);
     assert!(engine.poll_wake().is_none_or(|wake| wake > now), "a wake in the past would spin");
     let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
     for ticket in engine.tickets() {
