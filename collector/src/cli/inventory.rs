@@ -87,6 +87,9 @@ fn tell(import: &Import) -> String {
     if import.errors.len() >= ERRORS_MAX {
         let _ = writeln!(text, "and perhaps more: it was not read further.");
     }
+    if !import.is_sound() {
+        return text.trim_end().to_owned();
+    }
     for change in import.changes.iter().take(SHOWN) {
         let fact = |(name, old, new): &(&str, String, String)| match (old.as_str(), new.as_str()) {
             ("", new) => format!("{name}: {new}"),
@@ -105,12 +108,13 @@ fn tell(import: &Import) -> String {
     if import.unmatched.len() > SHOWN {
         let _ = writeln!(text, "and {} more rows of unknown devices", import.unmatched.len() - SHOWN);
     }
+    let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let _ = write!(
         text,
-        "{} devices or models change, {} are as they were, {} rows are of devices that are not known.",
-        import.changes.len(),
-        import.unchanged,
-        import.unmatched.len()
+        "{}, {}, {} not known here.",
+        count(import.changes.len(), "device or model changes", "devices or models change"),
+        count(import.unchanged, "is as it was", "are as they were"),
+        count(import.unmatched.len(), "row is of a device that is", "rows are of devices that are"),
     );
     text
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use bellwether_logic::calendar::Date;
 use bellwether_logic::device::make;
 use bellwether_logic::life::plan::{Budget, Item, Line, Slot, forecast};
-use bellwether_logic::life::{Known, LEMON_DAYS, Repairs, Table, civil, repair_of};
+use bellwether_logic::life::{Known, LEMON_DAYS, Repairs, Seen, Table, civil, repair_of};
 use bellwether_logic::tickets::What;
 use bellwether_logic::time::Timestamp;
 
 use super::known_table;
 use crate::state::devices::{DeviceRow, PAGE_MAX};
+use crate::state::life::AllFacts;
 use crate::state::{State, StateError};
 
 /// Devices of one plan: as many as are watched.
@@ -84,35 +85,34 @@ impl Plan {
     /// When the database fails.
     pub fn read(state: &State, now: Timestamp, budget: Budget) -> Result<Self, StateError> {
         let today = civil::day_of(now);
-        let table = match state.life_table()?.as_ref().map(known_table) {
-            Some(Known::Table(table)) => table,
-            _ => Table::default(),
-        };
+        let table = table(state)?;
         let (facts, told) = (state.life_facts()?, state.life_told()?);
-        let repairs = repairs(state, &table, today)?;
+        let repairs = repairs(state, &table, today, "")?;
         let item = |device: DeviceRow| {
-            let model = make(&device.vendor, &device.model);
-            let seen = told.get(&device.id);
-            let os = seen.and_then(|seen| Some((seen.os_text(), table.os_end(&seen.os, &seen.os_version)?)));
-            Item {
-                facts: facts.of(&device.id, &model),
-                battery_percent: seen.and_then(|seen| seen.battery_percent),
-                os,
-                repairs: repairs.get(&device.id).copied().unwrap_or_default(),
-                device: device.id,
-                name: device.name,
-                class: device.class,
-                state: device.state,
-                site: device.site,
-                room: device.room,
-                model,
-            }
+            let (seen, repairs) = (told.get(&device.id), repairs.get(&device.id));
+            item(device, &facts, seen, repairs, &table)
         };
         let items = all_devices(state)?.into_iter().map(item).collect();
         let mut lines = forecast(today, items, &table, budget);
         lines.sort_by(|one, other| {
             (&one.item.site, one.slot, &one.item.name).cmp(&(&other.item.site, other.slot, &other.item.name))
         });
+        Ok(Self { today, budget, table, lines })
+    }
+
+    /// The plan of one device alone. Blocks.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn of_device(state: &State, now: Timestamp, budget: Budget, device: DeviceRow) -> Result<Self, StateError> {
+        let today = civil::day_of(now);
+        let table = table(state)?;
+        let facts = state.life_facts_of(&device.id, &make(&device.vendor, &device.model))?;
+        let seen = state.life_told_of(&device.id)?;
+        let repairs = repairs(state, &table, today, &device.id)?;
+        let repaired = repairs.get(&device.id).copied();
+        let items = vec![item(device, &facts, seen.as_ref(), repaired.as_ref(), &table)];
+        let lines = forecast(today, items, &table, budget);
         Ok(Self { today, budget, table, lines })
     }
 
@@ -204,6 +204,31 @@ fn row(cells: [String; HEAD.len()]) -> String {
     cells.map(cell).join(",") + "\r\n"
 }
 
+/// What is assumed, as it was recorded.
+fn table(state: &State) -> Result<Table, StateError> {
+    Ok(match state.life_table()?.as_ref().map(known_table) {
+        Some(Known::Table(table)) => table,
+        _ => Table::default(),
+    })
+}
+
+fn item(device: DeviceRow, facts: &AllFacts, seen: Option<&Seen>, repairs: Option<&Repairs>, table: &Table) -> Item {
+    let model = make(&device.vendor, &device.model);
+    Item {
+        facts: facts.of(&device.id, &model),
+        battery_percent: seen.and_then(|seen| seen.battery_percent),
+        os: seen.and_then(|seen| Some((seen.os_text(), table.os_end(&seen.os, &seen.os_version)?))),
+        repairs: repairs.copied().unwrap_or_default(),
+        device: device.id,
+        name: device.name,
+        class: device.class,
+        state: device.state,
+        site: device.site,
+        room: device.room,
+        model,
+    }
+}
+
 /// All devices, a page at a time.
 pub(crate) fn all_devices(state: &State) -> Result<Vec<DeviceRow>, StateError> {
     let mut all = Vec::new();
@@ -217,11 +242,11 @@ pub(crate) fn all_devices(state: &State) -> Result<Vec<DeviceRow>, StateError> {
     }
 }
 
-/// What each device's repairs came to within a year.
-pub(crate) fn repairs(state: &State, table: &Table, today: Date) -> Result<BTreeMap<String, Repairs>, StateError> {
+/// What repairs came to within a year, by device; of one alone unless it is empty.
+fn repairs(state: &State, table: &Table, today: Date, device: &str) -> Result<BTreeMap<String, Repairs>, StateError> {
     let since = Timestamp(i64::from(today.0 - LEMON_DAYS) * DAY_MS);
     let mut all: BTreeMap<String, Repairs> = BTreeMap::new();
-    for (ticket, event) in state.closings(since)? {
+    for (ticket, event) in state.closings(since, device)? {
         let What::Closed { note } = &event.what else { continue };
         if let Some(repair) = repair_of(table, &ticket, note, event.at) {
             let sum = all.entry(ticket.device).or_default();

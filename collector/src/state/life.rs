@@ -115,11 +115,14 @@ impl State {
     /// # Errors
     /// When the database fails.
     pub fn life_facts(&self) -> Result<AllFacts, StateError> {
+        self.facts("SELECT * FROM life_facts", &[])
+    }
+
+    fn facts(&self, text: &str, bound: &[&str]) -> Result<AllFacts, StateError> {
         let mut all = AllFacts::default();
         let reader = self.reader();
-        let mut query =
-            reader.prepare_cached("SELECT * FROM life_facts").during("prepare to list what is known of devices")?;
-        let rows = query.query_map([], |row| {
+        let mut query = reader.prepare_cached(text).during("prepare to list what is known of devices")?;
+        let rows = query.query_map(rusqlite::params_from_iter(bound), |row| {
             let kept = FactsRow {
                 name: row.get("name")?,
                 facts: from_body(row)?,
@@ -138,6 +141,17 @@ impl State {
             };
         }
         Ok(all)
+    }
+
+    /// What is known of one device and its model.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn life_facts_of(&self, device: &str, model: &str) -> Result<AllFacts, StateError> {
+        self.facts(
+            "SELECT * FROM life_facts WHERE (kind = 'device' AND key = ?1) OR (kind = 'model' AND key = ?2)",
+            &[device, &model_key(model)],
+        )
     }
 
     /// What is assumed, as it was recorded last.
@@ -165,11 +179,22 @@ impl State {
             .during("list what devices tell")
     }
 
-    /// The tickets that people closed since then, each with the event that closed it.
+    /// What one device has told of itself.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn closings(&self, since: Timestamp) -> Result<Vec<(Ticket, TicketEvent)>, StateError> {
+    pub fn life_told_of(&self, device: &str) -> Result<Option<Seen>, StateError> {
+        self.reader()
+            .prepare_cached("SELECT body FROM life_told WHERE device = ?1")
+            .and_then(|mut query| query.query_row([device], from_body).optional())
+            .during("look up what a device tells")
+    }
+
+    /// The tickets that people closed since then, of one device or of all when it is empty, each with the event that closed it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn closings(&self, since: Timestamp, device: &str) -> Result<Vec<(Ticket, TicketEvent)>, StateError> {
         let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(Ticket, TicketEvent)> {
             let parsed = |at, text: String| {
                 rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, text.into())
@@ -182,10 +207,10 @@ impl State {
             .prepare_cached(
                 "SELECT tickets.body AS ticket_body, ticket_events.body AS body FROM ticket_events
                  JOIN tickets ON tickets.number = ticket_events.ticket
-                 WHERE ticket_events.at >= ?1 AND json_extract(ticket_events.body, '$.what.closed') IS NOT NULL
+                 WHERE (?3 = '' OR tickets.device = ?3) AND ticket_events.at >= ?1 AND json_extract(ticket_events.body, '$.what.closed') IS NOT NULL
                  ORDER BY ticket_events.at LIMIT ?2",
             )
-            .and_then(|mut query| query.query_map(params![since.0, REPAIRS_MAX], read)?.collect())
+            .and_then(|mut query| query.query_map(params![since.0, REPAIRS_MAX, device], read)?.collect())
             .during("list what was closed")
     }
 

@@ -58,13 +58,13 @@ impl View {
     /// Of one device.
     pub(super) fn read(state: &Database, desk: &Desk, device: &str) -> Result<Option<Self>, PageError> {
         let now = desk.app.clock.now();
-        let plan = Plan::read(state, now, desk.app.config.plan.budget())?;
-        let all = state.life_facts()?;
         let Some(row) = state.device(device)? else { return Ok(None) };
         let model = make(&row.vendor, &row.model);
+        let all = state.life_facts_of(device, &model)?;
+        let plan = Plan::of_device(state, now, desk.app.config.plan.budget(), row)?;
         let own = all.devices.get(device).map(|row| row.facts.clone()).unwrap_or_default();
         let of_model = all.models.get(&model_key(&model)).map(|row| row.facts.clone()).unwrap_or_default();
-        let line = plan.lines.iter().find(|line| line.item.device == device);
+        let line = plan.lines.first();
         let facts = told(&own.or(&of_model)).into_iter().filter(|(_, value)| !value.is_empty()).collect();
         Ok(Some(Self {
             facts,

@@ -219,10 +219,11 @@ fn whole(cents: u64) -> String {
 /// Decides a case. See the module for the order.
 #[must_use]
 pub fn decide(case: &Case<'_>) -> Advice {
-    let sums = Sums::of(case);
+    let mut sums = Sums::of(case);
     let mut missing = case.missing();
     let ask = [case.is_covered(), case.is_not_worth_it(&sums), case.is_at_its_end(), case.is_a_lemon()];
     let [covered, worthless, ended, lemon] = ask;
+    sums.is_said = covered.is_none() && worthless.is_some();
     let known = case.facts.says_something_of_life() || lemon.is_some();
     let (course, deciding) = if let Some(why) = covered {
         missing.clear();
@@ -266,6 +267,8 @@ struct Sums {
     age_days: Option<i32>,
     value: Option<u32>,
     planned_end: Option<Date>,
+    /// Whether what the repair costs is said already.
+    is_said: bool,
 }
 
 impl Sums {
@@ -279,7 +282,7 @@ impl Sums {
             price.saturating_sub(u32::try_from(lost).unwrap_or(u32::MAX))
         });
         let planned_end = case.facts.purchased.zip(planned).map(|(day, years)| civil::years_later(day, years));
-        Self { price, cost: case.last_cents.or(case.assumed_cents), age_days, value, planned_end }
+        Self { price, cost: case.last_cents.or(case.assumed_cents), age_days, value, planned_end, is_said: false }
     }
 }
 
@@ -414,14 +417,17 @@ impl Case<'_> {
             }
             _ => "assumed".to_string(),
         };
-        Some(format!("The repair costs about {} ({whence}).", dollars(cost.into())))
+        Some(match sums.is_said {
+            true => format!("For the repair: {whence}."),
+            false => format!("The repair costs about {} ({whence}).", dollars(cost.into())),
+        })
     }
 
     fn age_sentence(&self, sums: &Sums) -> Option<String> {
         let (days, bought) = (sums.age_days?, self.facts.purchased?);
         let tenths = days.unsigned_abs() * 10 / 365;
         let mut text = format!("It is {}.{} years old", tenths / 10, tenths % 10);
-        if let Some((value, price)) = sums.value.zip(sums.price) {
+        if let Some((value, price)) = sums.value.filter(|value| *value >= 100).zip(sums.price) {
             let assumed = if self.facts.price_cents.is_some() { "" } else { ", assumed" };
             text.push_str(&format!(
                 " and worth about {} (a new one: {}{assumed})",
