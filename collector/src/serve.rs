@@ -3,6 +3,7 @@
 //! Loud at the start: whatever is wrong with folder, configuration, rules or ports ends it before anything is changed.
 //! Calm afterwards: a reader, a disk or an agent in trouble is counted and shown, and the rest goes on.
 
+mod keep;
 mod open;
 mod secrets;
 mod tend;
@@ -396,50 +397,6 @@ impl Starting {
             }),
         ));
         Ok(())
-    }
-
-    /// From here on school time is known: before anything can be silent for long.
-    fn keep_calendars(&mut self) -> Arc<Keeper> {
-        let opened = &self.opened;
-        let keeper = Arc::new(Keeper::new(
-            opened.folder.path(),
-            opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC),
-            Arc::clone(&opened.state),
-            Arc::clone(&opened.journal),
-            self.clock.clone(),
-            Arc::clone(&self.health),
-        ));
-        self.helpers.push(tokio::spawn(Arc::clone(&keeper).run()));
-        keeper
-    }
-
-    /// What is known of devices' lives is recorded as it is written.
-    fn keep_lives(&mut self) -> Arc<life::Keeper> {
-        let opened = &self.opened;
-        let keeper = Arc::new(life::Keeper::new(
-            opened.folder.path().to_owned(),
-            Arc::clone(&opened.state),
-            Arc::clone(&opened.journal),
-            self.clock.clone(),
-            Arc::clone(&self.health),
-        ));
-        self.helpers.push(tokio::spawn(Arc::clone(&keeper).run()));
-        keeper
-    }
-
-    /// From here on tickets are handed to whom they belong.
-    fn keep_responsibilities(&mut self) -> Arc<responsibilities::Keeper> {
-        let opened = &self.opened;
-        let keeper = Arc::new(responsibilities::Keeper::new(
-            opened.folder.path(),
-            opened.config.pages.time_zone().unwrap_or(jiff::tz::TimeZone::UTC),
-            Arc::clone(&opened.state),
-            Arc::clone(&opened.journal),
-            self.clock.clone(),
-            Arc::clone(&self.health),
-        ));
-        self.helpers.push(tokio::spawn(Arc::clone(&keeper).run()));
-        keeper
     }
 
     fn tend(&mut self) {

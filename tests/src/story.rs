@@ -7,6 +7,7 @@
 
 mod expect;
 mod life;
+mod people;
 mod school;
 
 use std::collections::BTreeMap;
@@ -17,17 +18,18 @@ use bellwether_logic::batch::Lane;
 use bellwether_logic::device::{Class, Device, LifeState};
 use bellwether_logic::engine::{Effect, Engine, Input, Listing, Refused, Settings, Snapshot};
 use bellwether_logic::incidents::Fault;
-use bellwether_logic::life::{Course, Seen};
+use bellwether_logic::life::Seen;
 use bellwether_logic::plans::{NewPlan, Plan, Scope};
 use bellwether_logic::presence::{DeviceState, GoodbyeReason};
 use bellwether_logic::rules::{Pack, Rule, RuleSet};
 use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::span::Span;
-use bellwether_logic::tickets::{Action, RepairNote, Ticket, TicketEvent};
+use bellwether_logic::tickets::{Ticket, TicketEvent};
 use bellwether_logic::time::Timestamp;
 use serde::Deserialize;
 
 use expect::Expect;
+use people::What;
 
 /// When every story begins: a Monday in term, 12:00 UTC.
 const BEGIN: Timestamp = Timestamp(1_788_177_600_000);
@@ -63,6 +65,9 @@ pub struct Story {
     /// School calendars, each a file by its name.
     #[serde(default)]
     calendars: BTreeMap<String, String>,
+    /// Who looks after what from the beginning, as in the file.
+    #[serde(default)]
+    responsibilities: String,
     /// For the calendars: the moment that the story's beginning stands for.
     begins: Option<String>,
     /// Whether what is shipped is assumed of the life of devices.
@@ -144,9 +149,11 @@ enum Does {
         ahead: Span,
     },
     /// A person edits a device.
-    Edit { device: String, room: Option<String>, state: Option<LifeState>, class: Option<Class> },
+    Edit { device: String, site: Option<String>, room: Option<String>, state: Option<LifeState>, class: Option<Class> },
     /// A person does something to a ticket.
     Act { ticket: u64, by: String, what: What },
+    /// Somebody else looks after what from now on.
+    Responsibilities(String),
     /// A device hangs elsewhere from now on; on nothing that is known if `on` is missing.
     Hang { device: String, on: Option<String> },
     /// A person plans a change, from now on for so long.
@@ -180,7 +187,7 @@ impl Does {
             | Self::Raise { device, .. }
             | Self::Hang { device, .. } => Some(device),
             Self::Plan { .. } | Self::EndPlan { .. } | Self::Learn(_) => None,
-            Self::Act { .. } | Self::Say { .. } | Self::Collector(_) => None,
+            Self::Act { .. } | Self::Say { .. } | Self::Responsibilities(_) | Self::Collector(_) => None,
         }
     }
 }
@@ -203,18 +210,6 @@ enum Number {
     Integer(i64),
     Float(f64),
     Text(String),
-}
-
-/// What a person does to a ticket.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum What {
-    Take,
-    Comment(String),
-    Reopen(String),
-    TakeOff { device: String, rule: String },
-    Close(RepairNote),
-    Decide { course: Option<Course>, because: String },
 }
 
 /// Where effects are performed: the last state of everything by its key, so that twice is harmless.
@@ -299,6 +294,9 @@ impl<'story> Play<'story> {
             generations: BTreeMap::new(),
         };
         play.handle(BEGIN, Input::CollectorStarted);
+        if !story.responsibilities.is_empty() {
+            play.handle(BEGIN, people::responsibilities(&story.responsibilities));
+        }
         for input in school::inputs(&story.calendars, story.begins.as_deref()) {
             play.handle(BEGIN, input);
         }
@@ -396,13 +394,15 @@ impl<'story> Play<'story> {
                 let lane = if backfill { Lane::Backfill } else { Lane::Live };
                 Input::Samples { device, lane, samples: vec![sample] }
             }
-            Does::Edit { device, room, state, class } => {
+            Does::Edit { device, site, room, state, class } => {
                 let known = self.devices.get_mut(&device).unwrap_or_else(|| panic!("no device `{device}`"));
+                known.site = site.unwrap_or_else(|| known.site.clone());
                 known.room = room.unwrap_or_else(|| known.room.clone());
                 known.state = state.unwrap_or(known.state);
                 known.class = class.unwrap_or(known.class);
                 Input::Device(known.clone())
             }
+            Does::Responsibilities(text) => people::responsibilities(&text),
             Does::Learn(learned) => learned.input(),
             Does::Hang { device, on } => Input::Hanging(vec![(device, on)]),
             Does::Plan { by, why, lasts, scope } => {
@@ -413,7 +413,7 @@ impl<'story> Play<'story> {
                 let fault = Fault { rule, tags: tags.into_iter().collect() };
                 Input::Raise { actor: by, faults: vec![(device, fault)] }
             }
-            Does::Act { ticket, by, what } => Input::Act { ticket, actor: by, action: what.action() },
+            Does::Act { ticket, by, what } => Input::Act { ticket, actor: by, action: what.action(now) },
             Does::Say { building, date, what } => {
                 Input::DayChanged { site: building, date: school::date(&date), change: what.change() }
             }
@@ -507,19 +507,6 @@ impl Desk {
 
     fn open(&self) -> usize {
         self.tickets.values().filter(|ticket| ticket.state.is_open()).count()
-    }
-}
-
-impl What {
-    fn action(self) -> Action {
-        match self {
-            Self::Take => Action::Take,
-            Self::Comment(text) => Action::Comment { text },
-            Self::Reopen(text) => Action::Reopen { text },
-            Self::TakeOff { device, rule } => Action::TakeOff { device, fault: Fault { rule, tags: Vec::new() } },
-            Self::Close(note) => Action::Close(note),
-            Self::Decide { course, because } => Action::Decide { course, because },
-        }
     }
 }
 

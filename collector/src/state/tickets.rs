@@ -292,7 +292,6 @@ pub(crate) mod tests {
                 flapping: None,
                 ended_at: None,
                 ending: None,
-                flapping: None,
                 from: None,
             }],
             events: 1,

@@ -7,12 +7,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use bellwether_logic::responsibilities::{Lane, Party, PartyKind, Responsibilities};
+use bellwether_logic::time::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::access::Visitor;
 use super::api::{Caller, Problem, time};
 use super::page::{PageError, Shell, render};
-use super::when::When;
 use super::{Desk, words};
 use crate::responsibilities::{FILE, Grid, RESPONSIBILITIES, matrix_of};
 use crate::state::people::Deed;
@@ -36,7 +37,8 @@ struct Who {
     kind: &'static str,
     what: String,
     contact: String,
-    ends: Option<When>,
+    /// The contract's last day.
+    ends: Option<String>,
     is_over: bool,
 }
 
@@ -82,7 +84,7 @@ pub(super) async fn show(State(desk): State<Desk>, visitor: Visitor) -> Result<R
             .copied()
             .collect::<Vec<_>>()
             .join(", "),
-        ends: party.contract_ends.map(|ends| When::new(ends, now, &desk.zone)),
+        ends: party.contract_ends.map(|ends| last_day(ends, &desk.zone)),
         is_over: party.contract_ends.is_some_and(|ends| ends <= now),
     };
     Ok(render(&Page {
@@ -99,6 +101,11 @@ pub(super) async fn show(State(desk): State<Desk>, visitor: Visitor) -> Result<R
         trouble: trouble.map(|(_, why)| why).filter(|_| may_change),
         may_change,
     }))
+}
+
+fn last_day(ends: Timestamp, zone: &TimeZone) -> String {
+    let last = jiff::Timestamp::from_millisecond(ends.0.saturating_sub(1)).unwrap_or_default();
+    last.to_zoned(zone.clone()).strftime("%b %-d, %Y").to_string()
 }
 
 fn about(party: &Party) -> String {

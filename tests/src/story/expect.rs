@@ -3,7 +3,7 @@
 use bellwether_logic::presence::DeviceState;
 use bellwether_logic::rules::{Severity, TicketKind};
 use bellwether_logic::span::Span;
-use bellwether_logic::tickets::{Ticket, TicketState};
+use bellwether_logic::tickets::{Handling, Priority, Ticket, TicketState};
 use bellwether_logic::time::Timestamp;
 use serde::Deserialize;
 
@@ -63,6 +63,15 @@ struct ExpectTicket {
     comes_and_goes: Option<u32>,
     /// How many devices are out of reach with it and not back.
     cut_off: Option<usize>,
+    /// Who is responsible.
+    owner: Option<String>,
+    priority: Option<Priority>,
+    /// When a clock will be up, since the story's beginning; `0s` if none runs.
+    due: Option<Span>,
+    /// To whom it was passed up, in order.
+    passed_up: Option<Vec<String>>,
+    /// The ticket in which it goes on; 0: it goes on by itself.
+    merged_into: Option<u64>,
     /// What is to be done about the hardware; `none` if it is not about hardware.
     course: Option<String>,
     /// How sure that is.
@@ -155,6 +164,7 @@ impl ExpectTicket {
         same(when, "times that it came and went", self.comes_and_goes.as_ref(), &times);
         let cut_off = ticket.affected.iter().filter(|affected| affected.back_at.is_none()).count();
         same(when, "devices cut off", self.cut_off.as_ref(), &cut_off);
+        self.check_handling(when, &ticket.handling);
         let decision = ticket.decision.as_deref();
         let course = decision.map_or("none", |decision| decision.course.as_str());
         same(when, "course", self.course.as_deref(), course);
@@ -166,6 +176,19 @@ impl ExpectTicket {
         same(when, "fixes", self.fixes.as_ref(), &fixes);
         let evidence = ticket.lines.first().map(|line| line.opening.readings.clone()).unwrap_or_default();
         same(when, "evidence", self.evidence.as_ref(), &evidence);
+    }
+}
+
+impl ExpectTicket {
+    fn check_handling(&self, when: &str, handling: &Handling) {
+        let owner = handling.owner.as_ref().map_or("", |owner| &owner.key);
+        same(when, "owner", self.owner.as_deref(), owner);
+        same(when, "priority", self.priority.as_ref(), &handling.priority);
+        let due = handling.due().map_or(Span::default(), |due| Span(due.since(BEGIN)));
+        same(when, "due", self.due.as_ref(), &due);
+        let passed_up = handling.escalated.iter().map(|step| step.to.clone()).collect();
+        same(when, "passed up", self.passed_up.as_ref(), &passed_up);
+        same(when, "merged into", self.merged_into.as_ref(), &handling.merged_into.unwrap_or_default());
     }
 }
 
