@@ -70,9 +70,9 @@ pub const DEVICES_MAX: usize = 100_000;
 /// Faults held for one device at once, counted or not yet. A device with more has one cause for them all.
 pub const HOLDS_MAX: usize = 256;
 
-/// Counters whose growth is followed for one device at once. More than any server has disks and rules for them; the one
-/// that was seen longest ago goes first.
-pub const TRACKS_MAX: usize = 512;
+/// What is followed for one device at once, such as counters: ten for each port of a stack of eight switches. The one that was
+/// seen longest ago goes first.
+pub const TRACKS_MAX: usize = 4_096;
 
 /// How far a sample's time may lie ahead of the collector's: more is a broken clock, and believing it would make
 /// every true sample after it late.

@@ -245,8 +245,17 @@ impl Plans {
     }
 
     /// The change that silences a fault, if one does.
-    pub(crate) fn silencer(&self, now: Timestamp, since: Timestamp, device: &Device, rule: &str) -> Option<u64> {
-        let fits = |plan: &&Plan| plan.silences(now, since) && plan.scope.covers(device, rule);
+    /// `named_only`: of those alone that name the device or the rule.
+    pub(crate) fn silencer(
+        &self,
+        now: Timestamp,
+        since: Timestamp,
+        device: &Device,
+        rule: &str,
+        named_only: bool,
+    ) -> Option<u64> {
+        let names = |plan: &&Plan| !named_only || !plan.scope.device.is_empty() || !plan.scope.rule.is_empty();
+        let fits = |plan: &&Plan| plan.silences(now, since) && plan.scope.covers(device, rule) && names(plan);
         self.plans.values().find(fits).map(|plan| plan.number)
     }
 

@@ -225,10 +225,10 @@ impl Check {
             Self::Threshold(_) => return Some(Cow::Borrowed(sample)),
             Self::AllOf(parts) => parts.measure(Join::All, sample, interval, track)?,
             Self::AnyOf(parts) => parts.measure(Join::Any, sample, interval, track)?,
-            Self::Change(change) => change.measure(sample, track(true)?)?,
-            Self::Count(count) => count.measure(sample, track(true)?)?,
-            Self::Forecast(forecast) => forecast.measure(sample, track(true)?)?,
-            Self::Rate(rate) => rate.measure(sample, track(true)?)?,
+            Self::Change(change) => change.measure(sample, track(tells(sample, &change.field))?)?,
+            Self::Count(count) => count.measure(sample, track(count.tells(sample))?)?,
+            Self::Forecast(forecast) => forecast.measure(sample, track(tells(sample, &forecast.field))?)?,
+            Self::Rate(rate) => rate.measure(sample, track(tells(sample, &rate.field))?)?,
             Self::Ratio(ratio) => ratio.measure(sample)?,
         }))
     }
@@ -244,6 +244,11 @@ impl Check {
             Self::Absence(_) | Self::AllOf(_) | Self::AnyOf(_) | Self::Threshold(_) => &[],
         }
     }
+}
+
+/// Whether a sample tells a field: of what it does not tell nothing is to be remembered.
+fn tells(sample: &Sample, name: &str) -> bool {
+    threshold::field(sample, name).is_some()
 }
 
 /// A rule that makes no sense: which, where, what was found and what was expected.

@@ -15,17 +15,33 @@ use crate::tickets::ComesAndGoes;
 use crate::time::Timestamp;
 use crate::timer::Purpose;
 
-/// Faults of one device whose coming and going is remembered. A device with more has one cause for them all; the one that was
-/// remembered first by its name goes first.
-pub const FLAPS_MAX: usize = 64;
+/// Faults of one device whose coming and going is remembered: each access point of a controller. What does not come and go yet
+/// makes room first.
+pub const FLAPS_MAX: usize = 256;
 
 impl Turn<'_> {
-    /// A fault that is kept open because it comes and goes is there again. Says whether it is such a one.
-    pub(super) fn comes_back(&mut self, watched: &mut Watched, fault: &Fault, evidence: &Evidence) -> bool {
+    /// A fault that is kept open because it comes and goes is there again, since then. Says whether it is such a one.
+    pub(super) fn comes_back(
+        &mut self,
+        watched: &mut Watched,
+        fault: &Fault,
+        since: Timestamp,
+        evidence: &Evidence,
+    ) -> bool {
         let Some(incident) = watched.incidents.get_mut(fault).filter(|incident| incident.good_since.is_some()) else {
             return false;
         };
+        if let Some(number) = incident.ticket.filter(|number| !self.tickets.is_open(*number)) {
+            // Somebody has mended it meanwhile: this is no more of the same, and worth a reminder.
+            let r#for = crate::span::Span(self.now.since(incident.good_since.unwrap_or(self.now)));
+            let ending = Ending::ProvenGood { r#for };
+            self.tickets.end_line(self.now, number, &watched.device.id, fault, &ending);
+            watched.incidents.remove(fault);
+            watched.flaps.remove(fault);
+            return false;
+        }
         incident.good_since = None;
+        incident.since = since;
         incident.worst.at = evidence.at;
         if let Some(flap) = watched.flaps.get_mut(fault) {
             flap.change(self.now, true);
@@ -44,11 +60,11 @@ impl Turn<'_> {
         }
         let Some(rule) = self.rules.get(&fault.rule) else { return false };
         let opened_at = incident.opened_at;
-        let flaps = &mut watched.flaps;
-        if flaps.len() >= FLAPS_MAX && !flaps.contains_key(fault) {
-            flaps.pop_first();
+        if !make_room(watched, fault, self.now) {
+            return false;
         }
-        let flap = flaps.entry(fault.clone()).or_insert_with(|| Flap::new(cycle(rule)));
+        let Some(incident) = watched.incidents.get_mut(fault) else { return false };
+        let flap = watched.flaps.entry(fault.clone()).or_insert_with(|| Flap::new(cycle(rule)));
         let began_open = !flap.is_open() && flap.change(opened_at, true);
         let begins = flap.change(self.now, false) || began_open;
         if !flap.is_flapping() {
@@ -90,6 +106,20 @@ impl Turn<'_> {
         }
         watched.flaps.retain(|_, flap| !flap.is_forgotten(now));
     }
+}
+
+/// Makes room for one more fault's coming and going; false if all that are remembered come and go.
+fn make_room(watched: &mut Watched, fault: &Fault, now: Timestamp) -> bool {
+    let flaps = &mut watched.flaps;
+    if flaps.len() < FLAPS_MAX || flaps.contains_key(fault) {
+        return true;
+    }
+    flaps.retain(|_, flap| !flap.is_forgotten(now));
+    if flaps.len() >= FLAPS_MAX {
+        let idle = flaps.iter().find(|(_, flap)| !flap.is_flapping()).map(|(idle, _)| idle.clone());
+        idle.map(|idle| flaps.remove(&idle));
+    }
+    flaps.len() < FLAPS_MAX
 }
 
 /// How long a fault of a rule takes at least to open and to be over.

@@ -69,7 +69,8 @@ fn track<'watched>(
 ) -> Option<&'watched mut Track> {
     let fault = Fault { rule: rule.id.clone(), tags: threshold.subject(sample) };
     let is_new = !watched.tracks.contains_key(&fault);
-    if is_new && !make {
+    // A fault that counts must be able to end, also when what was known of it is gone: its rule may have changed.
+    if is_new && !make && !watched.holds.contains_key(&fault) {
         return None;
     }
     if is_new && watched.tracks.len() >= TRACKS_MAX {

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::{Effect, Engine, Turn};
 use crate::device::Device;
-use crate::incidents::{Fault, Incident, Quiet};
+use crate::incidents::{Ending, Fault, Incident, Quiet};
 use crate::plans::{NewPlan, Silenced};
 use crate::rules::{Rule, Severity};
 use crate::time::Timestamp;
@@ -18,12 +18,14 @@ use crate::timer::Purpose;
 const TESTS_LOOK: Duration = Duration::from_secs(60);
 
 impl Turn<'_> {
-    /// Why a fault is quiet only for now; none if it is not. What is about safety never is.
+    /// Why a fault is quiet only for now; none if it is not. What is about safety never is, and what is critical without being
+    /// an outage only by a change that names the device or the rule: a disk that fails is no part of painting a building.
     pub(super) fn quiet_for_now(&self, device: &Device, rule: &Rule, since: Timestamp) -> Option<Quiet> {
         if rule.safety {
             return None;
         }
-        if let Some(change) = self.plans.silencer(self.now, since, device, &rule.id) {
+        let named_only = rule.severity == Severity::Critical && !rule.is_outage();
+        if let Some(change) = self.plans.silencer(self.now, since, device, &rule.id, named_only) {
             return Some(Quiet::Planned { change });
         }
         let waits = rule.waits_for_tests && rule.severity < Severity::Critical;
@@ -141,18 +143,28 @@ impl Engine {
         let Some(watched) = devices.get_mut(device) else { return 0 };
         let quiet = watched.incidents.iter().filter(|(_, incident)| incident.quiet.is_some_and(&which));
         let faults: Vec<Fault> = quiet.map(|(fault, _)| fault.clone()).collect();
+        let mut left = 0;
         for fault in &faults {
-            let since = watched.incidents[fault].since;
+            let Some(incident) = watched.incidents.get(fault) else { continue };
+            if let Some(good_since) = incident.good_since {
+                // It came and went during the change, and is well now: that was the change.
+                watched.flaps.remove(fault);
+                let r#for = crate::span::Span(now.since(good_since));
+                turn.end_for_good(watched, fault, &Ending::ProvenGood { r#for });
+                continue;
+            }
+            let since = incident.since;
             let again = turn.rules.get(&fault.rule).and_then(|rule| turn.quiet(watched, rule, since));
             let Some(incident) = watched.incidents.get_mut(fault) else { continue };
             incident.quiet = again;
             turn.note_silenced(&watched.device, incident);
             turn.wants_ticket(&watched.device, fault, incident);
+            left += u64::from(incident.quiet.is_none());
         }
         self.weigh(now, device);
         self.below_again(now, device);
         self.touched.insert(device.into());
-        u64::try_from(faults.len()).unwrap_or(u64::MAX)
+        left
     }
 
     /// What changed about planned changes in this turn.

@@ -87,6 +87,9 @@ impl Turn<'_> {
             let Some(hold) = watched.holds.get_mut(&fault) else { continue };
             hold.resume();
             incident.opened_at = self.now;
+            // A planned change that silenced it may be over by now.
+            let rule = self.rules.get(&fault.rule);
+            incident.quiet = rule.and_then(|rule| self.quiet(watched, rule, incident.since));
             self.wants_ticket(&watched.device, &fault, &incident);
             if let Some(number) = incident.standing.ticket() {
                 // It was noted as back when the building counted as closed.

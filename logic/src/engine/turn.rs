@@ -45,7 +45,7 @@ impl Turn<'_> {
         evidence: Evidence,
         lookup: impl Fn(&str) -> Option<Shown>,
     ) {
-        if self.comes_back(watched, &fault, &evidence) {
+        if self.comes_back(watched, &fault, since, &evidence) {
             return;
         }
         let device = &watched.device;

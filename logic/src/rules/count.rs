@@ -30,6 +30,11 @@ pub struct Count {
 }
 
 impl Count {
+    /// Whether a sample tells whether it happens.
+    pub(super) fn tells(&self, sample: &Sample) -> bool {
+        all_hold(&self.when, sample).is_some()
+    }
+
     /// The sample with the field [`TIMES`], if it is newer than the last and tells whether it happens.
     #[expect(clippy::cast_precision_loss, reason = "at most the steps that a track remembers")]
     pub(super) fn measure(&self, sample: &Sample, track: &mut Track) -> Option<Sample> {

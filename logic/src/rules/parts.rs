@@ -183,7 +183,9 @@ impl Parts {
         if looked_at.is_empty() {
             return None;
         }
-        let seen = &mut track(begins)?.parts;
+        let track = track(begins)?;
+        track.seen = track.seen.max(sample.time);
+        let seen = &mut track.parts;
         seen.resize(self.part.len(), Seen::default());
         for (at, verdict) in looked_at {
             seen[at].take_in(&self.part[at], sample, verdict, interval);

@@ -21,8 +21,8 @@ pub const SEVERAL: usize = 5;
 /// So long before tests begin, what they need is as urgent as during them: one day to mend it. House.
 pub const TESTING_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Categories that may hurt people or burn down a closet.
-const SAFETY: [&str; 4] = ["safety", "temperature", "cooling", "smoke"];
+/// Categories that may hurt people or burn down a closet; the rules of these alone say `safety = true`.
+const SAFETY: [&str; 3] = ["safety", "temperature", "smoke"];
 
 words! {
     /// How much of something.
