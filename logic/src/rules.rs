@@ -121,6 +121,10 @@ pub struct Rule {
     /// Whether its tickets wait while students are tested in the building, unless they are critical: work that makes noise.
     #[serde(default, skip_serializing_if = "is_false")]
     pub waits_for_tests: bool,
+    /// Whether its fault is one of what is looked at, such as a name server or a line, and not of who looks: whoever else sees it
+    /// joins the ticket of the first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shared: bool,
     /// Whether several devices of one model with its fault may have it for one reason, and then share a ticket: worn batteries,
     /// failing fans and disks of a batch.
     #[serde(default, skip_serializing_if = "is_false")]

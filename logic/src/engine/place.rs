@@ -103,10 +103,23 @@ impl Engine {
         let may_join = !incident.alone;
         let joins = (may_join && outage && self.place_outage(now, device, since))
             || (may_join && cohort && self.place_cohort(now, device, fault));
+        let joins = joins || (may_join && self.place_shared(now, device, fault));
         let placed = joins && self.incident(device, fault).is_none_or(|incident| incident.ticket.is_some());
         if !placed {
             self.place_alone(now, device, fault, None);
         }
+    }
+
+    /// Puts a fault of what is looked at on the ticket of whoever saw it first. Says whether there is one.
+    fn place_shared(&mut self, now: Timestamp, device: &str, fault: &Fault) -> bool {
+        // What a machine asks of itself is no other's.
+        let own = |(_, at): &(String, String)| ["127.", "localhost", "[::1]", "::1"].iter().any(|own| at.contains(own));
+        if !self.state.rules.get(&fault.rule).is_some_and(|rule| rule.shared) || fault.tags.iter().any(own) {
+            return false;
+        }
+        let Some(number) = self.state.tickets.telling_of(device, fault) else { return false };
+        self.join(now, number, device, fault);
+        true
     }
 
     pub(super) fn incident(&self, device: &str, fault: &Fault) -> Option<&Incident> {

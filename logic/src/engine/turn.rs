@@ -105,9 +105,19 @@ impl Turn<'_> {
         let Some(incident) = watched.incidents.remove(fault) else { return };
         if let Some(number) = incident.ticket {
             self.tickets.end_line(self.now, number, &watched.device.id, fault, ending);
+            self.place_what_had_no_room(watched, &incident.category);
         }
         if let Some(number) = incident.standing.ticket() {
             self.tickets.unaffect(self.now, number, &watched.device.id);
+        }
+    }
+
+    /// A ticket has room for a line again: for faults of the device for which there was none.
+    fn place_what_had_no_room(&mut self, watched: &Watched, category: &str) {
+        for (fault, incident) in &watched.incidents {
+            if incident.ticket.is_none() && incident.category == category {
+                self.wants_ticket(&watched.device, fault, incident);
+            }
         }
     }
 

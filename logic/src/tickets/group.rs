@@ -82,6 +82,13 @@ impl Tickets {
         self.record(now, number, Actor::Bellwether, what);
     }
 
+    /// The open ticket of another device that tells of the same fault of the same subject.
+    pub(crate) fn telling_of(&self, device: &str, fault: &Fault) -> Option<u64> {
+        let tells = |line: &Line| line.fault == *fault && !line.is_over();
+        let open = self.tickets.values().filter(|ticket| ticket.state.is_open() && ticket.device != device);
+        open.into_iter().find(|ticket| ticket.lines.iter().any(tells)).map(|ticket| ticket.number)
+    }
+
     /// Says anew what a ticket about more than one device is.
     pub(crate) fn reword(&mut self, now: Timestamp, number: u64, words: Words) {
         let Some(ticket) = self.tickets.get_mut(&number) else { return };

@@ -232,7 +232,10 @@ impl Tickets {
 
     /// What it waited for has come, or was due, or it waits for something else.
     fn end_waiting(&mut self, now: Timestamp, number: u64, around: &Around<'_>) {
-        let Some(ticket) = self.tickets.get_mut(&number) else { return };
+        // What was merged waits on, in case that it is split off again.
+        let Some(ticket) = self.tickets.get_mut(&number).filter(|ticket| ticket.handling.merged_into.is_none()) else {
+            return;
+        };
         let handling = &mut ticket.handling;
         let waits = ticket.state == TicketState::Waiting;
         let is_due = |waiting: &mut Waiting| waiting.until.is_some_and(|until| until <= now);

@@ -63,11 +63,13 @@ impl Tickets {
         ticket.ended_at = Some(now);
         ticket.touched = true;
         let affected = core::mem::take(&mut ticket.affected);
+        let kept_open = ticket.kept_open;
         if let Some(target) = self.tickets.get_mut(&into) {
             target.lines.extend(lines);
             target.affected.extend(affected.into_iter().map(|affected| Affected { from: Some(number), ..affected }));
             target.handling.merged.push(Merged { ticket: number, acts });
             target.touched = true;
+            target.kept_open |= kept_open;
             target.summarise();
         }
         let actor = || Actor::Person(actor.to_string());
