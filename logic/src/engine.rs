@@ -50,6 +50,7 @@ mod sight;
 mod silence;
 mod turn;
 mod watched;
+mod witness;
 
 pub use budget::TICKETS_A_DAY;
 pub use cause::{COME_BACK, MERGE_WITHIN, WAIT_MAX};
@@ -63,6 +64,7 @@ use sight::Editions;
 pub use sight::{LOOKS_MAX, Listing, MATERIAL_PART, RAISED_MAX};
 use turn::Turn;
 use watched::Watched;
+pub use witness::{TOGETHER, WITNESS_KNOWN, WITNESS_WAIT};
 
 /// Devices watched. A district of the design's largest size has a tenth of it.
 pub const DEVICES_MAX: usize = 100_000;
@@ -369,6 +371,7 @@ impl Engine {
             }
             Input::Hanging(changes) => self.rehang(now, changes),
             Input::Life(known) => self.learn(known),
+            Input::Asked { by, devices } => self.note_asker(&by, devices),
             Input::Plan { actor, plan } => self.plan(now, actor, plan),
             Input::EndPlan { number, actor, takes_back } => self.end_plan(now, number, actor, takes_back),
             Input::Raise { actor, faults } => self.raise(now, &actor, faults),

@@ -1,6 +1,7 @@
 //! An incident is one problem: one rule's fault on one subject, from the verdict that opened it until it is proven
 //! good. It knows its evidence and which ticket carries it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -122,6 +123,9 @@ pub struct Incident {
     /// Whether it means that the device is out of reach.
     #[serde(default)]
     pub outage: bool,
+    /// What it says of the device while it is told as one of the way to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_told: Option<Box<Told>>,
     /// Whether it is a problem of its own; only an outage may be none.
     #[serde(default)]
     pub standing: Standing,
@@ -134,6 +138,17 @@ pub struct Incident {
     /// The ticket that carries it; none if a limit was reached, if it is no problem of its own, or if it is quiet.
     #[serde(default)]
     pub ticket: Option<u64>,
+}
+
+/// How an incident is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// One plain line.
+    pub title: String,
+    /// What to do first and what to bring.
+    pub advice: String,
+    /// How bad it is.
+    pub severity: Severity,
 }
 
 /// Why an incident has no ticket though it is a problem of its own.

@@ -212,6 +212,15 @@ impl Contact {
         self.become_(Presence::Absent, self.last.unwrap_or(now));
     }
 
+    /// Nobody looks at it any more: its silence means nothing until somebody does.
+    pub(crate) fn become_unknown(&mut self, now: Timestamp) {
+        self.unbroken_since = None;
+        self.clock = self.clock.map(|_| now);
+        if self.presence != Presence::Unknown {
+            self.become_(Presence::Unknown, now);
+        }
+    }
+
     const fn become_(&mut self, presence: Presence, since: Timestamp) {
         self.presence = presence;
         self.since = since;

@@ -206,6 +206,19 @@ impl Tickets {
         self.record(now, number, Actor::Bellwether, What::Resolved { because });
     }
 
+    /// A fault on a ticket is told otherwise from now on.
+    pub(crate) fn restate(&mut self, now: Timestamp, number: u64, device: &str, fault: &Fault, incident: &Incident) {
+        let (number, from) = self.home(number);
+        let Some(line) = self.line_mut(number, from, device, fault) else { return };
+        line.title.clone_from(&incident.title);
+        line.advice.clone_from(&incident.advice);
+        line.severity = incident.severity;
+        if let Some(ticket) = self.tickets.get_mut(&number) {
+            ticket.summarise();
+        }
+        self.remark(now, number, None, &format!("As is known by now: {}", incident.title));
+    }
+
     /// A fault on a ticket comes and goes, or does so no more.
     pub(crate) fn comes_and_goes(
         &mut self,

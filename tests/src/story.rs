@@ -156,6 +156,8 @@ enum Does {
     Responsibilities(String),
     /// A device hangs elsewhere from now on; on nothing that is known if `on` is missing.
     Hang { device: String, on: Option<String> },
+    /// It is a closet that asks a device from now on.
+    Asks { closet: String, device: String },
     /// A person plans a change, from now on for so long.
     Plan { by: String, why: String, lasts: Span, scope: Scope },
     /// A person ends a planned change.
@@ -183,6 +185,7 @@ impl Does {
             Self::Connect(device) | Self::Drop(device) | Self::Revoke(device) => Some(device),
             Self::Goodbye { device, .. }
             | Self::Sample { device, .. }
+            | Self::Asks { device, .. }
             | Self::Edit { device, .. }
             | Self::Raise { device, .. }
             | Self::Hang { device, .. } => Some(device),
@@ -405,6 +408,7 @@ impl<'story> Play<'story> {
             Does::Responsibilities(text) => people::responsibilities(&text),
             Does::Learn(learned) => learned.input(),
             Does::Hang { device, on } => Input::Hanging(vec![(device, on)]),
+            Does::Asks { closet, device } => Input::Asked { by: closet, devices: vec![device] },
             Does::Plan { by, why, lasts, scope } => {
                 Input::Plan { actor: by, plan: NewPlan { scope, from: now, until: now + lasts.0, why } }
             }

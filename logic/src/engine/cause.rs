@@ -41,16 +41,16 @@ const HOPS_MAX: usize = 32;
 
 /// So many of its intervals after a device has gone, one that hangs on it may still be heard: what was under way, and what was
 /// asked before.
-const LAST_WORDS: u32 = 2;
+pub(super) const LAST_WORDS: u32 = 2;
 
 /// Between two looks at whether an outage still has to wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// So many that fall silent together speak against what they hang on...
-const CROWD_MIN: usize = 3;
+pub(super) const CROWD_MIN: usize = 3;
 
 /// ... if they are one of so many that are expected there. Not each is noticed at once: a closet looks once a minute.
-const CROWD_PART: usize = 3;
+pub(super) const CROWD_PART: usize = 3;
 
 /// What hangs directly on each device.
 pub(super) fn children(parents: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
@@ -121,12 +121,24 @@ impl Engine {
 
     /// Something was heard of a device, or not heard for too long: settles what its outages are, and what hangs on it.
     pub(super) fn weigh(&mut self, now: Timestamp, device: &str) {
+        self.accuse(now, device);
         self.settle(now, device);
         self.place(now);
         self.welcome_back(now, device);
         if self.note_outage(device) {
             self.settle_below(now, device);
         }
+    }
+
+    /// An outage that other things speak for waits for nothing more.
+    pub(super) fn stand_alone(&mut self, now: Timestamp, device: &str, fault: &Fault) {
+        let waits = |watched: &Watched| {
+            watched.incidents.get(fault).is_some_and(|incident| matches!(incident.standing, Standing::Waits { .. }))
+        };
+        if self.state.devices.get(device).is_some_and(waits) && self.cause_of(device).is_none() {
+            self.stand(now, device, fault, Standing::Own);
+        }
+        self.weigh(now, device);
     }
 
     /// Notes whether a device is out of reach by itself. Says whether that is news.
@@ -167,7 +179,10 @@ impl Engine {
         let id = &watched.device.id;
         let early = |until: Timestamp| now < until || (now < until + WAIT_MAX && self.is_open_above(id));
         match incident.standing {
-            Standing::Waits { until } if early(until) && !self.was_looked_at(watched, incident) => {
+            Standing::Waits { until }
+                if early(until)
+                    && (watched.waits_for_witness(incident.since) || !self.was_looked_at(watched, incident)) =>
+            {
                 Standing::Waits { until }
             }
             Standing::Explained { ticket, .. } => Standing::Returning { until: now + COME_BACK, ticket },
@@ -239,6 +254,7 @@ impl Engine {
             Standing::Waits { .. } | Standing::Returning { .. } => {}
         }
         incident.standing = standing;
+        watched.retell_own(fault);
         self.touched.insert(device.into());
     }
 

@@ -114,6 +114,8 @@ pub struct Counters {
     pub tickets_deferred: u64,
     /// Tickets that were put off and given out later.
     pub tickets_released: u64,
+    /// Outages that nobody saw, and much spoke for.
+    pub outages_inferred: u64,
     /// Actions of people that were refused.
     pub actions_refused: u64,
     /// Calendars and changes of days that were not taken.

@@ -66,6 +66,13 @@ pub enum Input {
         /// What they did.
         action: Action,
     },
+    /// An agent looked at devices that have none of their own. Comes before what it saw.
+    Asked {
+        /// The agent's device.
+        by: String,
+        /// The devices.
+        devices: Vec<String>,
+    },
     /// A person plans a change.
     Plan {
         /// The person's login name.

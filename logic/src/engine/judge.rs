@@ -38,6 +38,9 @@ impl Engine {
                 // Many a device answers no ping by its admin's will: that says something of one that once did.
                 continue;
             }
+            if sample.measurement == "snmp_witness" {
+                turn.hear_witness(watched, sample);
+            }
             for rule in self.looking.at(watched.device.class, &sample.measurement) {
                 if let Some(threshold) = rule.check.threshold()
                     && rule.check.looks_at(sample)

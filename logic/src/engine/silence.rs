@@ -33,14 +33,17 @@ impl Engine {
 
     /// A silence may be too long by now.
     pub(super) fn listen(&mut self, now: Timestamp, device: &str) {
+        let unwatched = self.is_unwatched(now, device);
         let (mut turn, devices) = self.turn(now);
         let Some(watched) = devices.get_mut(device) else { return };
         let absent = may_become_absent(watched) && quiet_at(turn.rules, watched).is_some_and(|at| at <= now);
         let rules = turn.rules;
         let due = |absence: &Absence| missed_at(turn.book, watched, absence).is_some_and(|at| at <= now);
         let silent: Vec<(&Rule, &Absence)> = expected(rules, watched).filter(|(_, absence)| due(absence)).collect();
-        if absent {
-            watched.contact.become_absent(now);
+        match (absent, unwatched) {
+            (true, false) => watched.contact.become_absent(now),
+            (true, true) => watched.contact.become_unknown(now),
+            (false, _) => {}
         }
         for (rule, absence) in silent {
             turn.miss(watched, rule, absence);

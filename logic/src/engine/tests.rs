@@ -22,8 +22,11 @@ mod reference;
 mod school;
 mod sight;
 
-const SHIPPED: [&str; 2] =
-    [include_str!("../../../collector/rules/disks.toml"), include_str!("../../../collector/rules/reachability.toml")];
+const SHIPPED: [&str; 3] = [
+    include_str!("../../../collector/rules/closets.toml"),
+    include_str!("../../../collector/rules/disks.toml"),
+    include_str!("../../../collector/rules/reachability.toml"),
+];
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -8,6 +8,7 @@ use super::cause::WAIT_MAX;
 use super::place::Unplaced;
 use super::sight::Editions;
 use super::watched::Watched;
+use super::witness::WITNESS_WAIT;
 use super::{Counters, Settings};
 use crate::calendar::Book;
 use crate::device::{Device, LifeState};
@@ -50,11 +51,12 @@ impl Turn<'_> {
         }
         let device = &watched.device;
         let outage = rule.is_outage();
-        let standing = match outage && self.parents.contains_key(&device.id) {
-            true => Standing::Waits { until: self.now + WAIT_MAX },
-            false => Standing::Own,
+        let standing = match (outage, self.parents.contains_key(&device.id), watched.waits_for_witness(since)) {
+            (true, true, _) => Standing::Waits { until: self.now + WAIT_MAX },
+            (true, false, true) => Standing::Waits { until: self.now + WITNESS_WAIT },
+            _ => Standing::Own,
         };
-        let incident = Incident {
+        let mut incident = Incident {
             opened_at: self.now,
             since,
             severity: rule.severity,
@@ -72,6 +74,7 @@ impl Turn<'_> {
             safety: rule.safety,
             alone: false,
             outage,
+            device_told: None,
             standing,
             quiet: self.quiet(watched, rule, since),
             good_since: None,
@@ -79,6 +82,9 @@ impl Turn<'_> {
         };
         self.counters.listed += u64::from(matches!(incident.quiet, Some(Quiet::FirstSight | Quiet::List)));
         self.note_silenced(device, &incident);
+        if incident.standing == Standing::Own {
+            watched.retell(&mut incident);
+        }
         self.wants_ticket(device, &fault, &incident);
         self.counters.incidents += 1;
         watched.incidents.insert(fault, incident);

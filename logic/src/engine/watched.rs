@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::INTERVAL;
 use super::sight::Sights;
+use super::witness::{Asker, Witness};
 use crate::device::Device;
 use crate::flapping::Flap;
 use crate::hold::Hold;
@@ -27,6 +28,12 @@ pub(super) struct Watched {
     pub(super) newest: Option<Timestamp>,
     #[serde(default)]
     pub(super) contact: Contact,
+    /// Who asks it, if it has no agent of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked_by: Option<Asker>,
+    /// What another agent saw of it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) witness: Option<Witness>,
     /// Faults that are seen, counted or not yet.
     #[serde(default, with = "pairs")]
     pub(super) holds: BTreeMap<Fault, Hold>,
@@ -66,6 +73,8 @@ impl Watched {
             interval: INTERVAL,
             newest: None,
             contact: Contact::never(now),
+            asked_by: None,
+            witness: None,
             holds: BTreeMap::new(),
             tracks: BTreeMap::new(),
             incidents: BTreeMap::new(),

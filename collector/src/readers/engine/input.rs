@@ -92,9 +92,18 @@ fn samples(received: &BatchReceived) -> Vec<Input> {
         }
     }
     let first = Input::Samples { device: identity.device_id.clone(), lane, samples: own };
+    let asked = Input::Asked { by: identity.device_id.clone(), devices: asked(&watched) };
     let others = watched.into_iter().filter(|(_, samples)| !samples.is_empty());
     let others = others.map(|(device, samples)| Input::Samples { device, lane, samples });
-    std::iter::once(first).chain(others).collect()
+    [first, asked].into_iter().chain(others).collect()
+}
+
+/// The devices that were asked, and not only seen by the way.
+fn asked(watched: &BTreeMap<String, Vec<Sample>>) -> Vec<String> {
+    let is_asked = |samples: &[Sample]| {
+        samples.iter().any(|sample| matches!(&*sample.measurement, "snmp" | "ping_only"))
+    };
+    watched.iter().filter(|(_, samples)| is_asked(samples)).map(|(device, _)| device.clone()).collect()
 }
 
 /// The device as the deciders know it; none if a word of it is not on its list.

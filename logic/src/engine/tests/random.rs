@@ -166,6 +166,8 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(|(site, calendar)| Input::Calendar { site: site.to_string(), calendar }),
         4 => (0i32..40, prop::option::of(any_change()))
             .prop_map(|(date, change)| Input::DayChanged { site: "Lincoln".to_string(), date: Date(date), change }),
+        2 => (device_id(), device_id()).prop_map(|(by, device)| Input::Asked { by, devices: vec![device] }),
+        6 => (device_id(), any::<bool>(), any::<bool>()).prop_map(|(device, witness, good)| look(device, witness, good)),
         2 => (device_id(), 0u32..200, 1u32..200).prop_map(|(device, from, lasts)| plan(device, from, lasts)),
         2 => (0u64..4, any::<bool>())
             .prop_map(|(number, takes_back)| Input::EndPlan { number, actor: "kim".to_string(), takes_back }),
@@ -180,6 +182,20 @@ fn any_input() -> impl Strategy<Value = Input> {
 
 fn path() -> impl Strategy<Value = &'static str> {
     prop::sample::select(&["/", "/data"][..])
+}
+
+/// A closet's look at a device, or a witness'.
+fn look(device: String, witness: bool, good: bool) -> Input {
+    let (measurement, fields): (_, &[&str]) =
+        if witness { ("snmp_witness", &["pings"]) } else { ("snmp", &["answered", "pings"]) };
+    let sample = Sample {
+        measurement: measurement.into(),
+        tags: vec![],
+        target: String::new(),
+        time: Timestamp(0),
+        fields: fields.iter().map(|name| ((*name).into(), Value::Boolean(good))).collect(),
+    };
+    live(&device, vec![sample])
 }
 
 /// The times are told from the story's beginning.
