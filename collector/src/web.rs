@@ -12,12 +12,14 @@ mod api_ticket;
 mod assets;
 pub mod authorizer;
 mod calendar;
+mod changes;
 mod chart;
 mod configuration;
 mod connect;
 mod decision;
 mod device;
 mod discovered;
+mod findings;
 mod fleet;
 mod gist;
 mod guard;
@@ -122,6 +124,9 @@ fn pages() -> Router<Desk> {
         .route("/devices/{id}/life", post(life::edit))
         .route("/devices/{id}/link", post(hangs::link))
         .route("/discovered", get(discovered::show).post(discovered::decide))
+        .route("/findings", get(findings::show).post(findings::raise))
+        .route("/changes", get(changes::show).post(changes::make))
+        .route("/changes/{number}/end", post(changes::end))
         .route("/network", get(network::show))
         .route("/calendar", get(calendar::show).post(calendar::change))
         .route("/rules", get(rules::show))

@@ -20,8 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Lane;
 use crate::calendar::{Book, School};
-use crate::device::Device;
+use crate::device::{Class, Device};
 use crate::life::Life;
+use crate::pairs;
 use crate::plans::Plans;
 use crate::presence::DeviceState;
 use crate::responsibilities::Responsibilities;
@@ -31,6 +32,7 @@ use crate::span::Span;
 use crate::tickets::{Action, Ticket, Tickets};
 use crate::time::Timestamp;
 use crate::timer::{Purpose, Timers};
+use crate::usual::Usual;
 
 mod budget;
 mod cause;
@@ -39,6 +41,7 @@ mod effect;
 mod flaps;
 mod flood;
 mod group;
+mod hours;
 mod input;
 mod judge;
 mod life;
@@ -58,6 +61,7 @@ pub use effect::{Counters, Effect, Refused};
 pub use flaps::FLAPS_MAX;
 pub use flood::{FLOOD_OVER, FLOOD_QUIET, FLOOD_WITHIN};
 pub use group::{BUILDING_MIN, COHORT_MIN, COHORT_WITHIN, GROUP_WITHIN, POWER_WITHIN, ROOM_MIN, ROOMS_MIN};
+pub use hours::{FIND_AFTER_DAYS, USUALS_MAX};
 pub use input::Input;
 use looking::Looking;
 use sight::Editions;
@@ -157,6 +161,9 @@ pub struct Snapshot {
     /// Which rules are how new.
     editions: Editions,
     plans: Plans,
+    /// When classes of devices are usually on at buildings.
+    #[serde(with = "pairs")]
+    usual: BTreeMap<(String, Class), Usual>,
     /// Devices with faults that wait for the end of tests.
     in_tests: BTreeSet<String>,
     /// Open tickets about several devices.
@@ -312,6 +319,7 @@ impl Engine {
             match purpose {
                 Purpose::Silence { device } => self.listen(now, &device),
                 Purpose::Cause { device } => self.weigh(now, &device),
+                Purpose::Hour => self.look_around(now),
                 Purpose::Flap { device } => self.look_at_flaps(now, &device),
                 Purpose::Plan { number } => self.follow_plan(now, number),
                 Purpose::Tests => self.look_at_tests(now),
@@ -329,6 +337,7 @@ impl Engine {
         self.fill_days(now);
         self.state.timers.set(Purpose::Heartbeat, self.heartbeat(now));
         self.attend(now);
+        self.arm_hours(now);
         self.decide_tickets(now);
         self.flush(now);
     }

@@ -31,3 +31,4 @@ pub mod time;
 mod timer;
 pub mod topology;
 pub mod uplink;
+pub mod usual;

@@ -80,6 +80,9 @@ pub struct DeviceState {
     pub presence: Presence,
     /// Since when: for an absent one, its last sign of life.
     pub since: Timestamp,
+    /// Whether it is a portable that was not seen for so many school days that somebody should look for it.
+    #[serde(default)]
+    pub find: bool,
     /// The worst of its faults that are not over; none if there is none.
     pub worst: Option<Severity>,
 }

@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
         /// The device's id.
         device: String,
     },
+    /// When the next hour is looked at.
+    Hour,
     /// When to look whether a device's faults are calm.
     Flap {
         /// The device's id.

@@ -26,6 +26,7 @@ use bellwether_logic::sample::{Sample, Value};
 use bellwether_logic::span::Span;
 use bellwether_logic::tickets::{Ticket, TicketEvent};
 use bellwether_logic::time::Timestamp;
+use bellwether_logic::usual::UsualHours;
 use serde::Deserialize;
 
 use expect::Expect;
@@ -222,6 +223,8 @@ pub struct Desk {
     events: BTreeMap<(u64, u64), TicketEvent>,
     devices: BTreeMap<String, DeviceState>,
     plans: BTreeMap<u64, Plan>,
+    /// When classes are usually on at buildings.
+    usual: BTreeMap<(String, &'static str), UsualHours>,
     /// The planning list.
     list: BTreeMap<(String, Fault), Listing>,
     refused: BTreeMap<u64, Refused>,
@@ -495,6 +498,9 @@ impl Desk {
             }
             Effect::DeviceTold { device, seen } => {
                 self.told.insert(device, *seen);
+            }
+            Effect::UsualHours(hours) => {
+                self.usual.insert((hours.site.clone(), hours.class.as_str()), *hours);
             }
             Effect::Plan(plan) => {
                 self.plans.insert(plan.number, *plan);

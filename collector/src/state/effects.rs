@@ -21,6 +21,7 @@ impl EngineTx<'_> {
             Effect::TicketEvent(event) => self.put_ticket_event(event),
             Effect::DeviceState(standing) => self.put_standing(standing),
             Effect::DeviceTold { device, seen } => self.put_told(device, seen),
+            Effect::UsualHours(hours) => self.put_usual_hours(hours),
             Effect::Plan(plan) => self.put_plan(plan),
             Effect::Listed(listing) => self.put_listing(listing),
             Effect::Unlisted { device, fault } => self.forget_listing(device, fault),
@@ -81,8 +82,13 @@ mod tests {
     #[test]
     fn a_standing_is_the_last_word() {
         let (_folder, state) = fresh();
-        let standing =
-            |presence| DeviceState { device: "d1".into(), presence, since: Timestamp(5), worst: Some(Severity::Major) };
+        let standing = |presence| DeviceState {
+            device: "d1".into(),
+            presence,
+            since: Timestamp(5),
+            find: false,
+            worst: Some(Severity::Major),
+        };
         let goodbye = Presence::SaidGoodbye { reason: GoodbyeReason::Shutdown };
         for presence in [Presence::Present, goodbye] {
             state.commit_engine(|tx| tx.put_effect(&Effect::DeviceState(standing(presence)))).unwrap();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bellwether_logic::engine::Listing;
 use bellwether_logic::incidents::Fault;
 use bellwether_logic::plans::Plan;
+use bellwether_logic::usual::UsualHours;
 use rusqlite::{OptionalExtension, params};
 
 use super::engine::EngineTx;
@@ -38,6 +39,18 @@ impl EngineTx<'_> {
 }
 
 impl EngineTx<'_> {
+    pub(super) fn put_usual_hours(&self, hours: &UsualHours) -> Result<(), StateError> {
+        let body = to_body("usual hours", hours)?;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO usual_hours (site, class, body) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (site, class) DO UPDATE SET body = ?3",
+            )
+            .and_then(|mut put| put.execute(params![hours.site, hours.class.as_str(), body]))
+            .during("put when a class of devices is usually on")?;
+        Ok(())
+    }
+
     pub(super) fn put_plan(&self, plan: &Plan) -> Result<(), StateError> {
         let body = to_body("planned change", plan)?;
         self.transaction
@@ -52,6 +65,17 @@ impl EngineTx<'_> {
 }
 
 impl State {
+    /// When classes of devices are usually on at a building.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn usual_hours(&self, site: &str) -> Result<Vec<UsualHours>, StateError> {
+        self.reader()
+            .prepare_cached("SELECT body FROM usual_hours WHERE site = ?1 ORDER BY class")
+            .and_then(|mut query| query.query_map([site], from_body)?.collect())
+            .during("read when classes of devices are usually on")
+    }
+
     /// Planned changes, the newest first.
     ///
     /// # Errors

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::configuration::{self, Configuration};
 use super::page::PageError;
-use super::{api_calendar, api_map, api_ticket, decision, plan, responsibilities, rules};
+use super::{api_calendar, api_map, api_ticket, changes, decision, findings, plan, responsibilities, rules};
 use crate::state::devices::DeviceRow;
-use crate::state::people::Role;
+use crate::state::people::{Deed, Role};
 use crate::state::secret::SecretHash;
 use crate::state::tickets::TicketFilter;
 
@@ -29,7 +29,12 @@ const LIMIT_MAX: u32 = 500;
 pub(super) fn routes() -> Router<Desk> {
     Router::new()
         .route("/api/v1/calendar", get(api_calendar::calendar))
+        .route("/api/v1/changes", get(changes::api).post(changes::api_make))
+        .route("/api/v1/changes/{number}/end", post(changes::api_end))
         .route("/api/v1/devices", get(devices))
+        .route("/api/v1/find", get(findings::api_find))
+        .route("/api/v1/findings", get(findings::api))
+        .route("/api/v1/findings/tickets", post(findings::api_raise))
         .route("/api/v1/discovered", get(api_map::discovered))
         .route("/api/v1/map", get(api_map::map))
         .route("/api/v1/plan", get(plan::api))
@@ -73,6 +78,11 @@ impl IntoResponse for Problem {
 
 impl From<PageError> for Problem {
     fn from(error: PageError) -> Self {
+        match error {
+            PageError::Plain(status, text) => return Self::new(status, text),
+            PageError::NotFound => return Self::new(StatusCode::NOT_FOUND, "there is no such resource"),
+            _ => {}
+        }
         tracing::error!(?error, "an API call failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the collector could not answer; the reason is in its log")
     }
@@ -83,6 +93,19 @@ pub(super) struct Caller {
     /// What it is called.
     pub(super) name: String,
     pub(super) role: Role,
+}
+
+impl Caller {
+    /// Goes on only if the token's role allows this.
+    pub(super) fn must(&self, deed: Deed) -> Result<(), Problem> {
+        let forbidden = || Problem::new(StatusCode::FORBIDDEN, "the role of this API token does not allow this");
+        if self.role.may(deed) { Ok(()) } else { Err(forbidden()) }
+    }
+
+    /// The token's name: who did it, in histories.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl FromRequestParts<Desk> for Caller {

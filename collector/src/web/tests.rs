@@ -126,6 +126,7 @@ impl School {
             device: "d000000001".into(),
             presence: Presence::Present,
             since: NOW,
+            find: false,
             worst: Some(Severity::Major),
         };
         let mut ticket = plain(7, TicketState::New);

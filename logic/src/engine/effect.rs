@@ -12,6 +12,7 @@ use crate::plans::Plan;
 use crate::presence::DeviceState;
 use crate::tickets::{Refusal, Ticket, TicketEvent};
 use crate::time::Timestamp;
+use crate::usual::UsualHours;
 
 /// What should be done. Each has a key; performing one twice is harmless.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,8 @@ pub enum Effect {
         /// What it told.
         seen: Box<Seen>,
     },
+    /// When a class of devices is usually on at a building. Key: both.
+    UsualHours(Box<UsualHours>),
     /// A planned change as it is from now on. Key: its number.
     Plan(Box<Plan>),
     /// A fault that is on the planning list from now on, as it is. Key: device and fault.
@@ -84,6 +87,8 @@ pub struct Counters {
     pub incidents: u64,
     /// Faults that were found at first sight, or by a rule that makes a list: they got no ticket.
     pub listed: u64,
+    /// Portables that were not seen for so many school days that somebody should look for them.
+    pub to_find: u64,
     /// Faults that began to come and go.
     pub flapping: u64,
     /// Faults that opened during planned changes: they got no ticket then.

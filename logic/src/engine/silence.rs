@@ -8,13 +8,14 @@ use core::time::Duration;
 use super::watched::Watched;
 use super::{Engine, Snapshot, Turn};
 use crate::calendar::Book;
-use crate::device::LifeState;
+use crate::device::{Device, LifeState};
 use crate::incidents::{Ending, Evidence, Fault};
 use crate::presence::{Presence, SILENCE};
 use crate::rules::{Absence, Check, Expected, Rule, RuleSet, Shown};
 use crate::span::{Passing, plain};
 use crate::time::Timestamp;
 use crate::timer::Purpose;
+use crate::usual::{Usual, is_fixed};
 
 impl Engine {
     /// A device gave a sign of life, or took leave: notes it, and ends the silence that is proven over.
@@ -25,6 +26,7 @@ impl Engine {
             return;
         };
         note(watched);
+        watched.find &= watched.contact.presence() != Presence::Present;
         turn.end_silence(watched);
         self.rearm(device);
         self.weigh(now, device);
@@ -34,11 +36,13 @@ impl Engine {
     /// A silence may be too long by now.
     pub(super) fn listen(&mut self, now: Timestamp, device: &str) {
         let unwatched = self.is_unwatched(now, device);
+        let usual = self.state.devices.get(device).and_then(|watched| self.usual_of(watched)).cloned();
+        let usual = usual.as_ref();
         let (mut turn, devices) = self.turn(now);
         let Some(watched) = devices.get_mut(device) else { return };
         let absent = may_become_absent(watched) && quiet_at(turn.rules, watched).is_some_and(|at| at <= now);
         let rules = turn.rules;
-        let due = |absence: &Absence| missed_at(turn.book, watched, absence).is_some_and(|at| at <= now);
+        let due = |absence: &Absence| missed_at(turn.book, usual, watched, absence).is_some_and(|at| at <= now);
         let silent: Vec<(&Rule, &Absence)> = expected(rules, watched).filter(|(_, absence)| due(absence)).collect();
         match (absent, unwatched) {
             (true, false) => watched.contact.become_absent(now),
@@ -66,11 +70,21 @@ impl Engine {
         }
     }
 
+    /// What is known of the hours of a device's class at its building.
+    fn usual_of(&self, watched: &Watched) -> Option<&Usual> {
+        let Device { class, site, .. } = &watched.device;
+        if self.state.usual.is_empty() || !is_fixed(*class) {
+            return None;
+        }
+        self.state.usual.get(&(site.clone(), *class))
+    }
+
     /// Sets the time at which a device's silence next means something.
     pub(super) fn rearm(&mut self, device: &str) {
         let Some(watched) = self.state.devices.get(device) else { return };
         let Snapshot { rules, book, .. } = &self.state;
-        let missed = expected(rules, watched).filter_map(|(_, absence)| missed_at(book, watched, absence));
+        let usual = self.usual_of(watched);
+        let missed = expected(rules, watched).filter_map(|(_, absence)| missed_at(book, usual, watched, absence));
         let quiet = may_become_absent(watched).then(|| quiet_at(rules, watched)).flatten();
         let next = missed.chain(quiet).min();
         self.state.timers.set(Purpose::Silence { device: device.into() }, next);
@@ -124,8 +138,13 @@ fn expected<'rules>(
 }
 
 /// When a device's silence will be news to a rule.
-fn missed_at(book: &Book, watched: &Watched, absence: &Absence) -> Option<Timestamp> {
-    let passes = |begin, span| counted(book, watched, absence, begin, span);
+fn missed_at(book: &Book, usual: Option<&Usual>, watched: &Watched, absence: &Absence) -> Option<Timestamp> {
+    let passes = |begin, span| {
+        let due = counted(book, watched, absence, begin, span);
+        let Some(usual) = usual.filter(|_| absence.r#for.passing == Passing::Clock) else { return due };
+        let anew = |from| counted(book, watched, absence, from, span);
+        usual.due(book.school(&watched.device.site), due, anew)
+    };
     watched.contact.silent_at(absence.r#for.span, watched.interval, passes)
 }
 

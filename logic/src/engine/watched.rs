@@ -28,6 +28,9 @@ pub(super) struct Watched {
     pub(super) newest: Option<Timestamp>,
     #[serde(default)]
     pub(super) contact: Contact,
+    /// Whether it is a portable that nobody has seen for weeks.
+    #[serde(default)]
+    pub(super) find: bool,
     /// Who asks it, if it has no agent of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) asked_by: Option<Asker>,
@@ -73,6 +76,7 @@ impl Watched {
             interval: INTERVAL,
             newest: None,
             contact: Contact::never(now),
+            find: false,
             asked_by: None,
             witness: None,
             holds: BTreeMap::new(),
@@ -93,6 +97,7 @@ impl Watched {
             device: self.device.id.clone(),
             presence: self.contact.presence(),
             since: self.contact.since(),
+            find: self.find,
             worst: self.incidents.values().map(|incident| incident.severity).max(),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct Expect {
     open: Option<usize>,
     /// How many were ever made.
     made: Option<usize>,
+    /// How many portables somebody should look for.
+    find: Option<usize>,
     /// How many faults planned changes silenced.
     silenced: Option<u64>,
     /// How many faults are on the planning list.
@@ -112,6 +114,8 @@ impl Expect {
         if let Some(made) = self.made {
             assert_eq!(desk.tickets.len(), made, "tickets made at {when}: {:#?}", desk.tickets);
         }
+        let find = desk.devices.values().filter(|state| state.find).count();
+        same(&when, "portables to find", self.find.as_ref(), &find);
         let silenced = desk.plans.values().map(|plan| plan.silenced).sum();
         same(&when, "faults silenced", self.silenced.as_ref(), &silenced);
         same(&when, "faults on the planning list", self.listed.as_ref(), &desk.list.len());

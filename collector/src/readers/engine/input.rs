@@ -100,9 +100,8 @@ fn samples(received: &BatchReceived) -> Vec<Input> {
 
 /// The devices that were asked, and not only seen by the way.
 fn asked(watched: &BTreeMap<String, Vec<Sample>>) -> Vec<String> {
-    let is_asked = |samples: &[Sample]| {
-        samples.iter().any(|sample| matches!(&*sample.measurement, "snmp" | "ping_only"))
-    };
+    let is_asked =
+        |samples: &[Sample]| samples.iter().any(|sample| matches!(&*sample.measurement, "snmp" | "ping_only"));
     watched.iter().filter(|(_, samples)| is_asked(samples)).map(|(device, _)| device.clone()).collect()
 }
 

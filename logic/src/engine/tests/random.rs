@@ -309,7 +309,7 @@ fn check_effects(effects: &[Effect]) {
                 assert!(listed.remove(&(device, fault)), "what leaves the list was on it");
             }
             Effect::Plan(plan) => assert!(plan.silenced >= plan.left || plan.named.is_empty()),
-            Effect::DeviceState(_) | Effect::DeviceTold { .. } => {}
+            Effect::DeviceState(_) | Effect::DeviceTold { .. } | Effect::UsualHours(_) => {}
         }
     }
 }
