@@ -16,7 +16,7 @@ mod keeper;
 mod record;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -156,11 +156,12 @@ impl Calendars {
             .map_err(|source| CalendarsError::Expand { path: plan.path.clone(), source })
     }
 
-    /// Whether a feed of a building's calendar can't be read.
+    /// The feeds of a building's calendar that can't be read, by name.
     #[must_use]
-    pub fn lacks_feed(&self, site: &str) -> bool {
+    pub fn lacking_feeds(&self, site: &str) -> BTreeSet<String> {
         let plan = self.plans.get(site).or_else(|| self.plans.get(""));
-        plan.is_some_and(|plan| plan.feeds.iter().any(Result::is_err))
+        let feeds = plan.into_iter().flat_map(|plan| plan.form.feed.iter().zip(&plan.feeds));
+        feeds.filter(|(_, read)| read.is_err()).map(|(feed, _)| feed.name()).collect()
     }
 
     /// The same with feeds as they are on the disk now; one that can't be read any more stays as it was.

@@ -111,7 +111,8 @@ impl Usual {
         }
         for _ in 0..LOOKS_MAX {
             let (at, end) = place(school, due);
-            if !self.is_off(at) {
+            // In the hour after which most are off they leave.
+            if !self.is_off(at) && !self.is_off(place(school, end).0) {
                 return due;
             }
             due = anew(end).max(end);
@@ -216,6 +217,7 @@ mod tests {
         let usual = learned(6);
         let monday = 6 * 7 * 24;
         assert_eq!(due(&usual, monday + 14), monday + 14);
+        assert_eq!(due(&usual, monday + 21), monday + 24 + 12, "in its last hour they leave");
         assert_eq!(due(&usual, monday + 2), monday + 12, "at night it waits for the morning");
         assert_eq!(due(&usual, monday + 4 * 24 + 23), monday + 7 * 24 + 12, "and on Friday for Monday");
     }

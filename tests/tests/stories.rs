@@ -59,6 +59,7 @@ stories! {
     laptop_silent_opens_none,
     line_taken_off_a_model_has_its_own_ticket,
     line_to_a_building_is_one_ticket,
+    laptop_that_nobody_saw_for_weeks_is_on_the_list,
     low_toner_opens_one_supply,
     machines_and_ways_out_open_one_each_and_end_once_good,
     machines_that_are_not_looked_after_are_listed_and_make_no_ticket,

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::feed::{Fetched, Fetcher};
+use super::record::keep_days_of;
 use super::{Calendars, CalendarsError, FOLDER, record_of};
 use crate::clock::Clock;
 use crate::health::{Health, chain};
@@ -30,9 +31,6 @@ const FETCH_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// How soon after one that failed: a snowy morning is no time to wait.
 const FETCH_AGAIN: Duration = Duration::from_secs(30 * 60);
-
-/// While a recorded calendar reaches that far, one that lacks a feed does not replace it.
-const ENOUGH_MS: i64 = 30 * 86_400_000;
 
 /// Looks after the calendars.
 #[derive(Debug)]
@@ -227,7 +225,7 @@ impl Keeper {
         let Ok(today) = jiff::Timestamp::from_millisecond(now.0) else { return (Vec::new(), faults) };
         let mut sets = Vec::new();
         for site in calendars.sites() {
-            let set = match calendars.expand(site, today) {
+            let mut set = match calendars.expand(site, today) {
                 Ok(expanded) => record_of(site, &expanded),
                 Err(error) => {
                     faults.push(chain(&error));
@@ -235,9 +233,10 @@ impl Keeper {
                 }
             };
             let known = recorded.get(site);
-            let lacks = calendars.lacks_feed(site);
-            let enough = known.is_some_and(|known| known.source == set.source && known.ends_ms - now.0 > ENOUGH_MS);
-            if known != Some(&set) && !(lacks && enough) {
+            if let Some(known) = known.filter(|known| known.source == set.source) {
+                keep_days_of(&mut set, known, &calendars.lacking_feeds(site));
+            }
+            if known != Some(&set) {
                 sets.push(set);
             }
         }

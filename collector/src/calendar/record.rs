@@ -1,5 +1,7 @@
 //! A building's calendar as the journal holds it, and back.
 
+use std::collections::BTreeSet;
+
 use bellwether_logic::calendar::{self as logic, Calendar, Change, Date as Days, DayKind, Parts};
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{
@@ -57,6 +59,30 @@ pub fn record_of(site: &str, expanded: &Expanded) -> CalendarSet {
             })
             .collect(),
     }
+}
+
+/// Takes over what a calendar of before said of single days by these feeds, which can't be read now: what was written in the
+/// file since is in force all the same, and has the last word on its days.
+pub(super) fn keep_days_of(set: &mut CalendarSet, known: &CalendarSet, feeds: &BTreeSet<String>) {
+    let by_file: BTreeSet<i32> =
+        set.notes.iter().filter(|note| note.source == set.source).map(|note| note.date).collect();
+    let kept: Vec<DayNote> = known
+        .notes
+        .iter()
+        .filter(|note| feeds.contains(&note.source) && !by_file.contains(&note.date))
+        .filter(|note| set.days.first().is_none_or(|first| note.date >= first.date))
+        .cloned()
+        .collect();
+    for note in kept {
+        set.days.retain(|day| day.date != note.date);
+        set.notes.retain(|other| other.date != note.date);
+        let day = known.days.iter().find(|day| day.date == note.date);
+        // Days of feeds have no bells; another file's schedules would be others.
+        set.days.extend(day.map(|day| SchoolDay { schedule: 0, ..day.clone() }));
+        set.notes.push(note);
+    }
+    set.days.sort_by_key(|day| day.date);
+    set.notes.sort_by_key(|note| note.date);
 }
 
 fn school_day(day: &logic::Day) -> SchoolDay {

@@ -257,8 +257,35 @@ fn a_broken_feed_is_a_fault_and_its_last_good_content_stays() {
     let kept = calendars.with_feeds_of(folder.path());
     assert_eq!(shown(&kept.expand("", today()).unwrap(), date(2026, 12, 7)), "closed");
     let anew = Calendars::load(folder.path(), chicago()).unwrap();
-    assert!(anew.lacks_feed("Lincoln"));
+    assert_eq!(anew.lacking_feeds("Lincoln").into_iter().collect::<Vec<_>>(), ["d.ics"]);
     assert_eq!(anew.faults(), ["d.ics: it is cut off: END:VCALENDAR is missing"]);
+}
+
+#[test]
+fn what_is_written_while_a_feed_cannot_be_read_is_in_force_and_the_days_of_the_feed_stay() {
+    let toml = "hours = \"08:00-15:00\"\n[[feed]]\nfile = \"d.ics\"\n";
+    let event = |date: u32| format!("BEGIN:VEVENT\nSUMMARY:No School\nDTSTART;VALUE=DATE:{date}\nEND:VEVENT\n");
+    let good = format!("BEGIN:VCALENDAR\n{}{}END:VCALENDAR\n", event(20_261_207), event(20_261_214));
+    let folder = folder(&[("d.toml", toml), ("d.ics", &good)]);
+    let load = || Calendars::load(folder.path(), chicago()).unwrap();
+    let known = super::record_of("", &load().expand("", today()).unwrap());
+    std::fs::write(folder.path().join("d.ics"), &good[..40]).unwrap();
+    let edited = format!(
+        "{toml}[[holiday]]\nname = \"Ours\"\ndays = \"2026-12-09\"\n[[school_day]]\nname = \"Made up\"\ndays = \"2026-12-14\"\n"
+    );
+    std::fs::write(folder.path().join("d.toml"), edited).unwrap();
+    let now = load();
+    let mut set = super::record_of("", &now.expand("", today()).unwrap());
+    super::record::keep_days_of(&mut set, &known, &now.lacking_feeds(""));
+    let is_open = |day: i8| {
+        let date = days_since_epoch(date(2026, 12, day)).0;
+        set.days.iter().any(|open| open.date == date)
+    };
+    assert_eq!([7, 8, 9, 14].map(is_open), [false, true, false, true]);
+    assert!(super::calendar_of(&set).is_some(), "it stays a calendar");
+    let again = set.clone();
+    super::record::keep_days_of(&mut set, &again, &now.lacking_feeds(""));
+    assert_eq!(set, again, "and says the same again");
 }
 
 /// A server that answers each of these bodies once, in turn.

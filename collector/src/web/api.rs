@@ -256,6 +256,9 @@ pub(super) fn ticket_json(ticket: &Ticket) -> Value {
                 "severity": line.severity.as_str(),
                 "since": time(line.since),
                 "readings": line.worst.readings,
+                "comes_and_goes": line.flapping.map(|flapping| json!({
+                    "times": flapping.times, "since": time(flapping.since),
+                })),
                 "ended_at": line.ended_at.map(time),
             })
         })

@@ -8,16 +8,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use bellwether_logic::calendar::{Change, Date as Days, Day, DayKind};
 use bellwether_logic::time::Timestamp;
+use bellwether_logic::usual::UsualHours;
 use bellwether_proto::record::v1::{CalendarSet, Closed, DayChanged, DayNote, Record, day_changed, record};
 use jiff::Span;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::Desk;
 use super::access::{Signed, Visitor};
 use super::page::{PageError, Shell, encode, render};
 use super::when::When;
+use super::{Desk, words};
 use crate::calendar::{CALENDAR, calendar_of, civil, days_since_epoch, zone_named};
 use crate::state::State as Database;
 use crate::state::calendar::DayWord;
@@ -133,6 +134,8 @@ struct CalendarPage {
     today: Option<Shown>,
     rows: Vec<Shown>,
     history: Vec<(String, String, String, String, When)>,
+    /// Kinds of devices and when they are usually on.
+    usual: Vec<(&'static str, String)>,
     trouble: Option<String>,
 }
 
@@ -158,13 +161,14 @@ pub(super) async fn show(
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let (now, zone) = (desk.app.clock.now(), desk.zone.clone());
-    let (view, sites, history) = desk
+    let (view, sites, history, usual) = desk
         .with_state(move |state| {
             let sites = buildings(state)?;
             let first = sites.first().cloned().unwrap_or_default();
             let building = asked.building.filter(|building| sites.contains(building)).unwrap_or(first);
             let view = View::read(state, &building, now, &zone, DAYS_SHOWN)?;
-            Ok::<_, PageError>((view, sites, state.day_history(HISTORY_SHOWN)?))
+            let usual = state.usual_hours(&view.building)?;
+            Ok::<_, PageError>((view, sites, state.day_history(HISTORY_SHOWN)?, usual))
         })
         .await?;
     let trouble = desk.app.health.troubles().into_iter().find(|(part, _)| *part == CALENDAR).map(|(_, why)| why);
@@ -186,6 +190,7 @@ pub(super) async fn show(
         today: (!rows.is_empty()).then(|| rows.remove(0)),
         rows,
         history: history.iter().map(|word| told(word, now, &view.zone)).collect(),
+        usual: usual.iter().map(|hours| (words::class(hours.class), told_hours(hours))).collect(),
         trouble: trouble.filter(|_| may_change),
         building: view.building,
     }))
@@ -209,6 +214,39 @@ fn shown(row: &DayRow, view: &View, now: Timestamp) -> Shown {
         may_close: row.is_school_day && word.is_none(),
         may_delay: row.is_school_day && word.is_none() && !is_over && !planned_late,
         word,
+    }
+}
+
+/// When a kind of device is usually on, in words.
+fn told_hours(hours: &UsualHours) -> String {
+    /// The hours of a school day begin so long before its opening.
+    const BEFORE: i64 = 6;
+    let count = |bits: u32| bits.count_ones();
+    let school = match (count(hours.school_known), count(hours.school)) {
+        (0, _) => "not known yet on school days".into(),
+        (known, on) if known == on => "around the clock on school days".into(),
+        (_, 0) => "mostly off on school days".into(),
+        _ => {
+            let first = i64::from(hours.school.trailing_zeros()) - BEFORE;
+            let last = i64::from(31 - hours.school.leading_zeros()) + 1 - BEFORE;
+            format!("on school days from {} to {}", beside_opening(first), beside_opening(last))
+        }
+    };
+    let other = match (count(hours.other_known), count(hours.other)) {
+        (0, _) => "",
+        (known, on) if known == on => "; on all other days, too",
+        (_, 0) => "; mostly off on other days",
+        _ => "; on other days for a part of the day",
+    };
+    format!("{school}{other}")
+}
+
+fn beside_opening(hours: i64) -> String {
+    let plural = if hours.abs() == 1 { "" } else { "s" };
+    match hours {
+        0 => "the opening".into(),
+        1.. => format!("{hours} hour{plural} after the opening"),
+        _ => format!("{} hour{plural} before the opening", -hours),
     }
 }
 

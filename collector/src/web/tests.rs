@@ -31,6 +31,7 @@ mod handling;
 mod life;
 mod network;
 mod rules;
+mod sight;
 
 const NOW: Timestamp = Timestamp(1_795_212_000_000);
 const PASSWORD: &str = "a few plain words";
@@ -197,6 +198,9 @@ fn form_request(path: &str) -> axum::http::request::Builder {
 /// What the engine reader does, as far as pages can tell.
 fn apply(state: &State, record: Record) -> Result<(), SubmitError> {
     match record.body.unwrap() {
+        record::Body::Raised(raised) => sight::raised(state, &raised),
+        record::Body::Planned(planned) => sight::planned(state, planned),
+        record::Body::PlanEnded(ended) => sight::ended(state, &ended),
         record::Body::Device(device) => state.commit_engine(|tx| tx.put_device(NOW, &device)).unwrap(),
         record::Body::Ticket(TicketActed { ticket: number, actor, action: Some(action) }) => {
             let mut ticket = state.ticket(number).unwrap().unwrap();

@@ -33,6 +33,8 @@ struct Fault {
     severity_label: &'static str,
     since: When,
     ended: Option<(When, String)>,
+    /// How often it came and went, since when.
+    flapping: Option<(u32, When)>,
     readings: Vec<String>,
     first: Vec<String>,
     advice: String,
@@ -57,6 +59,7 @@ impl Fault {
                 let why = line.ending.as_ref().map(bellwether_logic::incidents::Ending::text).unwrap_or_default();
                 (when(at), why)
             }),
+            flapping: line.flapping.map(|flapping| (flapping.times, when(flapping.since))),
             readings: line.worst.readings.clone(),
             first: if changed { line.opening.readings.clone() } else { Vec::new() },
             advice: line.advice.clone(),

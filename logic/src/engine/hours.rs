@@ -24,6 +24,9 @@ pub const USUALS_MAX: usize = 20_000;
 /// What was silent for so long is no part of what is usual. House: a break between terms.
 const GONE_AFTER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
+/// An outage that has lasted so long teaches nothing: it is one, and nobody's habit. House: a day.
+const BROKEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A portable that was not seen for so many school days is on its building's list. House, as in the domain facts, row 23.
 pub const FIND_AFTER_DAYS: usize = 14;
 
@@ -83,6 +86,11 @@ impl Engine {
     }
 }
 
+/// Whether an outage lasts too long to be the end of a day.
+fn is_broken(now: Timestamp, incident: &Incident) -> bool {
+    incident.is_out() && now.since(incident.opened_at) > BROKEN_AFTER
+}
+
 /// Whether a device that stays in its place is on; none if it tells nothing about its class.
 fn is_on(now: Timestamp, watched: &Watched) -> Option<bool> {
     let counts = is_fixed(watched.device.class) && watched.device.state == LifeState::InUse;
@@ -90,7 +98,7 @@ fn is_on(now: Timestamp, watched: &Watched) -> Option<bool> {
     match watched.contact.presence() {
         Presence::Present => Some(true),
         Presence::Unknown => None,
-        _ if now.since(last) > GONE_AFTER || watched.incidents.values().any(Incident::is_out) => None,
+        _ if now.since(last) > GONE_AFTER || watched.incidents.values().any(|it| is_broken(now, it)) => None,
         Presence::Absent | Presence::SaidGoodbye { .. } => Some(false),
     }
 }

@@ -16,6 +16,7 @@ use crate::tickets::{LINES_MAX, Refusal, RepairNote, TicketEvent, TicketState, W
 
 mod duty;
 mod groups;
+mod hours;
 mod planned;
 mod random;
 mod reference;
