@@ -89,7 +89,7 @@ impl Engine {
             },
             class: self.class_of(ticket),
             severity: ticket.severity,
-            safety: is_safety(&ticket.category),
+            safety: is_safety(&ticket.category) || left().any(|line| line.safety),
             outage,
             devices: at_fault.len(),
             away,

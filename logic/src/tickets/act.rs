@@ -169,6 +169,9 @@ pub enum Refusal {
     /// Others go on in it.
     #[error("other tickets were merged into this one: they would be hard to find again")]
     HoldsOthers,
+    /// Which devices it is about is found out, not said.
+    #[error("a ticket about several devices takes in what belongs to it by itself, and is not merged by hand")]
+    ManyDevices,
     /// The other has no room for its lines.
     #[error("ticket #{0} has no room for more")]
     Full(u64),

@@ -309,6 +309,8 @@ impl Tickets {
             return;
         }
         let is_new = matches!(state, TicketState::New | TicketState::Reopened);
+        // Nobody is asked for what was put off, or is looked after with another.
+        let held = is_new && (ticket.deferred || ticket.under.is_some());
         let came_back = is_open && handling.resolution.as_ref().is_some_and(|clock| clock.done_at.is_some());
         if came_back {
             (handling.response, handling.resolution, handling.vendor) = (None, None, None);
@@ -322,8 +324,8 @@ impl Tickets {
             clock.set_done(now, school, done);
             clock.run(now, school, runs);
         };
-        keep(&mut handling.response, to_respond, is_new, !is_new);
-        keep(&mut handling.resolution, to_resolve, is_open && state != TicketState::Waiting, !is_open);
+        keep(&mut handling.response, to_respond, is_new && !held, !is_new);
+        keep(&mut handling.resolution, to_resolve, is_open && !held && state != TicketState::Waiting, !is_open);
         let waits = handling.waiting.as_ref().is_some_and(|waiting| waiting.r#for == WaitFor::Vendor);
         let owns = handling.owner.as_ref().is_some_and(|owner| owner.kind == PartyKind::Vendor);
         let at_vendor = is_open && (waits || owns);

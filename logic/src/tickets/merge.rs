@@ -49,6 +49,9 @@ impl Tickets {
             return Err(Refusal::HoldsOthers);
         }
         let target = self.tickets.get(&into).filter(|target| target.state.is_open()).ok_or(Refusal::NoTarget(into))?;
+        if ticket.about != About::Device || target.about != About::Device {
+            return Err(Refusal::ManyDevices);
+        }
         if target.lines.len() + ticket.lines.len() > target.lines_max() {
             return Err(Refusal::Full(into));
         }
