@@ -138,6 +138,7 @@ fn pages() -> Router<Desk> {
         .route("/tickets", get(tickets::show))
         .route("/tickets/{number}", get(ticket::show))
         .route("/tickets/{number}/take", post(ticket::take))
+        .route("/tickets/{number}/take-off", post(ticket::take_off))
         .route("/tickets/{number}/comment", post(ticket::comment))
         .route("/tickets/{number}/decide", post(decision::decide))
         .route("/tickets/{number}/close", post(ticket::close))

@@ -28,6 +28,7 @@ const STEPS: &[&str] = &[
     include_str!("format_7.sql"),
     include_str!("format_8.sql"),
     include_str!("format_9.sql"),
+    include_str!("format_10.sql"),
 ];
 
 /// Length of SQLite's file header, and where it keeps the two numbers, big-endian.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bellwether_logic::tickets::{Priority, Ticket, TicketEvent, TicketState};
+use bellwether_logic::tickets::{About, Priority, Ticket, TicketEvent, TicketState};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
@@ -21,8 +21,31 @@ pub struct TicketCounts {
     pub waiting: u32,
     /// Somebody works on them.
     pub taken: u32,
+    /// Put off, because there were as many on one day as somebody can work off.
+    pub later: u32,
     /// Resolved or closed.
     pub ended: u32,
+}
+
+/// Whether a ticket is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// It is.
+    ToDo = 0,
+    /// It is put off.
+    Later = 1,
+    /// It stands beneath another.
+    Beneath = 2,
+}
+
+impl Rank {
+    fn of(ticket: &Ticket) -> Self {
+        match (ticket.under, ticket.deferred) {
+            (Some(_), _) => Self::Beneath,
+            (None, true) => Self::Later,
+            (None, false) => Self::ToDo,
+        }
+    }
 }
 
 /// Which tickets are asked for.
@@ -38,6 +61,8 @@ pub struct TicketFilter {
     pub owners: Vec<String>,
     /// Only those of this priority.
     pub priority: Option<Priority>,
+    /// Only those of this rank.
+    pub rank: Option<Rank>,
 }
 
 impl TicketFilter {
@@ -53,6 +78,10 @@ impl TicketFilter {
         if self.owners.is_empty() { String::new() } else { format!("\n{}\n", self.owners.join("\n")) }
     }
 
+    fn rank_number(&self) -> i64 {
+        self.rank.map_or(-1, |rank| rank as i64)
+    }
+
     fn priority_word(&self) -> &'static str {
         self.priority.map_or("", Priority::as_str)
     }
@@ -63,17 +92,19 @@ impl TicketFilter {
     }
 }
 
-/// The part of a question that the filter makes. Bound to: states as `,a,b,`, site, device, owner, priority. Whoever has taken
+/// The part of a question that the filter makes. Bound to: states as `,a,b,`, site, device, owner, priority, rank. Whoever has taken
 /// a ticket has it; whoever is responsible for one that nobody has taken has that, too.
 const FILTERED: &str = "WHERE (?1 = '' OR instr(?1, ',' || state || ',') > 0)
-    AND (?2 = '' OR site = ?2) AND (?3 = '' OR device = ?3)
-    AND (?4 = '' OR instr(?4, char(10) || iif(assignee = '', owner, assignee) || char(10)) > 0) AND (?5 = '' OR priority = ?5)";
+    AND (?2 = '' OR site = ?2 OR number IN (SELECT ticket FROM ticket_devices WHERE ticket_devices.site = ?2))
+    AND (?3 = '' OR device = ?3 OR number IN (SELECT ticket FROM ticket_devices WHERE ticket_devices.device = ?3))
+    AND (?4 = '' OR instr(?4, char(10) || iif(assignee = '', owner, assignee) || char(10)) > 0) AND (?5 = '' OR priority = ?5)
+    AND (?6 < 0 OR rank = ?6)";
 
 /// Open ones first, by priority, those that are due first; then the ended, the last of them first.
 static LIST: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT body FROM tickets {FILTERED} ORDER BY ended_at IS NOT NULL, ended_at DESC, priority, due IS NULL, due,
-             instr('critical major minor info', severity), opened_at DESC, number DESC LIMIT ?6 OFFSET ?7"
+        "SELECT body FROM tickets {FILTERED} ORDER BY ended_at IS NOT NULL, ended_at DESC, rank, priority, due IS NULL, due,
+             instr('critical major minor info', severity), opened_at DESC, number DESC LIMIT ?7 OFFSET ?8"
     )
 });
 static COUNT: LazyLock<String> = LazyLock::new(|| format!("SELECT count(*) FROM tickets {FILTERED}"));
@@ -96,7 +127,16 @@ impl State {
     /// When the database fails.
     pub fn tickets(&self, filter: &TicketFilter, limit: u32, offset: u32) -> Result<Vec<Ticket>, StateError> {
         let (states, owners, priority) = (filter.state_list(), filter.owner_list(), filter.priority_word());
-        let bound = params![states, filter.site, filter.device, owners, priority, limit.min(PAGE_MAX), offset];
+        let bound = params![
+            states,
+            filter.site,
+            filter.device,
+            owners,
+            priority,
+            filter.rank_number(),
+            limit.min(PAGE_MAX),
+            offset
+        ];
         self.reader()
             .prepare_cached(&LIST)
             .and_then(|mut query| query.query_map(bound, from_body)?.collect::<Result<_, _>>())
@@ -109,7 +149,7 @@ impl State {
     /// When the database fails.
     pub fn tickets_matching(&self, filter: &TicketFilter) -> Result<u32, StateError> {
         let (states, owners, priority) = (filter.state_list(), filter.owner_list(), filter.priority_word());
-        let bound = params![states, filter.site, filter.device, owners, priority];
+        let bound = params![states, filter.site, filter.device, owners, priority, filter.rank_number()];
         self.reader()
             .prepare_cached(&COUNT)
             .and_then(|mut query| query.query_row(bound, |row| row.get(0)))
@@ -137,16 +177,38 @@ impl State {
     pub fn ticket_counts(&self) -> Result<TicketCounts, StateError> {
         self.reader()
             .prepare_cached(
-                "SELECT count(*) FILTER (WHERE ended_at IS NULL AND state IN ('new', 'reopened')),
+                "SELECT count(*) FILTER (WHERE ended_at IS NULL AND state IN ('new', 'reopened') AND rank = 0),
                         count(*) FILTER (WHERE ended_at IS NULL AND state NOT IN ('new', 'reopened')),
+                        count(*) FILTER (WHERE ended_at IS NULL AND rank = 1),
                         count(*) FILTER (WHERE ended_at IS NOT NULL) FROM tickets",
             )
             .and_then(|mut query| {
                 query.query_row([], |row| {
-                    Ok(TicketCounts { waiting: row.get(0)?, taken: row.get(1)?, ended: row.get(2)? })
+                    Ok(TicketCounts {
+                        waiting: row.get(0)?,
+                        taken: row.get(1)?,
+                        later: row.get(2)?,
+                        ended: row.get(3)?,
+                    })
                 })
             })
             .during("count tickets")
+    }
+
+    /// The tickets that stand beneath another, or did until they ended, the worst first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn tickets_beneath(&self, number: u64) -> Result<Vec<Ticket>, StateError> {
+        self.reader()
+            .prepare_cached(
+                "SELECT body FROM tickets WHERE under = ?1
+                 ORDER BY ended_at IS NOT NULL, instr('critical major minor info', severity), number LIMIT ?2",
+            )
+            .and_then(|mut query| {
+                query.query_map(params![number.cast_signed(), PAGE_MAX], from_body)?.collect::<Result<_, _>>()
+            })
+            .during("list the tickets beneath another")
     }
 
     /// What happened to a ticket, oldest first; of a very long history the newest part.
@@ -186,11 +248,11 @@ impl EngineTx<'_> {
         self.transaction
             .prepare_cached(
                 "INSERT INTO tickets (number, device, site, state, severity, opened_at, changed_at, ended_at, body,
-                                      priority, owner, assignee, due)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                                      priority, owner, assignee, due, rank, under)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
                  ON CONFLICT (number) DO UPDATE SET device = ?2, site = ?3, state = ?4, severity = ?5,
                      opened_at = ?6, changed_at = ?7, ended_at = ?8, body = ?9, priority = ?10,
-                     owner = ?11, assignee = ?12, due = ?13",
+                     owner = ?11, assignee = ?12, due = ?13, rank = ?14, under = ?15",
             )
             .and_then(|mut put| {
                 put.execute(params![
@@ -207,9 +269,24 @@ impl EngineTx<'_> {
                     ticket.handling.owner.as_ref().map_or("", |owner| &owner.key),
                     ticket.assignee.as_deref().unwrap_or_default(),
                     ticket.handling.due().map(|at| at.0),
+                    Rank::of(ticket) as i64,
+                    ticket.under.map(u64::cast_signed),
                 ])
             })
             .during("put a ticket")?;
+        if ticket.about == About::Device { Ok(()) } else { self.put_ticket_devices(ticket) }
+    }
+
+    /// Of which devices a ticket about more than one is. None ever leaves it: its lines stay though they are over.
+    fn put_ticket_devices(&self, ticket: &Ticket) -> Result<(), StateError> {
+        let mut put = self
+            .transaction
+            .prepare_cached("INSERT OR REPLACE INTO ticket_devices (ticket, device, site) VALUES (?1, ?2, ?3)")
+            .during("put the devices of a ticket")?;
+        for line in &ticket.lines {
+            put.execute(params![ticket.number.cast_signed(), line.device, line.site])
+                .during("put the devices of a ticket")?;
+        }
         Ok(())
     }
 
@@ -236,7 +313,7 @@ pub(crate) mod tests {
     use bellwether_logic::incidents::{Evidence, Fault};
     use bellwether_logic::responsibilities::{Cell, Owner, Responsibilities};
     use bellwether_logic::rules::{Severity, TicketKind};
-    use bellwether_logic::tickets::{About, Actor, Handling, Line, What};
+    use bellwether_logic::tickets::{Actor, Handling, Line, What};
     use bellwether_logic::time::Timestamp;
 
     /// A ticket with nothing special about it.
@@ -289,7 +366,6 @@ pub(crate) mod tests {
                 opened_at: at,
                 opening: evidence.clone(),
                 worst: evidence,
-                flapping: None,
                 ended_at: None,
                 ending: None,
                 from: None,
@@ -325,7 +401,40 @@ pub(crate) mod tests {
         let elsewhere = TicketFilter { site: "Oak".into(), ..TicketFilter::default() };
         assert_eq!((numbers(&elsewhere, 9).len(), state.tickets_matching(&elsewhere).unwrap()), (0, 0));
         assert_eq!(state.tickets_matching(&TicketFilter::open()).unwrap(), 2);
-        assert_eq!(state.ticket_counts().unwrap(), TicketCounts { waiting: 1, taken: 1, ended: 2 });
+        assert_eq!(state.ticket_counts().unwrap(), TicketCounts { waiting: 1, taken: 1, later: 0, ended: 2 });
+    }
+
+    #[test]
+    fn a_ticket_about_several_devices_is_found_by_each_and_what_waits_stands_apart() {
+        let (_folder, state) = fresh();
+        let line = |device: &str, site: &str| Line {
+            device: device.into(),
+            site: site.into(),
+            ..plain(1, TicketState::New).lines.remove(0)
+        };
+        let about = About::Model { model: "Acme 100".into(), rule: "worn".into() };
+        let model = Ticket {
+            about,
+            device: String::new(),
+            site: String::new(),
+            lines: vec![line("d1", "Oak"), line("d2", "Lincoln High")],
+            ..plain(1, TicketState::New)
+        };
+        let later = Ticket { deferred: true, ..plain(2, TicketState::New) };
+        let beneath = Ticket { under: Some(1), ..plain(3, TicketState::New) };
+        for ticket in [&model, &later, &beneath, &plain(4, TicketState::New)] {
+            state.commit_engine(|tx| tx.put_ticket(ticket)).unwrap();
+        }
+        let numbers = |filter: TicketFilter| -> Vec<u64> {
+            state.tickets(&filter, 9, 0).unwrap().iter().map(|ticket| ticket.number).collect()
+        };
+        assert_eq!(numbers(TicketFilter { device: "d2".into(), ..TicketFilter::default() }), [1]);
+        assert_eq!(numbers(TicketFilter { site: "Oak".into(), ..TicketFilter::default() }), [1]);
+        assert_eq!(numbers(TicketFilter { rank: Some(Rank::ToDo), ..TicketFilter::default() }), [4, 1]);
+        assert_eq!(numbers(TicketFilter { rank: Some(Rank::Later), ..TicketFilter::default() }), [2]);
+        assert_eq!(numbers(TicketFilter::default()), [4, 1, 2, 3], "what is to be done now comes first");
+        assert_eq!(state.tickets_beneath(1).unwrap(), [beneath]);
+        assert_eq!(state.ticket_counts().unwrap(), TicketCounts { waiting: 2, taken: 0, later: 1, ended: 0 });
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{api_calendar, api_map, api_ticket, changes, decision, findings, plan
 use crate::state::devices::DeviceRow;
 use crate::state::people::{Deed, Role};
 use crate::state::secret::SecretHash;
-use crate::state::tickets::TicketFilter;
+use crate::state::tickets::{Rank, TicketFilter};
 
 /// Rows in an answer, unless it is asked for otherwise.
 const LIMIT_DEFAULT: u32 = 100;
@@ -139,6 +139,8 @@ pub(super) struct Part {
     device: Option<String>,
     owner: Option<String>,
     priority: Option<String>,
+    /// `true`: only what is put off; `false`: only what is to be done now.
+    put_off: Option<bool>,
 }
 
 pub(super) type Asked = Result<Query<Part>, axum::extract::rejection::QueryRejection>;
@@ -175,7 +177,8 @@ impl Part {
         let priority = self.priority.as_deref().filter(|word| !word.is_empty()).map(str::parse).transpose();
         let priority =
             priority.map_err(|unknown: UnknownWord| Problem::new(StatusCode::BAD_REQUEST, format!("{unknown}")))?;
-        Ok(TicketFilter { states, site, device, owners, priority })
+        let rank = self.put_off.map(|put_off| if put_off { Rank::Later } else { Rank::ToDo });
+        Ok(TicketFilter { states, site, device, owners, priority, rank })
     }
 }
 
@@ -271,6 +274,10 @@ pub(super) fn ticket_json(ticket: &Ticket) -> Value {
         "category": ticket.category,
         "title": ticket.title,
         "about": ticket.about,
+        "reason": ticket.why_one(),
+        "advice": ticket.advice,
+        "under": ticket.under,
+        "put_off": ticket.deferred,
         "device": ticket.device,
         "device_name": ticket.device_name,
         "site": ticket.site,
@@ -288,6 +295,7 @@ pub(super) fn ticket_json(ticket: &Ticket) -> Value {
         "decision": decided,
         "last_fixes": fixes,
         "lines": lines,
+        "lines_more": ticket.lines_more,
         "out_of_reach": ticket.affected.iter().map(|affected| json!({
             "device": affected.device,
             "name": affected.name,

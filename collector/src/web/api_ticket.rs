@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use bellwether_logic::tickets::{Clock, Priority, TEXT_MAX, Ticket, WaitFor};
 use bellwether_proto::record::v1::{
-    Assign, Close, Comment, Merge, Prioritize, Record, Reopen, Resume, Split, Start, Take, TicketActed, Wait, record,
-    ticket_acted,
+    Assign, Close, Comment, FaultTag, ListedFault, Merge, Prioritize, Record, Reopen, Resume, Split, Start, Take,
+    TakeOff, TicketActed, Wait, record, ticket_acted,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,6 +46,12 @@ pub(super) enum Act {
     },
     Merge {
         into: u64,
+    },
+    TakeOff {
+        device: String,
+        rule: String,
+        #[serde(default)]
+        subject: Vec<(String, String)>,
     },
     Close {
         fault: String,
@@ -86,6 +92,11 @@ impl Act {
                 priority: priority.map_or("", Priority::as_str).into(),
                 note: short(note),
             }),
+            Self::TakeOff { device, rule, subject } => {
+                let tags = subject.into_iter().map(|(key, value)| FaultTag { key, value }).collect();
+                let fault = Some(ListedFault { device_id: device, rule, tags });
+                ticket_acted::Action::TakeOff(TakeOff { fault })
+            }
             Self::Merge { into } => ticket_acted::Action::Merge(Merge { into }),
             Self::Close { fault, action, part, minutes, cost_cents } => ticket_acted::Action::Close(Close {
                 fault: short(fault),

@@ -7,7 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use bellwether_logic::life::dollars;
 use bellwether_logic::tickets::{About, Actor, Affected, Line, TEXT_MAX, Ticket, TicketEvent, What};
 use bellwether_logic::time::Timestamp;
-use bellwether_proto::record::v1::{Close, Comment, Record, Reopen, Take, TicketActed, record, ticket_acted};
+use bellwether_proto::record::v1::{
+    Close, Comment, FaultTag, ListedFault, Record, Reopen, Take, TakeOff, TicketActed, record, ticket_acted,
+};
 use serde::Deserialize;
 
 use super::access::{Signed, Visitor};
@@ -29,6 +31,8 @@ struct Fault {
     device: String,
     device_name: String,
     room: String,
+    /// What tells it from the others, for the form that takes it off; none if it can't be.
+    key: Option<String>,
     title: String,
     severity_label: &'static str,
     since: When,
@@ -52,6 +56,7 @@ impl Fault {
             device,
             device_name: line.device_name.clone(),
             room: line.room.clone(),
+            key: take_off_key(ticket, line),
             title: line.title.clone(),
             severity_label: words::severity(line.severity),
             since: when(line.since),
@@ -67,6 +72,12 @@ impl Fault {
             note,
         }
     }
+}
+
+/// A line of a ticket about several devices, as a form writes it.
+fn take_off_key(ticket: &Ticket, line: &Line) -> Option<String> {
+    let may = ticket.about != About::Device && ticket.state.is_open() && !line.is_over() && line.from.is_none();
+    may.then(|| serde_json::to_string(&(&line.device, &line.fault)).ok()).flatten()
 }
 
 /// A runbook's numbered lines, and the others.
@@ -134,7 +145,14 @@ impl Behind {
 struct TicketPage {
     shell: Shell,
     card: Card,
+    /// Why it is one ticket, and what to do first about all of it.
+    why: String,
+    advice: String,
+    about_one: bool,
+    /// The tickets beneath it.
+    beneath: Vec<Card>,
     faults: Vec<Fault>,
+    faults_more: u64,
     /// What hangs on it, those first that are not back.
     behind: Vec<Behind>,
     behind_more: u64,
@@ -178,7 +196,7 @@ async fn page(
     problem: Option<String>,
 ) -> Result<Response, PageError> {
     let found = desk.with_state(move |state| Found::read(state, number)).await?;
-    let Found { ticket, events, people } = found.ok_or(PageError::NotFound)?;
+    let Found { ticket, events, beneath, people } = found.ok_or(PageError::NotFound)?;
     let now = desk.app.clock.now();
     let when = |at| When::new(at, now, &desk.zone);
     let role = visitor.person.role;
@@ -187,6 +205,11 @@ async fn page(
         shell: Shell::new(format!("#{number} {}", ticket.title), "tickets", visitor),
         card: Card::new(&ticket, when),
         faults: ticket.lines.iter().map(|line| Fault::new(&ticket, line, when)).collect(),
+        why: ticket.why_one(),
+        advice: ticket.advice.clone(),
+        about_one: ticket.about == About::Device,
+        beneath: beneath.iter().map(|ticket| Card::new(ticket, when)).collect(),
+        faults_more: ticket.lines_more,
         behind: behind(&ticket, when),
         behind_more: ticket.affected_more,
         changed: when(ticket.changed_at),
@@ -212,6 +235,8 @@ struct Found {
     ticket: Ticket,
     /// Also those of tickets that were merged into it, in order of time.
     events: Vec<TicketEvent>,
+    /// Those that stand beneath it.
+    beneath: Vec<Ticket>,
     people: Vec<String>,
 }
 
@@ -223,7 +248,8 @@ impl Found {
             events.extend(state.ticket_events(merged.ticket)?);
         }
         events.sort_by_key(|event| event.at);
-        Ok(Some(Self { ticket, events, people: state.workers()? }))
+        let beneath = if ticket.about == About::Building { state.tickets_beneath(number)? } else { Vec::new() };
+        Ok(Some(Self { ticket, events, beneath, people: state.workers()? }))
     }
 }
 
@@ -312,6 +338,27 @@ pub(super) async fn reopen(
     visitor.must(Deed::WorkTicket)?;
     let text = shortened(&words.text);
     act(&desk, &visitor, &number, ticket_acted::Action::Reopen(Reopen { text }), RepairForm::default()).await
+}
+
+/// Which line is taken off.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LineForm {
+    line: String,
+}
+
+/// Gives one device's fault on a ticket about several a ticket of its own.
+pub(super) async fn take_off(
+    State(desk): State<Desk>,
+    Path(number): Path<String>,
+    Signed(visitor, form): Signed<LineForm>,
+) -> Result<Response, PageError> {
+    visitor.must(Deed::WorkTicket)?;
+    let line: Result<(String, bellwether_logic::incidents::Fault), _> = serde_json::from_str(&form.line);
+    let (device, fault) = line.map_err(|_| PageError::NotFound)?;
+    let tags = fault.tags.into_iter().map(|(key, value)| FaultTag { key, value }).collect();
+    let fault = Some(ListedFault { device_id: device, rule: fault.rule, tags });
+    act(&desk, &visitor, &number, ticket_acted::Action::TakeOff(TakeOff { fault }), RepairForm::default()).await
 }
 
 pub(super) fn shortened(text: &str) -> String {

@@ -14,7 +14,7 @@ use super::when::When;
 use super::{Desk, words};
 use crate::responsibilities::matrix_of;
 use crate::state::State as Database;
-use crate::state::tickets::{TicketCounts, TicketFilter};
+use crate::state::tickets::{Rank, TicketCounts, TicketFilter};
 
 /// Tickets on one page of the list.
 const ROWS_PER_PAGE: u32 = 100;
@@ -40,6 +40,9 @@ pub(super) struct Card {
     /// When a clock of it will be up, and whether one is.
     pub(super) due: Option<When>,
     pub(super) late: bool,
+    /// Beneath which ticket it stands, and whether it is put off.
+    pub(super) under: Option<u64>,
+    pub(super) later: bool,
     /// How many devices are out of reach with it; empty if there are none.
     pub(super) cut_off: String,
     pub(super) opened: When,
@@ -67,6 +70,8 @@ impl Card {
             priority: ticket.handling.priority.as_str(),
             late: ticket.state.is_open() && ticket.handling.step().is_some(),
             due: ticket.handling.due().filter(|_| ticket.state.is_open()).map(&when),
+            under: ticket.under.filter(|_| ticket.state.is_open()),
+            later: ticket.deferred,
             cut_off: cut_off(ticket),
             opened: when(ticket.opened_at),
             ended: ticket.ended_at.map(when),
@@ -100,7 +105,7 @@ struct TicketsPage {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
-    /// `open` (the default), `mine`, `ended` or `all`.
+    /// `open` (the default), `mine`, `later`, `ended` or `all`.
     show: String,
     /// The building.
     building: String,
@@ -125,7 +130,12 @@ impl Asked {
             (_, owner) => vec![owner.to_owned()],
         };
         let priority = self.priority.parse().ok();
-        TicketFilter { states, site: self.building.clone(), owners, priority, ..TicketFilter::default() }
+        let rank = match (self.state.is_empty(), self.show.as_str()) {
+            (true, "open" | "mine") => Some(Rank::ToDo),
+            (_, "later") => Some(Rank::Later),
+            _ => None,
+        };
+        TicketFilter { states, site: self.building.clone(), owners, priority, rank, ..TicketFilter::default() }
     }
 
     fn rest(&self) -> String {
@@ -154,7 +164,7 @@ pub(super) async fn show(
     visitor: Visitor,
     Query(mut asked): Query<Asked>,
 ) -> Result<Response, PageError> {
-    if !matches!(asked.show.as_str(), "ended" | "all" | "mine") {
+    if !matches!(asked.show.as_str(), "ended" | "all" | "mine" | "later") {
         asked.show = "open".into();
     }
     let page = asked.page.unwrap_or(1).max(1);

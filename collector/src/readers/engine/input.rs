@@ -174,11 +174,13 @@ fn plan(planned: &ChangePlanned) -> Option<Input> {
 }
 
 fn raise(raised: &ListRaised) -> Input {
-    let fault = |listed: &ListedFault| {
-        let tags = listed.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
-        (listed.device_id.clone(), Fault { rule: listed.rule.clone(), tags })
-    };
-    Input::Raise { actor: raised.actor.clone(), faults: raised.faults.iter().map(fault).collect() }
+    Input::Raise { actor: raised.actor.clone(), faults: raised.faults.iter().map(listed).collect() }
+}
+
+/// A device and its fault.
+fn listed(listed: &ListedFault) -> (String, Fault) {
+    let tags = listed.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect();
+    (listed.device_id.clone(), Fault { rule: listed.rule.clone(), tags })
 }
 
 /// What a person did; nothing if it is of words that this version does not know.
@@ -212,6 +214,10 @@ fn act(acted: &TicketActed) -> Option<Input> {
         },
         ticket_acted::Action::Merge(merge) => Action::Merge { into: merge.into },
         ticket_acted::Action::Split(_) => Action::Split,
+        ticket_acted::Action::TakeOff(off) => {
+            let (device, fault) = listed(off.fault.as_ref()?);
+            Action::TakeOff { device, fault }
+        }
     };
     Some(Input::Act { ticket: acted.ticket, actor: acted.actor.clone(), action })
 }
