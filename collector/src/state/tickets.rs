@@ -368,6 +368,7 @@ pub(crate) mod tests {
                 worst: evidence,
                 ended_at: None,
                 ending: None,
+                flapping: None,
                 from: None,
             }],
             events: 1,
