@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod backoff;
+pub mod backtest;
 pub mod batch;
 pub mod calendar;
 pub mod device;

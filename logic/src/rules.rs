@@ -31,6 +31,7 @@ mod parts;
 mod rate;
 mod ratio;
 mod reads;
+mod suggest;
 mod text;
 mod threshold;
 
@@ -42,6 +43,7 @@ pub use forecast::{DAYS_LEFT, DAYS_MAX, Forecast, Towards};
 pub use parts::{HOLDS, PARTS_MAX, Part, Parts};
 pub use rate::{PER_SECOND, Rate};
 pub use ratio::{PART_PERCENT, Ratio};
+pub use suggest::{Study, Suggestion};
 pub use text::{Shown, Template, Unit};
 pub use threshold::{Threshold, Verdict};
 
