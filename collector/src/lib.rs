@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod agents;
 pub mod app;
+pub mod backtest;
 pub mod backup;
 pub mod ca;
 pub mod calendar;

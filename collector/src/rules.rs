@@ -12,7 +12,7 @@ use bellwether_logic::rules::{Rule, RuleError, RuleSet};
 
 use crate::figures;
 use crate::folder::toml_files;
-use crate::health::Health;
+use crate::health::{Health, chain};
 
 pub use file::Broken;
 
@@ -61,8 +61,8 @@ pub enum RulesError {
         /// The folder.
         path: PathBuf,
     },
-    /// A shipped rule contradicts itself.
-    #[error("the shipped rules")]
+    /// Rules contradict themselves or each other.
+    #[error("the rules contradict themselves")]
     Shipped(#[source] RuleError),
 }
 
@@ -126,11 +126,14 @@ impl Loaded {
 pub fn load(folder: &Path) -> Result<Loaded, RulesError> {
     let (shipped, mut origins) = shipped()?;
     let (mut own, mut places, mut broken) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let mut overrides = Vec::new();
     for path in files(folder)? {
         let content = read(&path);
         broken.extend(content.broken);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        overrides.extend(content.overrides.into_iter().map(|placed| (path.clone(), name.clone(), placed)));
         for file::Placed { what: rule, line } in content.rules {
-            let place = Origin::Folder(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), line);
+            let place = Origin::Folder(name.clone(), line);
             if let Some(first) = places.get(&rule.id) {
                 let why = format!("rule `{}` twice: expected each id once; the first is in {first}", rule.id);
                 broken.push(Broken { file: path.clone(), line, rule: rule.id, why });
@@ -141,9 +144,42 @@ pub fn load(folder: &Path) -> Result<Loaded, RulesError> {
         }
     }
     origins.extend(places);
-    let rules = RuleSet::merge(shipped, own).map_err(RulesError::Shipped)?;
+    let changes = overrides
+        .iter()
+        .map(|(_, name, placed)| (placed.what.clone(), Origin::Folder(name.clone(), placed.line).to_string()));
+    let (rules, refused) = RuleSet::vary(shipped, own, changes.collect()).map_err(RulesError::Shipped)?;
+    broken.extend(refused.into_iter().map(|(at, error)| {
+        let (file, _, placed) = &overrides[at];
+        let why = format!("the override of {}", chain(&error));
+        Broken { file: file.clone(), line: placed.line, rule: error.rule, why }
+    }));
     origins.retain(|id, _| rules.get(id).is_some());
     Ok(Loaded { rules, origins, broken })
+}
+
+/// The rules of a shipped pack, named with or without its ending; none if there is no such pack.
+///
+/// # Errors
+/// When the shipped rules contradict themselves, which a test rules out.
+pub fn shipped_pack(name: &str) -> Result<Option<RuleSet>, RulesError> {
+    let Some((file, text)) = SHIPPED.iter().find(|(file, _)| *file == name || file.trim_end_matches(".toml") == name)
+    else {
+        return Ok(None);
+    };
+    let content = file::parse(Path::new(file), text);
+    let rules = content.rules.into_iter().map(|placed| placed.what).collect();
+    RuleSet::merge(rules, Vec::new()).map(Some).map_err(RulesError::Shipped)
+}
+
+/// The rules of a file alone, and what of it is broken.
+///
+/// # Errors
+/// When an id is there twice.
+pub fn from_file(path: &Path) -> Result<Loaded, RulesError> {
+    let content = read(path);
+    let rules = content.rules.into_iter().map(|placed| placed.what).collect();
+    let rules = RuleSet::merge(rules, Vec::new()).map_err(RulesError::Shipped)?;
+    Ok(Loaded { rules, origins: BTreeMap::new(), broken: content.broken })
 }
 
 /// The shipped rules, and from which pack each is.

@@ -399,7 +399,7 @@ impl Engine {
     fn enforce_coming(&mut self) {
         if let Some((rules, settings)) = self.coming.take() {
             let changed = |id: &str| {
-                let check = |rules: &RuleSet| rules.get(id).map(|rule| rule.check.clone());
+                let check = |rules: &RuleSet| rules.get(id).map(|rule| (rule.check.clone(), rule.variants.clone()));
                 check(&self.state.rules) != check(&rules)
             };
             let changed: BTreeSet<String> =

@@ -27,6 +27,7 @@ mod compare;
 mod count;
 mod derive;
 mod forecast;
+mod overrides;
 mod parts;
 mod rate;
 mod ratio;
@@ -40,6 +41,7 @@ pub use change::{Change, RISE, STEPS_MAX, Track};
 pub use compare::{Comparison, Operand, Test};
 pub use count::{Count, TIMES};
 pub use forecast::{DAYS_LEFT, DAYS_MAX, Forecast, Towards};
+pub use overrides::{Override, VARIANTS_MAX, Variant};
 pub use parts::{HOLDS, PARTS_MAX, Part, Parts};
 pub use rate::{PER_SECOND, Rate};
 pub use ratio::{PART_PERCENT, Ratio};
@@ -140,6 +142,9 @@ pub struct Rule {
     pub source: String,
     /// What it looks at and when.
     pub check: Check,
+    /// As it stands for some; only overrides make them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
 }
 
 /// The kinds of rule.
@@ -335,7 +340,10 @@ impl Rule {
             let expected = "`false` for what is critical, an outage, or about safety: that has a ticket at once";
             return Some(Flaw::new("list", "`true`", expected));
         }
-        self.flaw_in_words().or_else(|| self.flaw_in_check()).or_else(|| self.flaw_in_title())
+        self.flaw_in_words()
+            .or_else(|| self.flaw_in_variants())
+            .or_else(|| self.flaw_in_check())
+            .or_else(|| self.flaw_in_title())
     }
 
     fn flaw_in_words(&self) -> Option<Flaw> {
@@ -410,10 +418,37 @@ impl RuleSet {
     /// # Errors
     /// The first rule that contradicts itself, or an id that one of the two lists has twice.
     pub fn merge(shipped: Vec<Rule>, folder: Vec<Rule>) -> Result<Self, RuleError> {
+        Self::vary(shipped, folder, Vec::new()).map(|(rules, _)| rules)
+    }
+
+    /// The same with overrides, each with where it is written. Those that make no sense are left out and told, by their place in
+    /// the list.
+    ///
+    /// # Errors
+    /// The first rule that contradicts itself, or an id that one of the two lists has twice.
+    pub fn vary(
+        shipped: Vec<Rule>,
+        folder: Vec<Rule>,
+        overrides: Vec<(Override, String)>,
+    ) -> Result<(Self, Vec<(usize, RuleError)>), RuleError> {
         let mut rules = by_id(shipped)?;
         rules.extend(by_id(folder)?);
-        rules.retain(|_, rule| rule.enabled);
-        Ok(Self { rules })
+        let mut refused = Vec::new();
+        for (place, (change, from)) in overrides.into_iter().enumerate() {
+            let id = change.rule.clone();
+            let varied = match rules.get_mut(&id) {
+                Some(rule) => rule.vary(change, &from),
+                None => Err(RuleError {
+                    key: "rule",
+                    value: quoted(&id),
+                    expected: "the id of a rule that there is".to_string(),
+                    rule: id,
+                }),
+            };
+            refused.extend(varied.err().map(|error| (place, error)));
+        }
+        rules.retain(|_, rule| rule.enabled || rule.variants.iter().any(|variant| variant.rule.enabled));
+        Ok((Self { rules }, refused))
     }
 
     /// One rule.

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::folder::{self, Folder};
 
 /// The store's folder in the data folder.
-const FOLDER: &str = "series";
+pub(super) const FOLDER: &str = "series";
 /// Damaged blocks that are printed; more are counted.
 const PRINTED_MAX: usize = 20;
 /// What stands for standard input and output.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bellwether_agent::config::shown;
-use bellwether_logic::rules::{PACK_FORMAT, Rule, RuleError};
+use bellwether_logic::rules::{Override, PACK_FORMAT, Rule, RuleError};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use toml::Spanned;
@@ -48,6 +48,7 @@ pub(super) struct Placed<T> {
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) rules: Vec<Placed<Rule>>,
+    pub(super) overrides: Vec<Placed<Override>>,
     pub(super) broken: Vec<Broken>,
 }
 
@@ -66,9 +67,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Content {
     for (key, value) in table.get_ref().iter() {
         match key.get_ref().as_ref() {
             "format" => {}
-            "rule" => reading.take_rules(value),
+            "rule" => reading.take_all("rule", value, Reading::take_rule),
+            "override" => reading.take_all("override", value, Reading::take_override),
             other => {
-                let why = format!("unknown key `{other}`: expected `format` and `[[rule]]`");
+                let why = format!("unknown key `{other}`: expected `format`, `[[rule]]` and `[[override]]`");
                 reading.refuse(Some(key.span()), "", &why);
             }
         }
@@ -109,13 +111,24 @@ impl Reading<'_> {
         }
     }
 
-    fn take_rules(&mut self, value: &Spanned<DeValue<'_>>) {
+    fn take_all(&mut self, key: &str, value: &Spanned<DeValue<'_>>, take: fn(&mut Self, &Spanned<DeValue<'_>>)) {
         let Some(list) = value.get_ref().as_array() else {
-            self.refuse(Some(value.span()), "", "expected `[[rule]]`");
+            self.refuse(Some(value.span()), "", &format!("expected `[[{key}]]`"));
             return;
         };
-        for rule in list.iter() {
-            self.take_rule(rule);
+        for one in list.iter() {
+            take(self, one);
+        }
+    }
+
+    fn take_override(&mut self, value: &Spanned<DeValue<'_>>) {
+        let id = value.get_ref().get("rule").and_then(|id| id.get_ref().as_str()).unwrap_or_default().to_owned();
+        match Override::deserialize(value.clone().into_deserializer()) {
+            Ok(change) => {
+                let line = self.line(Some(&value.span()));
+                self.content.overrides.push(Placed { what: change, line });
+            }
+            Err(error) => self.refuse(error.span().or(Some(value.span())), &id, &lined(error.message())),
         }
     }
 

@@ -92,7 +92,7 @@ fn unknown_keys_another_format_and_an_id_that_is_there_twice_are_said() {
     let loaded = load(folder(&format!("format = 1\n{own}{own}[[rules]]\nid = \"x\"\n")).path()).unwrap();
     let told: Vec<String> = loaded.broken.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("unknown key `rules`: expected `format` and `[[rule]]`"), "{told:?}");
+    assert!(told[0].contains("unknown key `rules`: expected `format`, `[[rule]]` and `[[override]]`"), "{told:?}");
     assert!(told[1].contains("twice: expected each id once; the first is in ours.toml, line 2"), "{told:?}");
     assert!(loaded.rules.get("silence.ours").is_some());
 
@@ -111,4 +111,19 @@ fn health_tells_of_broken_rules_until_they_are_mended() {
     assert!(health.troubles()[0].1.contains("ours.toml, line 1"), "{:?}", health.troubles());
     shipped_alone().tell(&health);
     assert!(health.troubles().is_empty());
+}
+
+#[test]
+fn an_override_holds_for_whom_it_names_and_a_broken_one_is_left_out() {
+    let text = "format = 1\n\
+                [[override]]\nrule = \"sensor.hot_closet\"\nbuildings = [\"Lincoln\"]\nfor = \"2h\"\n\
+                [[override]]\nrule = \"sensor.hot\"\nbuildings = [\"Lincoln\"]\nfor = \"2h\"\n\
+                [[override]]\nrule = \"sensor.hot_closet\"\nbuilding = \"Lincoln\"\n";
+    let loaded = load(folder(text).path()).unwrap();
+    let told: Vec<String> = loaded.broken.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("ours.toml, line 12") && told[0].contains("unknown field `building`"), "{told:?}");
+    assert!(told[1].contains("ours.toml, line 6") && told[1].contains("the id of a rule that there is"), "{told:?}");
+    let rule = loaded.rules.get("sensor.hot_closet").unwrap();
+    assert_eq!(rule.variants.iter().map(|variant| &*variant.from).collect::<Vec<_>>(), ["ours.toml, line 2"]);
 }

@@ -1,5 +1,6 @@
 //! The collector as a whole, over real TLS on the loopback.
 
+mod backtest;
 mod closets;
 mod enrolment;
 mod influx;

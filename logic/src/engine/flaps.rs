@@ -58,7 +58,9 @@ impl Turn<'_> {
             watched.flaps.remove(fault);
             return false;
         }
-        let Some(rule) = self.rules.get(&fault.rule) else { return false };
+        let Some(rule) = self.rules.get(&fault.rule).and_then(|rule| rule.of(&watched.device)) else {
+            return false;
+        };
         let opened_at = incident.opened_at;
         if !make_room(watched, fault, self.now) {
             return false;

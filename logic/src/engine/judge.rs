@@ -42,7 +42,8 @@ impl Engine {
                 turn.hear_witness(watched, sample);
             }
             for rule in self.looking.at(watched.device.class, &sample.measurement) {
-                if let Some(threshold) = rule.check.threshold()
+                if let Some(rule) = rule.of(&watched.device)
+                    && let Some(threshold) = rule.check.threshold()
                     && rule.check.looks_at(sample)
                 {
                     let interval = watched.interval;

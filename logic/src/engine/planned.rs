@@ -154,7 +154,8 @@ impl Engine {
                 continue;
             }
             let since = incident.since;
-            let again = turn.rules.get(&fault.rule).and_then(|rule| turn.quiet(watched, rule, since));
+            let rule = turn.rules.get(&fault.rule).and_then(|rule| rule.of(&watched.device));
+            let again = rule.and_then(|rule| turn.quiet(watched, rule, since));
             let Some(incident) = watched.incidents.get_mut(fault) else { continue };
             incident.quiet = again;
             turn.note_silenced(&watched.device, incident);

@@ -102,7 +102,7 @@ impl Turn<'_> {
 
     /// Whether a fault that counted still does by what is known of school time now. When in doubt it does.
     fn counts(&self, watched: &Watched, fault: &Fault, incident: &Incident) -> bool {
-        let Some(rule) = self.rules.get(&fault.rule) else { return true };
+        let Some(rule) = self.rules.get(&fault.rule).and_then(|rule| rule.of(&watched.device)) else { return true };
         match &rule.check {
             Check::Absence(absence)
                 if absence.expected == Expected::InSession || absence.r#for.passing == Passing::School =>

@@ -124,11 +124,12 @@ fn expected<'rules>(
     watched: &Watched,
 ) -> impl Iterator<Item = (&'rules Rule, &'rules Absence)> {
     let judged = watched.device.state == LifeState::InUse;
-    let class = watched.device.class;
+    let device = watched.device.clone();
     rules
         .iter()
+        .filter_map(move |rule| rule.of(&device))
         .filter_map(move |rule| match &rule.check {
-            Check::Absence(absence) if judged && rule.applies_to(class) => Some((rule, absence)),
+            Check::Absence(absence) if judged => Some((rule, absence)),
             _ => None,
         })
         .filter(|(rule, _)| {
@@ -166,9 +167,8 @@ pub(super) fn counted(
 
 /// When a device will have been silent for so long that it counts as absent on pages.
 fn quiet_at(rules: &RuleSet, watched: &Watched) -> Option<Timestamp> {
-    let class = watched.device.class;
-    let spans = rules.iter().filter_map(|rule| match &rule.check {
-        Check::Absence(absence) if rule.applies_to(class) => Some(absence.r#for.span),
+    let spans = rules.iter().filter_map(|rule| rule.of(&watched.device)).filter_map(|rule| match &rule.check {
+        Check::Absence(absence) => Some(absence.r#for.span),
         _ => None,
     });
     let span = spans.min().unwrap_or(SILENCE);

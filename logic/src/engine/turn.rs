@@ -153,6 +153,9 @@ fn why_not(rules: &RuleSet, fault: &Fault, device: &Device) -> Option<Ending> {
     if !rule.applies_to(device.class) {
         return Some(Ending::OtherClass);
     }
+    if rule.of(device).is_none() {
+        return Some(Ending::RuleGone);
+    }
     let kept = match device.state {
         LifeState::InUse => true,
         LifeState::InRepair => rule.check.threshold().is_some(),
