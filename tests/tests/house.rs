@@ -13,7 +13,7 @@ use serde::Deserialize;
 const FILE_LINES_MAX: usize = 600;
 
 /// What stands in a data folder, not in the tree.
-const DATA_FOLDER: [&str; 15] = [
+const DATA_FOLDER: [&str; 16] = [
     "agent/",
     "agents/",
     "bellwether-data",
@@ -29,6 +29,7 @@ const DATA_FOLDER: [&str; 15] = [
     "series/",
     "state.sqlite",
     "target/",
+    "life.toml",
 ];
 
 fn root() -> PathBuf {
