@@ -54,6 +54,16 @@ struct Slot {
     seen: u16,
 }
 
+impl Slot {
+    const fn is_known(&self) -> bool {
+        self.seen >= SEEN_MIN
+    }
+
+    const fn is_usual(&self) -> bool {
+        self.is_known() && self.permille >= USUAL_PERMILLE
+    }
+}
+
 /// What is known of one class at one building.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -125,7 +135,7 @@ impl Usual {
     }
 
     fn is_off(&self, at: usize) -> bool {
-        self.slots.get(at).is_some_and(|slot| slot.seen >= SEEN_MIN && slot.permille < USUAL_PERMILLE)
+        self.slots.get(at).is_some_and(|slot| slot.is_known() && !slot.is_usual())
     }
 
     /// What is known, if it is other than was last told.
@@ -137,9 +147,8 @@ impl Usual {
             let slots = self.slots.get(hours).unwrap_or_default().iter().enumerate();
             slots.filter(|(_, slot)| is(slot)).fold(0u32, |bits, (hour, _)| bits | 1 << hour)
         };
-        let (known, usual): (fn(&Slot) -> bool, fn(&Slot) -> bool) =
-            (|slot| slot.seen >= SEEN_MIN, |slot| slot.seen >= SEEN_MIN && slot.permille >= USUAL_PERMILLE);
         let (days, others) = (0..HOURS, HOURS..2 * HOURS);
+        let (known, usual) = (Slot::is_known, Slot::is_usual);
         let told = [bits(days.clone(), known), bits(days, usual), bits(others.clone(), known), bits(others, usual)];
         if self.told == Some(told) {
             return None;

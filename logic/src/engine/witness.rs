@@ -122,10 +122,11 @@ impl Turn<'_> {
         let faults: Vec<Fault> = watched.incidents.keys().cloned().collect();
         for fault in faults {
             let Some(mut incident) = watched.incidents.remove(&fault) else { continue };
-            if incident.standing == Standing::Own && watched.retell(&mut incident) {
-                if let Some(number) = incident.ticket {
-                    self.tickets.restate(self.now, number, &watched.device.id, &fault, &incident);
-                }
+            if incident.standing == Standing::Own
+                && watched.retell(&mut incident)
+                && let Some(number) = incident.ticket
+            {
+                self.tickets.restate(self.now, number, &watched.device.id, &fault, &incident);
             }
             watched.incidents.insert(fault, incident);
         }

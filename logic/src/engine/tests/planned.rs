@@ -25,11 +25,11 @@ fn read(engine: &mut Engine, used: f64, minutes: core::ops::Range<u32>) {
 }
 
 fn last_plan(engine: &mut Engine) -> Plan {
-    let plans = effects(engine).into_iter().filter_map(|effect| match effect {
+    let mut plans = effects(engine).into_iter().rev().filter_map(|effect| match effect {
         Effect::Plan(plan) => Some(*plan),
         _ => None,
     });
-    plans.last().expect("something was told of it")
+    plans.next().expect("something was told of it")
 }
 
 #[test]
