@@ -29,6 +29,7 @@ stories! {
     clean_stop_opens_none,
     clock_that_jumps_opens_and_clears_none,
     closed_outage_explains_nothing_more,
+    closed_ticket_of_what_comes_and_goes_reopens_once_it_is_back,
     closed_today_withdraws_and_taking_it_back_restores,
     closed_while_it_persists,
     closet_that_dies_with_its_switch_makes_one_for_the_switch,
