@@ -14,6 +14,8 @@ pub enum Kind {
     Dies,
     /// A device starts anew, or is without power or cable for a moment.
     Blinks,
+    /// A switch gets new firmware on a night for which that was planned.
+    Firmware,
     /// A bad cable or port: the device comes and goes.
     Flaps,
     /// A computer stands still, or its agent does.
@@ -96,7 +98,9 @@ impl Kind {
     #[must_use]
     pub const fn signs(self) -> &'static [Sign] {
         match self {
-            Self::Dies | Self::Blinks | Self::Spike | Self::Reimage | Self::LeftOff | Self::Clock => &[Sign::Reach],
+            Self::Dies | Self::Blinks | Self::Firmware | Self::Spike | Self::Reimage | Self::LeftOff | Self::Clock => {
+                &[Sign::Reach]
+            }
             Self::Flaps => &[Sign::Reach, Sign::Link],
             Self::Hangs => &[Sign::Reach, Sign::Mute],
             Self::Mute => &[Sign::Mute],

@@ -46,7 +46,7 @@ pub enum Verdict {
     True,
     /// One would go, another not.
     Arguable,
-    /// The same ticket once more, for the same problem.
+    /// The same ticket once more for the same problem, or one that takes its place.
     Again,
     /// Another ticket has told of it.
     Second,
@@ -80,6 +80,10 @@ pub struct Ledger {
     by_ticket: BTreeMap<u64, BTreeSet<usize>>,
     /// Tickets as they are by now, of which it is not yet known what they tell of.
     changed: Vec<Report>,
+    /// What somebody was given: which ticket, when, of which building.
+    given: Vec<(u64, Sec, usize)>,
+    /// Tickets that ended by themselves, and when.
+    ended: BTreeMap<u64, Sec>,
 }
 
 /// What comes out of it.
@@ -140,11 +144,29 @@ impl Ledger {
     /// Takes down what a monitor says anew.
     pub fn open(&mut self, world: &World, truth: &Truth, report: Report) {
         let (verdict, problem) = self.judge(world, truth, &report);
+        self.give(report.number, report.at, report.building.unwrap_or(0));
         if let Some(problem) = problem {
             self.by_ticket.entry(report.number).or_default().insert(problem);
         }
         self.note(world, truth, &report);
         self.openings.push(Opening { report, verdict, problem });
+    }
+
+    /// A ticket is somebody's work from now on.
+    pub fn give(&mut self, ticket: u64, at: Sec, building: usize) {
+        self.given.push((ticket, at, building));
+    }
+
+    /// A ticket was put off before anybody saw it.
+    pub fn put_off(&mut self, ticket: u64) {
+        if let Some(last) = self.given.iter().rposition(|(number, _, _)| *number == ticket) {
+            self.given.remove(last);
+        }
+    }
+
+    /// A ticket ended without a person.
+    pub fn end(&mut self, ticket: u64, at: Sec) {
+        self.ended.insert(ticket, at);
     }
 
     /// A ticket changed: what it tells of is looked at after what was opened.
@@ -186,7 +208,10 @@ impl Ledger {
         }
         match (problem.deserves, self.told.get(&index)) {
             (Deserves::Nothing, _) => Verdict::Harmless,
-            (_, Some((number, _))) if *number == report.number => Verdict::Again,
+            // One about a room takes in what was opened for its first device: there is one to work on.
+            (_, Some((number, _))) if *number == report.number || self.ended.get(number) == Some(&report.at) => {
+                Verdict::Again
+            }
             (_, Some(_)) => Verdict::Second,
             (Deserves::Either, None) => Verdict::Arguable,
             (Deserves::Ticket { .. }, None) => Verdict::True,
@@ -257,9 +282,9 @@ impl Ledger {
                 days.insert((day, technician), 0);
             });
         }
-        for opening in self.counted() {
-            let technician = opening.report.building.unwrap_or(0) / BUILDINGS_EACH;
-            let mut day = date_at(opening.report.at);
+        for (_, at, building) in &self.given {
+            let technician = building / BUILDINGS_EACH;
+            let mut day = date_at(*at);
             while day <= last && !year.is_workday(day) {
                 day += 1;
             }

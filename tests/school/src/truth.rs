@@ -72,6 +72,11 @@ impl Truth {
         }
     }
 
+    /// Nobody wants to hear of a building in this time.
+    pub(crate) fn unwatched(&mut self, building: usize, from: Sec, until: Sec) {
+        self.blind[building].push((from, until));
+    }
+
     pub(crate) fn blind_everywhere(&mut self, from: Sec, until: Sec) {
         self.blind.iter_mut().for_each(|spans| spans.push((from, until)));
     }

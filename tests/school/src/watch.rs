@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bellwether_logic::engine::{Effect, Engine, Input, Settings};
 use bellwether_logic::rules::{RuleSet, Severity, TicketKind};
-use bellwether_logic::tickets::{About, Ticket, What};
+use bellwether_logic::tickets::{About, Ticket, TicketEvent, What};
 use bellwether_logic::time::Timestamp;
 
 use crate::plain::Plain;
@@ -65,23 +65,40 @@ impl Watch {
     }
 
     fn perform(&mut self, world: &World, truth: &Truth) {
+        let (mut opened, mut others) = (Vec::new(), Vec::new());
         while let Some(effect) = self.engine.poll_effect() {
             match effect {
                 Effect::Ticket(ticket) if ticket.state.is_open() => {
-                    let at = ticket.changed_at;
-                    let report = self.report(at, &ticket, world);
+                    let report = self.report(ticket.changed_at, &ticket, world);
                     self.ledger.note_later(report);
                 }
+                Effect::Ticket(ticket) => self.ledger.end(ticket.number, ticket.changed_at.0 / 1_000),
                 Effect::TicketEvent(event) if matches!(event.what, What::Opened { .. } | What::Reopened { .. }) => {
                     let Some(ticket) = self.engine.ticket(event.ticket) else { continue };
                     self.news.push_back((ticket.number, ticket.severity, ticket.kind));
-                    let report = self.report(event.at, ticket, world);
-                    self.ledger.open(world, truth, report);
+                    opened.push(self.report(event.at, ticket, world));
                 }
+                Effect::TicketEvent(event) => others.push(event),
                 _ => {}
             }
         }
+        // What ended in the same moment is known by now.
+        opened.into_iter().for_each(|report| self.ledger.open(world, truth, report));
+        others.iter().for_each(|event| self.put_off_or_given(event, world));
         self.ledger.note_all(world, truth);
+    }
+
+    /// Somebody's day was full, or has room again.
+    fn put_off_or_given(&mut self, event: &TicketEvent, world: &World) {
+        match event.what.word() {
+            "deferred" => self.ledger.put_off(event.ticket),
+            "released" => {
+                let site = self.engine.ticket(event.ticket).map(|ticket| ticket.site.clone()).unwrap_or_default();
+                let building = world.building(&site).unwrap_or(0);
+                self.ledger.give(event.ticket, event.at.0 / 1_000, building);
+            }
+            _ => {}
+        }
     }
 
     fn report(&self, at: Timestamp, ticket: &Ticket, world: &World) -> Report {

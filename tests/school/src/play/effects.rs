@@ -135,7 +135,7 @@ impl Play {
         let (class, now) = (self.world.things[thing].device.class, self.now);
         let this = &mut self.all.things[thing];
         match kind {
-            Kind::Dies | Kind::Blinks | Kind::Reimage => count(&mut this.dead, on),
+            Kind::Dies | Kind::Blinks | Kind::Firmware | Kind::Reimage => count(&mut this.dead, on),
             Kind::Hangs => count(&mut this.hung, on),
             Kind::Mute => count(&mut this.mute, on),
             Kind::UpsBattery => this.replace = on,

@@ -2,6 +2,9 @@
 //! remembers them; domain facts say how they are seen. They are drawn anew each day, so that a year holds what a year holds.
 
 use bellwether_logic::device::Class;
+use bellwether_logic::engine::Input;
+use bellwether_logic::plans::{NewPlan, Scope};
+use bellwether_logic::time::Timestamp;
 
 use super::{Event, Plan, Play};
 use crate::dates::{HOUR, MINUTE, Sec, at, date};
@@ -186,23 +189,35 @@ impl Play {
         }
     }
 
-    /// On a night each month the switches of a few buildings get new firmware, one after the other.
+    /// On a night each month the switches of a few buildings get new firmware, one after the other. Somebody has planned it.
     fn draw_nights(&mut self, days: i32) {
         if days.rem_euclid(30) != 9 {
             return;
         }
         let buildings = self.world.buildings.len();
         let begin = self.dice.below(buildings);
+        let (from, until) = (at(days, 22 * HOUR), at(days + 1, HOUR));
         for building in (0..3.min(buildings)).map(|step| (begin + step) % buildings) {
+            self.plan_night(building, from, until);
             for place in 0..self.world.buildings[building].watched.len() {
                 let thing = self.world.buildings[building].watched[place];
                 if self.world.things[thing].device.class == Class::Switch {
-                    let moment = at(days, 22 * HOUR) + 8 * MINUTE * place as Sec;
-                    let long = self.dice.whole(120, 260);
-                    self.fated(moment, Kind::Blinks, Cause::Device(thing), Some(long));
+                    let moment = from + 8 * MINUTE * place as Sec + MINUTE;
+                    let long = self.dice.whole(120, 700);
+                    self.fated(moment, Kind::Firmware, Cause::Device(thing), Some(long));
                 }
             }
         }
+    }
+
+    fn plan_night(&mut self, building: usize, from: Sec, until: Sec) {
+        let scope = Scope { site: self.world.buildings[building].name.clone(), ..Scope::default() };
+        let stamp = |moment: Sec| Timestamp(moment * 1_000);
+        let plan =
+            NewPlan { scope, from: stamp(from), until: stamp(until), why: "New firmware for the switches".into() };
+        self.tell(Input::Plan { actor: "technician".into(), plan });
+        // Whoever plans it looks after what is left.
+        self.truth.unwatched(building, from, until);
     }
 
     /// From now on the batteries of one model, of one year, lose in a month what others lose in a year.

@@ -4,7 +4,11 @@
 use bellwether_logic::device::Class;
 
 use super::Play;
+use super::daily::BATTERY_MIN;
 use crate::problem::{Deserves, Kind, Problem};
+
+/// What a battery tells of itself is not truer than so many percent.
+const NEAR: f64 = 2.0;
 
 impl Play {
     pub(super) fn find_old_faults(&mut self) {
@@ -36,6 +40,11 @@ impl Play {
         for problem in &mut self.truth.problems {
             problem.old = true;
             problem.deserves = Deserves::Nothing;
+            // What is just at the limit may as well come to it tomorrow.
+            let near = |thing: usize| self.all.things[thing].battery > BATTERY_MIN - NEAR;
+            if problem.kind == Kind::WornBattery && problem.hits.iter().all(|thing| near(*thing)) {
+                (problem.old, problem.deserves) = (false, Deserves::Either);
+            }
         }
     }
 }
