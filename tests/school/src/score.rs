@@ -297,7 +297,7 @@ impl Ledger {
         counts.get(counts.len() * 95 / 100).copied().unwrap_or(0)
     }
 
-    /// What was not as it should be, each with what is known of it, and how much of what there was.
+    /// Every opening with what is known of it, what was missed, and how much of what there was.
     #[must_use]
     pub fn explain(&self, world: &World, truth: &Truth, end: Sec) -> String {
         let mut text = String::new();
@@ -306,10 +306,8 @@ impl Ledger {
             let of = problem.map_or_else(String::new, |problem| told(world, truth, problem));
             let kind = problem.map_or_else(|| "-".into(), |problem| truth.problems[problem].kind.word());
             *sums.entry(format!("{verdict:?}\t{kind}")).or_default() += 1;
-            if *verdict > Verdict::Again {
-                let at = written(report.at);
-                text += &format!("{verdict:?}\t{at}\t#{}\t{}\t{of}\n", report.number, report.title);
-            }
+            let at = written(report.at);
+            text += &format!("{verdict:?}\t{at}\t#{}\t{}\t{of}\n", report.number, report.title);
         }
         for (index, missed) in self.due(world, truth, end) {
             *sums.entry(format!("due\t{}", truth.problems[index].kind.word())).or_default() += 1;

@@ -41,7 +41,12 @@ impl Truth {
 
     /// Whether a device has a problem of a kind.
     pub(crate) fn has(&self, thing: usize, kind: Kind) -> bool {
-        self.lasting[thing].iter().any(|index| self.problems[*index].kind == kind)
+        self.lasting(thing, kind).is_some()
+    }
+
+    /// A device's problem of a kind.
+    pub(crate) fn lasting(&self, thing: usize, kind: Kind) -> Option<usize> {
+        self.lasting[thing].iter().copied().find(|index| self.problems[*index].kind == kind)
     }
 
     pub(crate) fn forget(&mut self, thing: usize, problem: usize) {

@@ -13,6 +13,9 @@ use crate::year::SchoolDay;
 /// Below this part of what it held when new, a battery won't last a school day.
 pub(super) const BATTERY_MIN: f64 = 60.0;
 
+/// Below this one that was known to be weak is worse than that: it hardly lasts a morning.
+pub(super) const BATTERY_HALF: f64 = 50.0;
+
 /// Above this, an SSD is about to have used up its writes.
 pub(super) const WORN_MAX: f64 = 90.0;
 
@@ -49,8 +52,21 @@ impl Play {
             if storage == Storage::Ssd {
                 this.worn += this.worn_per_day;
             }
+            self.note_half(thing);
             self.note_wear(thing, class, storage);
             self.go_on_failing(thing);
+        }
+    }
+
+    /// A battery that was weak on the first day holds less than half by now: one would see to it, and another has it planned.
+    fn note_half(&mut self, thing: usize) {
+        let this = &self.all.things[thing];
+        let passes = this.battery < BATTERY_HALF + 1.0 && this.battery + this.battery_per_day >= BATTERY_HALF + 1.0;
+        let index = self.truth.lasting(thing, Kind::WornBattery).filter(|_| passes);
+        if let Some(index) = index.filter(|index| self.truth.problems[*index].old) {
+            self.truth.problems[index].until = Some(self.now);
+            self.truth.forget(thing, index);
+            self.add(Problem::of_device(Kind::WornBattery, thing, self.now, Deserves::Either));
         }
     }
 

@@ -4,7 +4,7 @@
 use bellwether_logic::device::Class;
 
 use super::Play;
-use super::daily::BATTERY_MIN;
+use super::daily::{BATTERY_HALF, BATTERY_MIN};
 use crate::problem::{Deserves, Kind, Problem};
 
 /// What a battery tells of itself is not truer than so many percent.
@@ -40,9 +40,12 @@ impl Play {
         for problem in &mut self.truth.problems {
             problem.old = true;
             problem.deserves = Deserves::Nothing;
-            // What is just at the limit may as well come to it tomorrow.
-            let near = |thing: usize| self.all.things[thing].battery > BATTERY_MIN - NEAR;
-            if problem.kind == Kind::WornBattery && problem.hits.iter().all(|thing| near(*thing)) {
+            // What is just at a limit may as well come to it tomorrow.
+            let near = |thing: &usize| {
+                let battery = self.all.things[*thing].battery;
+                [BATTERY_MIN, BATTERY_HALF].iter().any(|limit| (battery - limit + NEAR / 2.0).abs() < NEAR)
+            };
+            if problem.kind == Kind::WornBattery && problem.hits.iter().all(near) {
                 (problem.old, problem.deserves) = (false, Deserves::Either);
             }
         }
