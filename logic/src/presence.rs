@@ -101,6 +101,9 @@ pub(crate) struct Contact {
     unbroken_since: Option<Timestamp>,
     /// The generation of its stream, while one is up.
     stream: Option<u64>,
+    /// When its stream ended without a goodbye, until it is heard of again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<Timestamp>,
 }
 
 impl Contact {
@@ -132,6 +135,12 @@ impl Contact {
         self.stream.is_none() && self.unbroken_since.is_none() && self.presence == Presence::Present
     }
 
+    /// When it can have gone at the earliest, if its silence began with its last word at `since`: one that reports each quarter of
+    /// an hour was there until its stream ended.
+    pub(crate) fn gone(&self, since: Timestamp) -> Timestamp {
+        self.lost.map_or(since, |lost| lost.max(since))
+    }
+
     /// How long it has been back without a break, as its signs of life prove.
     pub(crate) fn proven_back(&self) -> Duration {
         match (self.unbroken_since, self.last) {
@@ -149,6 +158,7 @@ impl Contact {
     /// A sign of life.
     pub(crate) fn heard(&mut self, now: Timestamp) {
         self.last = Some(now);
+        self.lost = None;
         self.clock = Some(now);
         self.unbroken_since.get_or_insert(now);
         if self.presence != Presence::Present {
@@ -163,6 +173,7 @@ impl Contact {
         }
         self.stream = None;
         self.unbroken_since = None;
+        self.lost = reason.is_none().then_some(now);
         if let Some(reason) = reason {
             self.clock = None;
             self.become_(Presence::SaidGoodbye { reason }, now);

@@ -81,6 +81,7 @@ stories! {
     room_behind_a_dead_switch_is_no_group,
     room_grows_into_its_building_when_more_follow,
     room_noticed_before_its_switch_ends_with_its_ticket,
+    room_of_machines_that_report_seldom_is_one_ticket,
     room_that_loses_power_is_one_ticket,
     server_silent_opens_one,
     services_open_one_each_and_end_once_good,

@@ -23,6 +23,7 @@ fn played(seed: u64) -> (Figures, Figures, String) {
 fn two_weeks_of_a_small_district_make_few_and_true_tickets() {
     let (ours, plain, explained) = played(1);
     assert!(ours.true_tickets > 0, "{explained}");
+    assert_eq!(ours.child_tickets, 0, "{explained}");
     assert!(ours.missed_ratio < 0.02, "{explained}");
     assert!(ours.day_p95 <= 8, "{explained}");
     assert!(ours.false_ratio < plain.false_ratio, "{explained}");

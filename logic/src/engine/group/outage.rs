@@ -74,6 +74,7 @@ impl Engine {
         if site.is_empty() || !may_be_missed(watched) {
             return false;
         }
+        let since = watched.contact.gone(since);
         if let Some(number) = self.outage_group(&About::Building, &site, "", since) {
             return self.grow(now, number, device);
         }
@@ -196,12 +197,12 @@ impl Engine {
         if let Some(outage) = watched.incidents.values().find(|incident| incident.outage) {
             return match outage.standing {
                 Standing::Returning { .. } => Sign::Unknown,
-                _ if is_near(outage.since, since) => Sign::Gone,
+                _ if is_near(watched.contact.gone(outage.since), since) => Sign::Gone,
                 _ => Sign::Unknown,
             };
         }
         if let Some(silent) = silent_since(&self.state.rules, watched) {
-            return if is_near(silent, since) { Sign::Gone } else { Sign::Unknown };
+            return if is_near(watched.contact.gone(silent), since) { Sign::Gone } else { Sign::Unknown };
         }
         if watched.contact.presence() != Presence::Present {
             return Sign::Unknown;
