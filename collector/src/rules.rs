@@ -1,7 +1,8 @@
 //! The rules in force: the shipped packs, and over them the packs of the school's own folder.
 //!
-//! A broken rule is left out, and with it nothing else: the shipped rule of the same id stays in force. It is said wherever an
-//! admin looks: in the log, on the page of the rules, by `/healthz` and `/metrics`, and by `rules check`.
+//! A broken rule is left out, and with it nothing else: the shipped rule of the same id stays in force, and of an own rule what
+//! it was when the collector ran last, so that a slip of the pen ends no tickets. It is said wherever an admin looks: in the log,
+//! on the page of the rules, by `/healthz` and `/metrics`, and by `rules check`.
 
 mod file;
 
@@ -96,6 +97,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Whether a rule may be meant to be in force though it is not among those that are sound.
+    #[must_use]
+    pub fn leaves_out(&self, id: &str) -> bool {
+        self.broken.iter().any(|broken| broken.rule == id || broken.rule.is_empty())
+    }
+
     /// Tells the log, the figures and the health of what is left out.
     pub fn tell(&self, health: &Health) {
         for broken in &self.broken {

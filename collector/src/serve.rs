@@ -166,7 +166,7 @@ impl Starting {
                 refusals: Arc::clone(&refusals),
                 clock: clock.clone(),
                 started: Arc::clone(&started),
-                rules: opened.rules.rules.clone(),
+                rules: (*opened.rules).clone(),
                 settings: opened.config.engine,
             },
             applied,

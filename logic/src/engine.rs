@@ -181,6 +181,14 @@ pub struct Snapshot {
     refusals: u64,
 }
 
+impl Snapshot {
+    /// The rules that were in force.
+    #[must_use]
+    pub const fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+}
+
 /// Whether a batch proves that its device is there. What a closet says of a device that does not answer proves nothing.
 #[must_use]
 pub fn shows_life(samples: &[Sample]) -> bool {

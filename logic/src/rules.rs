@@ -451,6 +451,14 @@ impl RuleSet {
         Ok((Self { rules }, refused))
     }
 
+    /// Keeps rules that were in force before and of which it is not known that they should not be: one that can't be read
+    /// any more must not end what it has found.
+    pub fn keep(&mut self, before: &Self, is_doubtful: impl Fn(&str) -> bool) {
+        for rule in before.iter().filter(|rule| is_doubtful(&rule.id)) {
+            self.rules.entry(rule.id.clone()).or_insert_with(|| rule.clone());
+        }
+    }
+
     /// One rule.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&Rule> {

@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 
 use bellwether_journal::{AppendError, CommitError, Entry, Journal, JournalError, Position};
 use bellwether_logic::engine::{Effect, Engine, Input, Settings, Snapshot, shows_life};
-use bellwether_logic::rules::RuleSet;
 use bellwether_logic::time::Timestamp;
 use bellwether_proto::record::v1::{Hanging, HangingSeen, Record, Wake, record};
 use prost::Message;
@@ -31,6 +30,7 @@ use super::{EFFECTS, ENGINE, IDLE, READ_BYTES, Reader, Step};
 use crate::clock::Clock;
 use crate::inventory::Inventory;
 use crate::refusals::Refusals;
+use crate::rules::Loaded;
 use crate::state::engine::EngineSnapshot;
 use crate::state::{State, StateError};
 use crate::{figures, ingest};
@@ -66,8 +66,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Whether the collector's start is written down. A wake before it would judge silences that are the collector's own.
     pub started: Arc<AtomicBool>,
-    /// The rules in force.
-    pub rules: RuleSet,
+    /// The rules that come into force.
+    pub rules: Loaded,
     /// How the engine decides.
     pub settings: Settings,
 }
@@ -146,6 +146,8 @@ impl EngineReader {
             }
             None => (Snapshot::default(), journal.start()),
         };
+        let mut sound = rules.rules.clone();
+        sound.keep(snapshot.rules(), |id| rules.leaves_out(id));
         let received = Received::load(state.all_receipts()?);
         let (stale, drawn_at) = state.map_clock()?;
         let map = MapClock { stale, drawn_at };
@@ -154,7 +156,7 @@ impl EngineReader {
             map,
             map_kept: map,
             drawn: true,
-            engine: Engine::restore(rules, settings, snapshot),
+            engine: Engine::restore(sound, settings, snapshot),
             received,
             journal,
             state,

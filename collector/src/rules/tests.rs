@@ -127,3 +127,21 @@ fn an_override_holds_for_whom_it_names_and_a_broken_one_is_left_out() {
     let rule = loaded.rules.get("sensor.hot_closet").unwrap();
     assert_eq!(rule.variants.iter().map(|variant| &*variant.from).collect::<Vec<_>>(), ["ours.toml, line 2"]);
 }
+
+#[test]
+fn an_own_rule_that_breaks_goes_on_as_it_was_and_one_that_is_taken_away_does_not() {
+    let own = text_of("disk.full.server").replace("disk.full.server", "disk.full.ours");
+    let kept = |text: &str, before: &RuleSet| {
+        let folder = folder(text);
+        let loaded = load(folder.path()).unwrap();
+        let mut rules = loaded.rules.clone();
+        rules.keep(before, |id| loaded.leaves_out(id));
+        rules
+    };
+    let before = kept(&own, &RuleSet::default());
+    let ours = before.get("disk.full.ours").expect("it is sound");
+    for broken in [own.replacen("severity = ", "severity = 5 #", 1), own.replacen("[[rule]]", "[[rule", 1)] {
+        assert_eq!(kept(&broken, &before).get("disk.full.ours"), Some(ours), "{broken}");
+    }
+    assert!(kept("format = 1\n", &before).get("disk.full.ours").is_none());
+}

@@ -49,7 +49,7 @@ fn reader(journal: &Arc<Journal>, state: &Arc<State>, rules_folder: &Path) -> En
         refusals: Arc::default(),
         clock: Clock::manual(Timestamp(0)),
         started: Arc::default(),
-        rules: rules::load(rules_folder).unwrap().rules,
+        rules: rules::load(rules_folder).unwrap(),
         settings: known(),
     };
     EngineReader::new(parts, watch::channel(0).0).unwrap()
