@@ -122,14 +122,17 @@ fn name(matrix: &Responsibilities, key: &str) -> String {
     matrix.party(key).map_or_else(|| key.to_owned(), |party| party.name.clone())
 }
 
+/// Who has which categories: whether somebody is named for them, and who that is.
+type Owners<'grid> = BTreeMap<(bool, String), Vec<&'grid str>>;
+
 fn sites(matrix: &Responsibilities, grid: &Grid) -> Vec<Site> {
-    let mut sites: BTreeMap<&str, BTreeMap<&str, BTreeMap<(bool, String), Vec<&str>>>> = BTreeMap::new();
+    let mut sites: BTreeMap<&str, BTreeMap<&str, Owners<'_>>> = BTreeMap::new();
     for cell in &grid.cells {
         let owners = sites.entry(&cell.site).or_default().entry(words::class(cell.class)).or_default();
         let owner = (cell.owner.named, name(matrix, &cell.owner.key));
         owners.entry(owner).or_default().push(&cell.category);
     }
-    let line = |(class, owners): (&'static str, BTreeMap<(bool, String), Vec<&str>>)| {
+    let line = |(class, owners): (&'static str, Owners<'_>)| {
         let is_one = owners.len() == 1;
         let owners = owners.into_iter().map(|((named, who), categories)| {
             let categories = if is_one { String::new() } else { categories.join(", ") };

@@ -249,7 +249,7 @@ fn bucket(size: f64) -> Option<usize> {
 /// Where a bucket ends.
 fn top(at: usize) -> f64 {
     /// The fourth root of two, to its powers.
-    const PARTS: [f64; 4] = [1.189_207_115, 1.414_213_562, 1.681_792_831, 2.0];
+    const PARTS: [f64; 4] = [1.189_207_115, core::f64::consts::SQRT_2, 1.681_792_831, 2.0];
     let doublings = i32::try_from(at / 4).unwrap_or(i32::MAX);
     let mut size = LEAST * PARTS[at % 4];
     for _ in 0..doublings {

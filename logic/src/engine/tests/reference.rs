@@ -214,7 +214,7 @@ impl Run {
         let mut round = 0u32;
         while self.now < end {
             for (who, id) in SPEAKERS.into_iter().enumerate().filter(|(who, _)| stretch.speaks[*who]) {
-                let noisy = stretch.noise > 0 && round % stretch.noise == 0;
+                let noisy = stretch.noise > 0 && round.is_multiple_of(stretch.noise);
                 let samples =
                     PATHS.into_iter().zip(stretch.used[who]).map(|(path, used)| disk(path, used.into(), self.now));
                 self.feed(live(id, samples.collect()));
@@ -240,7 +240,7 @@ impl Run {
 
     /// What must decide nothing: readings of long ago, of a clock that is ahead, and what waited in a spool.
     fn disturb(&mut self, id: &str, round: u32) {
-        let used = if round % 2 == 0 { 99.0 } else { 10.0 };
+        let used = if round.is_multiple_of(2) { 99.0 } else { 10.0 };
         let (time, lane) = match round % 3 {
             0 => (self.now - MINUTE * 10, Lane::Live),
             1 => (self.now + MINUTE * 10, Lane::Live),
