@@ -30,6 +30,7 @@ const DATA_FOLDER: [&str; 16] = [
     "state.sqlite",
     "target/",
     "life.toml",
+    "responsibilities.toml",
 ];
 
 fn root() -> PathBuf {
@@ -288,7 +289,9 @@ mod order {
         assert!(text.contains("#![no_std]"));
         let escapes = rust_files()
             .into_iter()
-            .filter(|(file, text)| file.starts_with("logic/src/") && text.contains("extern crate std"));
+            // What only tests use decides nothing.
+            .filter(|(file, _)| file.starts_with("logic/src/") && !file.contains("/tests/"))
+            .filter(|(_, text)| text.contains("extern crate std"));
         let escapes: Vec<_> = escapes.map(|it| it.0).collect();
         nothing("ways around no_std", &escapes);
     }
