@@ -13,7 +13,7 @@ use serde::Deserialize;
 const FILE_LINES_MAX: usize = 600;
 
 /// What stands in a data folder, not in the tree.
-const DATA_FOLDER: [&str; 16] = [
+const DATA_FOLDER: [&str; 17] = [
     "agent/",
     "agents/",
     "bellwether-data",
