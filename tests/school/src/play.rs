@@ -1,7 +1,7 @@
 //! A year goes by: what happens at a moment, in the order of time, until there is no more of it.
 //!
 //! Conditions change (`fate`, `effects`), agents come, go and report (`agents`), technicians read tickets and mend things
-//! (`people`); what is heard goes to the [`Listener`]s. The truth is kept beside it as [`Problem`]s.
+//! (`people`); what is heard goes to the engine, and to the plain monitor if there is one. The truth is kept beside it as [`Problem`]s.
 
 mod agents;
 mod daily;

@@ -50,7 +50,7 @@ fn simulate(switch_at: Ipv4Addr) -> Simulator {
 }
 
 fn collector() -> Collector {
-    let mut collector = Collector::prepare(NO_OWN_AGENT);
+    let mut collector = Collector::prepare(&format!("{NO_OWN_AGENT}\n[engine]\nfirst_sight = \"0s\"\n"));
     for folder in ["rules", "agents"] {
         fs::create_dir_all(collector.data().join(folder)).unwrap();
     }
