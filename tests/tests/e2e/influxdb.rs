@@ -62,7 +62,8 @@ fn an_influxdb_that_was_killed_and_came_back_has_everything_that_the_embedded_st
     });
     collector.program().kill();
     collector.go();
-    let (token, values) = (collector.grafana_token(), "SELECT used_percent, total FROM mem WHERE host = 'PC-1' AND time < ");
+    let (token, values) =
+        (collector.grafana_token(), "SELECT used_percent, total FROM mem WHERE host = 'PC-1' AND time < ");
     wait::until("readings after the kill of both", SOON, || {
         let after = collector.client().query(&token, &format!("{count} WHERE time > {}ms", now_ms() - 3_000))?;
         if rows(&after["results"][0]["series"]).is_empty() { Err("none".to_owned()) } else { Ok(()) }
