@@ -339,18 +339,20 @@ pub(super) async fn csv(
 /// The spreadsheet for programs.
 pub(super) async fn api_csv(
     State(desk): State<Desk>,
-    _: Caller,
+    caller: Caller,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
+    caller.must(Deed::SeePlan)?;
     Ok(spreadsheet(read(&desk).await?.csv(&asked.filter())))
 }
 
 /// Sums and lines for programs.
 pub(super) async fn api(
     State(desk): State<Desk>,
-    _: Caller,
+    caller: Caller,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Value>, Problem> {
+    caller.must(Deed::SeePlan)?;
     use bellwether_logic::life::civil;
     let plan = read(&desk).await?;
     let lines: Vec<Line> = plan.filtered(&asked.filter()).cloned().collect();

@@ -86,7 +86,13 @@ async fn the_spreadsheet_holds_no_formula_and_programs_get_the_same() {
     );
     assert_eq!(school.get("/api/v1/plan", None).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(school.get("/api/v1/plan.csv", None).await.status, StatusCode::UNAUTHORIZED);
-    let token = school.state.add_api_token("test", Role::Viewer, NOW, None).unwrap();
+    let token = school.state.add_api_token("test", Role::Coordinator, NOW, None).unwrap();
+    let viewers = school.state.add_api_token("grafana", Role::Viewer, NOW, None).unwrap();
+    for path in ["/api/v1/plan", "/api/v1/plan.csv"] {
+        let bearer = format!("Bearer {}", viewers.reveal());
+        let request = Request::get(path).header(header::AUTHORIZATION, bearer).body(Body::empty()).unwrap();
+        assert_eq!(school.send(request).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
     let ask = |path: &str| {
         Request::get(path)
             .header(header::AUTHORIZATION, format!("Bearer {}", token.reveal()))
@@ -107,6 +113,8 @@ async fn a_technician_sees_no_budget() {
         assert_eq!(school.get(path, Some(&technician)).await.status, StatusCode::FORBIDDEN, "{path}");
     }
     assert!(!school.get("/", Some(&technician)).await.text.contains("href=\"/plan\""));
+    let shows_cost = async |visitor| school.get("/devices/dlaptop", Some(visitor)).await.text.contains("Life and cost");
+    assert!(shows_cost(&technician).await && !shows_cost(&school.visitor(Role::Viewer)).await);
     let refused = upload(&school, &technician, &technician.csrf, "Asset tag,Price\nLHS-0001,5\n").await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     let refused = school.post("/devices/dlaptop/life", &technician, "price=5").await;
