@@ -39,7 +39,7 @@ pub(crate) use group::{Plan, Words};
 pub(crate) use handling::Around;
 pub use handling::{Chosen, Escalation, Handling, Merged, Step, VendorClock, WaitFor, Waiting, in_words};
 pub(crate) use priority::{Facts, Reach};
-pub use priority::{Level, MANY, Priority, SEVERAL, TESTING_AHEAD, is_safety};
+pub use priority::{Level, MANY, Priority, SEVERAL, TESTING_AHEAD};
 pub use ticket::{About, Affected, ComesAndGoes, Line, Ticket, TicketState};
 
 /// Lines of one ticket. A device with more faults of one category has one cause for them all.

@@ -10,7 +10,7 @@ use crate::calendar::School;
 use crate::device::Class;
 use crate::responsibilities::{Cell, Responsibilities, VENDOR_TIME};
 use crate::rules::{Rule, Severity};
-use crate::tickets::{About, Around, Facts, Line, Reach, TESTING_AHEAD, Ticket, is_safety};
+use crate::tickets::{About, Around, Facts, Line, Reach, TESTING_AHEAD, Ticket};
 use crate::time::Timestamp;
 use crate::timer::Purpose;
 
@@ -89,7 +89,7 @@ impl Engine {
             },
             class: self.class_of(ticket),
             severity: ticket.severity,
-            safety: is_safety(&ticket.category) || left().any(|line| line.safety),
+            safety: left().any(|line| line.safety),
             outage,
             devices: at_fault.len(),
             away,

@@ -18,7 +18,7 @@ use crate::timer::Purpose;
 const TESTS_LOOK: Duration = Duration::from_secs(60);
 
 impl Turn<'_> {
-    /// Why a fault is quiet only for now; none if it is not. What is about safety never is, and what is critical without being
+    /// Why a fault is quiet for a while; none if it is not. What is about safety never is, and what is critical without being
     /// an outage only by a change that names the device or the rule: a disk that fails is no part of painting a building.
     pub(super) fn quiet_for_now(&self, device: &Device, rule: &Rule, since: Timestamp) -> Option<Quiet> {
         if rule.safety {

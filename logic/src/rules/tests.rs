@@ -432,10 +432,3 @@ fn a_rule_says_which_fields_decide_and_leaves_out_what_it_adds_itself() {
     assert_eq!(reads(both), [of("cpu", &["busy"]), of("mem", &["free"])].concat());
     assert_eq!(reads("[absence]\nfor = \"5m\"\nclear_for = \"5m\"\n"), []);
 }
-
-#[test]
-fn a_shipped_rule_is_about_safety_if_and_only_if_its_category_is() {
-    for rule in shipped() {
-        assert_eq!(rule.safety, crate::tickets::is_safety(&rule.category), "{}", rule.id);
-    }
-}

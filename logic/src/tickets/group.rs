@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{About, Actor, Limits, Line, Refusal, Ticket, TicketState, Tickets, What, is_safety};
+use super::{About, Actor, Limits, Line, Refusal, Ticket, TicketState, Tickets, What};
 use crate::device::Device;
 use crate::incidents::{Ending, Evidence, Fault, Incident};
 use crate::rules::{Severity, TicketKind};
@@ -198,9 +198,7 @@ impl Ticket {
     /// Whether nothing may keep it from a person: it is critical, or about somebody's safety.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.severity >= Severity::Critical
-            || is_safety(&self.category)
-            || self.lines.iter().any(|line| line.safety && !line.is_over())
+        self.severity >= Severity::Critical || self.lines.iter().any(|line| line.safety && !line.is_over())
     }
 
     /// Why this is one ticket, for people.

@@ -21,9 +21,6 @@ pub const SEVERAL: usize = 5;
 /// So long before tests begin, what they need is as urgent as during them: one day to mend it. House.
 pub const TESTING_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Categories that may hurt people or burn down a closet; the rules of these alone say `safety = true`.
-const SAFETY: [&str; 3] = ["safety", "temperature", "smoke"];
-
 words! {
     /// How much of something.
     Level, "level" {
@@ -132,12 +129,6 @@ pub(crate) struct Reckoned {
     pub(crate) impact: Level,
     pub(crate) urgency: Level,
     pub(crate) because: String,
-}
-
-/// Whether a category is one of those that may hurt people: such tickets are never held back.
-#[must_use]
-pub fn is_safety(category: &str) -> bool {
-    SAFETY.contains(&category)
 }
 
 impl Facts {
@@ -277,6 +268,5 @@ mod tests {
         assert_eq!((hot.reckon().priority, hot.reckon().urgency), (Priority::P3, Level::High));
         let dark = Facts { reach: Reach::Building, ..facts(Class::Switch, Severity::Critical) };
         assert_eq!(dark.reckon().priority, Priority::P1);
-        assert!(is_safety("temperature") && !is_safety("storage"));
     }
 }
